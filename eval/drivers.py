@@ -1,0 +1,121 @@
+"""Which driver a name means: one of ours, `package.module:Class`, or `file.py:Class`."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+from scenarios.errors import InputError
+from sim.interface import Driver
+
+DRIVERS: dict[str, str] = {
+    "rules": "sim.traffic.rules:RulesDriver",
+}
+"""Name -> where the class is; it is imported when it is asked for."""
+
+_HOW = f"Give one of {', '.join(DRIVERS)}, package.module:Class or file.py:Class"
+
+
+def load_driver(name: str) -> Driver[object]:
+    """A new driver called `name`.
+
+    Raises InputError: unknown name, missing file or module, no such class, a class that is not a Driver or needs arguments.
+    """
+    place = DRIVERS.get(name, name)
+    source, colon, class_name = place.rpartition(":")
+    if not colon or not source or not class_name:
+        near = difflib.get_close_matches(name, DRIVERS, n=1)
+        raise InputError(f"unknown driver {name!r}", fix=f"Did you mean {near[0]!r}?" if near else _HOW)
+    module = _load_file(source) if source.endswith(".py") else _load_module(source)
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise InputError(f"driver {name!r}: {source} has no class {class_name!r}", fix=_nearest_class(module, class_name))
+    return _build(name, found)
+
+
+def _build(name: str, found: object) -> Driver[object]:
+    """An instance of a driver class, checked to have the two methods with the right number of parameters."""
+    if not inspect.isclass(found):
+        raise InputError(f"driver {name!r} is not a class but a {type(found).__name__}", fix=_HOW)
+    for method, parameters in (("start", ("road_map", "route", "spec", "seed")), ("step", ("frame", "memory"))):
+        _check_method(name, found, method, parameters)
+    try:
+        inspect.signature(found).bind()
+    except TypeError as error:
+        raise InputError(
+            f"driver {name!r}: its constructor needs arguments ({error})", fix="Give every parameter a default"
+        ) from None
+    return cast(Driver[object], found())
+
+
+def _check_method(name: str, found: type, method: str, parameters: tuple[str, ...]) -> None:
+    fix = f"Define {method}(self, {', '.join(parameters)}) as in sim.interface.Driver"
+    function = getattr(found, method, None)
+    if not callable(function):
+        raise InputError(f"driver {name!r} is not a Driver: it has no method {method}", fix=fix)
+    try:
+        inspect.signature(function).bind(None, *parameters)
+    except TypeError as error:
+        raise InputError(f"driver {name!r} is not a Driver: {method} cannot be called ({error})", fix=fix) from None
+
+
+def _load_module(source: str) -> ModuleType:
+    # The console script's own folder is first on the path, not the user's: their package lies where they stand.
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        return importlib.import_module(source)
+    except ModuleNotFoundError as error:
+        if error.name and (source == error.name or source.startswith(error.name + ".")):
+            raise InputError(f"no module {source!r} for the driver", fix=_HOW) from None
+        raise _import_failure(source, error) from error
+    except Exception as error:  # whatever a user's module raises while it is imported is theirs to see
+        raise _import_failure(source, error) from error
+
+
+def _load_file(source: str) -> ModuleType:
+    path = Path(source).resolve()
+    if not path.is_file():
+        raise InputError(f"no driver file {source!r}", fix=_HOW)
+    # The same file gives the same module name in every process, so that memories can be pickled.
+    name = f"avstack_driver_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"cannot import the driver file {source!r}", fix=_HOW)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise _import_failure(source, error) from error
+    return module
+
+
+def _import_failure(source: str, error: Exception) -> InputError:
+    """The user's file and line where the import went wrong."""
+    message = f"importing the driver's {source} failed: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    if isinstance(error, SyntaxError):
+        return InputError(message, file=error.filename, line=error.lineno, column=error.offset)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    last = frames[-1] if frames else None
+    return InputError(message, file=last.filename if last else None, line=last.lineno if last else None)
+
+
+def _nearest_class(module: ModuleType, class_name: str) -> str:
+    classes = [name for name, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module.__name__]
+    near = difflib.get_close_matches(class_name, classes, n=1)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Its classes are {', '.join(classes)}" if classes else "It defines no class"
