@@ -1,0 +1,130 @@
+"""Where compiled kernels are kept: keyed on the sources, and never a reason to fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sim.jit
+
+SCRIPT = """
+import sys, warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import sim.jit
+    from sim.rng import uniform
+print(sim.jit.CACHE_FOLDER)
+print(uniform(1, 2, 3, 4, 5, 6))
+print(len([w for w in caught if "AVSTACK_CACHE_DIR" in str(w.message)]))
+"""
+
+
+def run(sources: Path, **environment: str) -> list[str]:
+    """Lines printed by a fresh interpreter that imports `sim` from `sources`."""
+    inherited = {k: v for k, v in os.environ.items() if k not in ("AVSTACK_CACHE_DIR", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR")}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**inherited, "PYTHONPATH": str(sources), **environment}, cwd=sources, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A copy of the three modules that kernels need, free to be edited."""
+    folder = tmp_path / "sources" / "sim"
+    folder.mkdir(parents=True)
+    here = Path(sim.jit.__file__).parent
+    for name in ("__init__.py", "jit.py", "rng.py"):
+        shutil.copy(here / name, folder / name)
+    return folder.parent
+
+
+def compiled(folder: Path) -> set[Path]:
+    return set(folder.rglob("*.nbc"))
+
+
+def test_kernels_are_cached_in_the_chosen_folder_and_read_back(sources, tmp_path):
+    home = tmp_path / "cache"
+    folder, first, _ = run(sources, AVSTACK_CACHE_DIR=str(home))
+    assert Path(folder).is_relative_to(home)
+    kept = {path: path.stat().st_mtime_ns for path in compiled(home)}
+    assert kept
+    assert run(sources, AVSTACK_CACHE_DIR=str(home))[1] == first
+    assert {path: path.stat().st_mtime_ns for path in compiled(home)} == kept, "the second start compiled nothing"
+
+
+def test_an_edited_source_gets_a_new_folder(sources, tmp_path):
+    home = tmp_path / "cache"
+    before, value, _ = run(sources, AVSTACK_CACHE_DIR=str(home))
+    rng = sources / "sim" / "rng.py"
+    rng.write_text(rng.read_text().replace("0xBF58476D1CE4E5B9", "0xBF58476D1CE4E5BB"))
+    after, changed, _ = run(sources, AVSTACK_CACHE_DIR=str(home))
+    assert after != before
+    assert changed != value, "a stale kernel would have given the old value"
+
+
+def test_bounds_checked_kernels_are_kept_apart(sources, tmp_path):
+    home = str(tmp_path / "cache")
+    plain = run(sources, AVSTACK_CACHE_DIR=home, NUMBA_BOUNDSCHECK="0")
+    checked = run(sources, AVSTACK_CACHE_DIR=home, NUMBA_BOUNDSCHECK="1")
+    assert plain[0] != checked[0]
+    assert plain[1] == checked[1]
+
+
+def test_the_user_cache_is_the_default(sources, tmp_path):
+    assert Path(run(sources, XDG_CACHE_HOME=str(tmp_path / "xdg"))[0]).is_relative_to(tmp_path / "xdg" / "avstack")
+
+
+def test_the_temporary_folder_is_the_second_choice(sources, tmp_path):
+    (tmp_path / "file").write_text("no folder can be made below a file, not even by root")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    folder, _, warned = run(sources, AVSTACK_CACHE_DIR=str(tmp_path / "file" / "cache"), TMPDIR=str(scratch))
+    assert Path(folder).is_relative_to(scratch)
+    assert warned == "0"
+
+
+def test_a_temporary_folder_of_another_user_is_not_trusted(sources, tmp_path):
+    """Compiled code is loaded from the folder, so whoever owns it owns the process."""
+    if os.getuid() != 0:
+        pytest.skip("only root can make a folder that belongs to somebody else")
+    (tmp_path / "file").write_text("")
+    scratch = tmp_path / "scratch"
+    planted = scratch / f"avstack-{os.getuid()}"
+    planted.mkdir(parents=True)
+    os.chown(planted, 12345, 12345)
+    folder, _, warned = run(sources, AVSTACK_CACHE_DIR=str(tmp_path / "file" / "cache"), TMPDIR=str(scratch))
+    assert folder == "None"
+    assert warned == "1"
+
+
+@pytest.mark.parametrize(
+    "unwritable",
+    ["tempfile.tempdir = below", "tempfile._candidate_tempdir_list = lambda: [below]"],
+    ids=["a temporary folder that cannot be made", "no temporary folder at all"],
+)
+def test_everything_works_where_nothing_is_writable(sources, tmp_path, unwritable):
+    (tmp_path / "file").write_text("")
+    below = str(tmp_path / "file" / "nowhere")
+    # tempfile falls back to /tmp and the working folder, which root can always write, so it is steered away from them.
+    (sources / "sitecustomize.py").write_text(f"import tempfile\nbelow = {below!r}\n{unwritable}\n")
+    folder, value, warned = run(sources, AVSTACK_CACHE_DIR=below, XDG_CACHE_HOME=below, HOME=below, TMPDIR=below)
+    assert folder == "None"
+    assert warned == "1"
+    assert value == run(sources, AVSTACK_CACHE_DIR=str(tmp_path / "cache"))[1]
+
+
+def test_a_user_without_a_home_is_no_obstacle(sources, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (sources / "sitecustomize.py").write_text(
+        "import pathlib\ndef expanduser(self):\n    raise RuntimeError('no home')\npathlib.Path.expanduser = expanduser\n"
+    )
+    assert Path(run(sources, TMPDIR=str(scratch))[0]).is_relative_to(scratch)
