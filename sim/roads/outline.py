@@ -1,4 +1,4 @@
-"""What of a map is needed to draw it: simplified centrelines and borders, stop lines, crosswalks, signals; small enough to record.
+"""What is needed to draw a map: simplified centrelines and borders, stop lines, crosswalks, signals. Small enough to record.
 
 World frame, metres. `to_bytes` rounds to centimetres and stores differences, which compresses a town to some tens of kilobytes.
 """

@@ -1,0 +1,360 @@
+"""Assembly: a `MapDraft` from a reader or a builder becomes a finished `LaneMap`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.geometry import Floats
+from sim.roads.conflicts import VEHICLE_KINDS, Survey, Sweep, candidate_pairs, conflict_tables, make_sweep, survey_pairs
+from sim.roads.drivable import DRIVABLE, border_lines, draw_drivable, measure_room
+from sim.roads.graph import (
+    Links,
+    classify_turn,
+    find_entries,
+    flat_links,
+    group_lanes,
+    joint_warnings,
+    lane_bend,
+    link_lanes,
+    neighbour_index,
+    share_control,
+    share_priority_road,
+)
+from sim.roads.lane_map import (
+    CLASSES,
+    CLUSTER_DTYPE,
+    LANE_DTYPE,
+    PHASE_DTYPE,
+    POINT_DTYPE,
+    SIGNAL_DTYPE,
+    ConflictKind,
+    LaneKind,
+    LaneMap,
+    MapDraft,
+    Regulation,
+    SignalPlan,
+    Turn,
+)
+from sim.roads.priority import Side, right_of_way
+from sim.roads.resample import RoadError, sample_lane
+from sim.roads.stops import StopContext, place_stops
+
+NEAR_JUNCTION = 8.0  # m, box centres this close to a lane's junction end belong to the junction's own lanes
+ONE_AFTER_ANOTHER = 15.0  # m, lanes that follow each other with less than this in between are one path, not a conflict
+HEAD_ON = np.radians(150.0)
+HEAD_ON_STRIP = 12.0  # m, shorter overlaps of opposing lanes are crossings
+PARALLEL = np.radians(40.0)
+LANE_END = 1.0  # m, how close to an end of a lane an overlap must come to begin or end there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Network:
+    """Lanes and links before conflicts are known."""
+
+    draft: MapDraft
+    index: dict[str, int]
+    lanes: NDArray[np.void]
+    points: NDArray[np.void]
+    successors: Links
+    predecessors: Links
+
+
+def _origin(draft: MapDraft) -> tuple[float, float]:
+    """Rounded centre of everything, so that float32 offsets stay fine."""
+    low, high = np.full(2, np.inf), np.full(2, -np.inf)
+    for lane in draft.lanes:
+        line = np.asarray(lane.centreline, dtype=np.float64)
+        if line.ndim == 2 and line.shape[1] >= 2:
+            finite = line[np.isfinite(line).all(axis=1)][:, :2]
+            if len(finite):
+                low, high = np.minimum(low, finite.min(axis=0)), np.maximum(high, finite.max(axis=0))
+    centre = np.round(0.5 * (low + high)) if np.isfinite(low).all() else np.zeros(2)
+    return float(centre[0]), float(centre[1])
+
+
+def _index_names(draft: MapDraft) -> dict[str, int]:
+    index: dict[str, int] = {}
+    for position, lane in enumerate(draft.lanes):
+        if lane.name in index:
+            raise RoadError(f"map {draft.name!r}: two lanes are called {lane.name!r}; names must be unique")
+        index[lane.name] = position
+    if not index:
+        raise RoadError(f"map {draft.name!r} has no lanes")
+    return index
+
+
+def _first_seen(names: Sequence[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _control(draft: MapDraft, lanes: NDArray[np.void]) -> None:
+    """Regulation and signal columns as drafted."""
+    groups = {plan.name: number for number, plan in enumerate(draft.signals)}
+    for number, lane in enumerate(draft.lanes):
+        lanes["regulation"][number] = lane.regulation
+        lanes["signal"][number] = -1
+        if lane.signal is not None:
+            if lane.signal not in groups:
+                raise RoadError(f"lane {lane.name!r} of road {lane.road!r}: signal {lane.signal!r} is not among the map's signals {sorted(groups)}")
+            lanes["signal"][number] = groups[lane.signal]
+        elif lane.regulation == Regulation.SIGNAL:
+            raise RoadError(f"lane {lane.name!r} of road {lane.road!r} is controlled by a signal but names none; set `signal`")
+
+
+def _network(draft: MapDraft, origin: tuple[float, float]) -> tuple[_Network, list[int]]:
+    """Sample every lane, link the graph, classify turns and share control; also the dangling lanes."""
+    index = _index_names(draft)
+    sampled = [sample_lane(lane, origin) for lane in draft.lanes]
+    lanes = np.zeros(len(sampled), LANE_DTYPE)
+    counts = np.array([len(points) for points, _ in sampled])
+    lanes["point_start"], lanes["point_count"] = np.cumsum(counts) - counts, counts
+    lanes["spacing"] = [spacing for _, spacing in sampled]
+    lanes["length"] = lanes["spacing"] * (counts - 1)
+    lanes["kind"] = [lane.kind for lane in draft.lanes]
+    for side in ("left", "right", "opposite"):
+        lanes[side] = neighbour_index(draft.lanes, index, side)
+    junctions = {name: number for number, name in enumerate(_first_seen([lane.junction for lane in draft.lanes]))}
+    lanes["junction"] = [junctions[lane.junction] if lane.junction else -1 for lane in draft.lanes]
+    lanes["cluster"], lanes["local"], lanes["stop_s"] = -1, -1, -1.0
+    points = np.concatenate([points for points, _ in sampled]) if sampled else np.zeros(0, POINT_DTYPE)
+    successors, predecessors, dangling = link_lanes(draft.lanes, index)
+    _, lanes["successor_start"], lanes["successor_count"] = flat_links(successors)
+    _, lanes["predecessor_start"], lanes["predecessor_count"] = flat_links(predecessors)
+    lanes["turn"] = [classify_turn(lanes, points, lane) for lane in range(len(lanes))]
+    _control(draft, lanes)
+    share_control(lanes, successors, predecessors)
+    return _Network(draft=draft, index=index, lanes=lanes, points=points, successors=successors, predecessors=predecessors), dangling
+
+
+def _rooms(network: _Network) -> tuple[Floats, ...]:
+    """Fill the room columns; returns the border lines."""
+    each = [network.points[lane["point_start"] : lane["point_start"] + lane["point_count"]] for lane in network.lanes]
+    drivable = [points for points, kind in zip(each, network.lanes["kind"], strict=True) if kind in DRIVABLE]
+    bitmap = draw_drivable(drivable, network.draft.extra_drivable)
+    for points in drivable:
+        measure_room(bitmap, points)
+    for points, kind in zip(each, network.lanes["kind"], strict=True):
+        if kind not in DRIVABLE:
+            points["room_left"] = points["room_right"] = points["half_width"]
+    return border_lines(bitmap, drivable, network.draft.extra_drivable)
+
+
+def _follows(network: _Network, first: int, second: int) -> bool:
+    """Whether `second` comes after `first` with less than ONE_AFTER_ANOTHER between them."""
+    front = [(lane, 0.0) for lane in network.successors[first]]
+    while front:
+        lane, between = front.pop()
+        if lane == second:
+            return True
+        between += float(network.lanes["length"][lane])
+        if between < ONE_AFTER_ANOTHER:
+            front.extend((following, between) for following in network.successors[lane])
+    return False
+
+
+def _parallel_neighbours(lanes: NDArray[np.void], pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(N,) pairs that are left/right or opposite of each other."""
+    a, b = pairs.T
+    marked = np.zeros(len(pairs), bool)
+    for side in ("left", "right", "opposite"):
+        marked |= (lanes[side][a] == b) | (lanes[side][b] == a)
+    return marked
+
+
+def _at_junction_end(network: _Network, lane: int, enter: float, leave: float) -> bool:
+    """Whether a swept range on a lane outside junctions lies at an end where a junction begins."""
+    lanes = network.lanes
+    length = float(lanes["length"][lane])
+    after = any(lanes["junction"][n] >= 0 for n in network.successors[lane])
+    before = any(lanes["junction"][n] >= 0 for n in network.predecessors[lane])
+    return (after and enter > length - NEAR_JUNCTION) or (before and leave < NEAR_JUNCTION)
+
+
+def _spills_over(network: _Network, survey: Survey, n: int) -> bool:
+    """Whether a contact is only the rim of a junction: its own lanes, swept past their ends, already say so."""
+    a, b = int(survey.a[n]), int(survey.b[n])
+    lanes = network.lanes
+    if not (lanes["kind"][a] in VEHICLE_KINDS and lanes["kind"][b] in VEHICLE_KINDS):
+        return False
+    rims = [
+        lanes["junction"][lane] >= 0 or _at_junction_end(network, lane, enter, leave)
+        for lane, enter, leave in ((a, survey.enter_a[n], survey.leave_a[n]), (b, survey.enter_b[n], survey.leave_b[n]))
+    ]
+    return all(rims) and (lanes["junction"][a] < 0 or lanes["junction"][b] < 0)
+
+
+def _conflict_kind(network: _Network, survey: Survey, n: int) -> ConflictKind:
+    """How two lanes that touch relate."""
+    a, b = int(survey.a[n]), int(survey.b[n])
+    if set(network.successors[a]) & set(network.successors[b]):
+        return ConflictKind.MERGE
+    if set(network.predecessors[a]) & set(network.predecessors[b]):
+        return ConflictKind.DIVERGE
+    angle = abs(float(survey.angle[n]))
+    spans = (survey.leave_a[n] - survey.enter_a[n], survey.leave_b[n] - survey.enter_b[n])
+    if angle > HEAD_ON and min(spans) > HEAD_ON_STRIP:
+        return ConflictKind.OPPOSE
+    if angle < PARALLEL:
+        lengths = network.lanes["length"][a], network.lanes["length"][b]
+        if survey.leave_a[n] > lengths[0] - LANE_END or survey.leave_b[n] > lengths[1] - LANE_END:
+            return ConflictKind.MERGE
+        if survey.enter_a[n] < LANE_END or survey.enter_b[n] < LANE_END:
+            return ConflictKind.DIVERGE
+    return ConflictKind.CROSS
+
+
+def _find_conflicts(network: _Network, sweep: Sweep) -> tuple[dict[tuple[int, int], ConflictKind], dict[int, list[tuple[float, float]]]]:
+    """Unordered conflicting pairs with their kind, and the ranges on approach lanes that junction traffic merely brushes."""
+    pairs = candidate_pairs(network.lanes, sweep)
+    chained = np.array([_follows(network, a, b) or _follows(network, b, a) for a, b in pairs.tolist()], bool)
+    pairs = pairs[~chained] if len(pairs) else pairs
+    survey = survey_pairs(network.lanes, sweep, pairs, _parallel_neighbours(network.lanes, pairs))
+    kinds: dict[tuple[int, int], ConflictKind] = {}
+    touches: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
+    for n in range(len(survey.a)):
+        a, b = int(survey.a[n]), int(survey.b[n])
+        if _spills_over(network, survey, n):
+            touches[a].append((float(survey.enter_a[n]), float(survey.leave_a[n])))
+            touches[b].append((float(survey.enter_b[n]), float(survey.leave_b[n])))
+        else:
+            kinds[a, b] = _conflict_kind(network, survey, n)
+    return kinds, dict(touches)
+
+
+def _sides(network: _Network, yields: set[tuple[int, int]]) -> list[Side]:
+    """What the right-of-way rules look at of every lane; `overrides` is filled in per pair."""
+    priority_road = share_priority_road(network.draft.lanes, network.predecessors)
+    sides = []
+    for lane, record in enumerate(network.lanes):
+        points = network.points[record["point_start"] : record["point_start"] + record["point_count"]]
+        sides.append(
+            Side(
+                kind=LaneKind(record["kind"]), regulation=Regulation(record["regulation"]), priority_road=bool(priority_road[lane]),
+                turn=Turn(record["turn"]), heading=float(points["heading"][0]), bend=abs(lane_bend(points)),
+                ends=not network.successors[lane], overrides=False,
+            )
+        )  # fmt: skip
+    return sides
+
+
+def _explicit_yields(network: _Network) -> set[tuple[int, int]]:
+    """(lane, other) for every name in `yields_to`."""
+    found = set()
+    for lane, draft in enumerate(network.draft.lanes):
+        for name in draft.yields_to:
+            if name not in network.index:
+                raise RoadError(f"lane {draft.name!r} of road {draft.road!r} yields to {name!r}, which is not a lane of this map")
+            found.add((lane, network.index[name]))
+    return found
+
+
+def _fill_priorities(network: _Network, ordered: NDArray[np.int64], kinds: dict[tuple[int, int], ConflictKind], conflicts: NDArray[np.void]) -> None:
+    """Kind and priority columns of all records."""
+    yields = _explicit_yields(network)
+    sides = _sides(network, yields)
+    grid = conflicts.reshape(-1, CLASSES * CLASSES)
+    left_hand, to_right = network.draft.left_hand_traffic, network.draft.priority_to_right
+    for n, (a, b) in enumerate(ordered.tolist()):
+        kind = kinds[min(a, b), max(a, b)]
+        side, other = sides[a], sides[b]
+        if (a, b) in yields or (b, a) in yields:
+            side, other = replace(side, overrides=(a, b) in yields), replace(other, overrides=(b, a) in yields)
+        grid["kind"][n] = kind
+        grid["priority"][n] = right_of_way(side, other, kind, left_hand, to_right)
+
+
+def _make_clusters(network: _Network, ordered: NDArray[np.int64]) -> tuple[NDArray[np.void], NDArray[np.int32]]:
+    """Clusters (C,) and their dense matrix; fills cluster and local of the lanes."""
+    lanes = network.lanes
+    lanes["cluster"] = group_lanes(len(lanes), ordered)
+    clusters = np.zeros(int(lanes["cluster"].max(initial=-1)) + 1, CLUSTER_DTYPE)
+    start = 0
+    for number in range(len(clusters)):
+        members = np.flatnonzero(lanes["cluster"] == number)
+        lanes["local"][members] = np.arange(len(members))
+        record = clusters[number]
+        record["matrix_start"], record["size"] = start, len(members)
+        xy = np.concatenate([_xy(network, lane) for lane in members])
+        centre = 0.5 * (xy.min(axis=0) + xy.max(axis=0))
+        record["x"], record["y"] = centre
+        record["radius"] = float(np.hypot(*(xy - centre).T).max())
+        start += len(members) ** 2
+    matrix = np.full(start, -1, np.int32)
+    for n, (a, b) in enumerate(ordered.tolist()):
+        cluster = clusters[lanes["cluster"][a]]
+        matrix[cluster["matrix_start"] + lanes["local"][a] * cluster["size"] + lanes["local"][b]] = n * CLASSES * CLASSES
+    return clusters, matrix
+
+
+def _xy(network: _Network, lane: int) -> Floats:
+    record = network.lanes[lane]
+    points = network.points[record["point_start"] : record["point_start"] + record["point_count"]]
+    return np.stack([points["x"], points["y"]], axis=1)
+
+
+def _signal_arrays(plans: Sequence[SignalPlan]) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """Signal groups (G,) and their phases."""
+    signals = np.zeros(len(plans), SIGNAL_DTYPE)
+    phases: list[tuple[float, int]] = []
+    for number, plan in enumerate(plans):
+        if not plan.phases or any(not (np.isfinite(duration) and duration > 0.0) for duration, _ in plan.phases):
+            raise RoadError(f"signal {plan.name!r}: every phase needs a positive duration, got {plan.phases!r}")
+        signals[number] = (len(phases), len(plan.phases), sum(duration for duration, _ in plan.phases), plan.offset_s)
+        phases.extend((duration, int(colour)) for duration, colour in plan.phases)
+    return signals, np.array(phases, PHASE_DTYPE)
+
+
+def _moved(outlines: Sequence[Floats], origin: tuple[float, float]) -> tuple[Floats, ...]:
+    return tuple(_frozen(np.asarray(outline, dtype=np.float64)[:, :2] - origin) for outline in outlines)
+
+
+def _frozen(array: Floats) -> Floats:
+    array.setflags(write=False)
+    return array
+
+
+def assemble(draft: MapDraft) -> LaneMap:
+    """The finished map of a draft: re-centred, sampled, linked, with room, conflict tables, right of way and stop lines.
+
+    Raises RoadError (a ValueError) naming the lane, its position and road for geometry no map can be made of.
+    """
+    origin = _origin(draft)
+    draft = replace(draft, extra_drivable=_moved(draft.extra_drivable, origin), scenery=_moved(draft.scenery, origin))
+    network, dangling = _network(draft, origin)
+    lanes = network.lanes
+    edges = _rooms(network)
+    sweep = make_sweep(lanes, network.points)
+    kinds, touches = _find_conflicts(network, sweep)
+    ordered = np.array([pair for a, b in sorted(kinds) for pair in ((a, b), (b, a))], np.int64).reshape(-1, 2)
+    clusters, matrix = _make_clusters(network, ordered)
+    conflicts, rows = conflict_tables(lanes, sweep, ordered)
+    _fill_priorities(network, ordered, kinds, conflicts)
+    by_lane: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for n, (a, b) in enumerate(ordered.tolist()):
+        by_lane[a].append((b, n * CLASSES * CLASSES))
+    context = StopContext(
+        drafts=draft.lanes, lanes=lanes, successors=network.successors, by_lane=by_lane, conflicts=conflicts, touches=touches
+    )
+    lanes["stop_s"], stop_warnings = place_stops(context)
+    entries = find_entries(lanes, network.successors)
+    signals, phases = _signal_arrays(draft.signals)
+    joints = joint_warnings(draft.lanes, lanes, network.points, network.successors)
+    arrays = {
+        "lanes": lanes, "points": network.points, "successors": flat_links(network.successors)[0],
+        "predecessors": flat_links(network.predecessors)[0], "entries": entries, "clusters": clusters, "cluster_matrix": matrix,
+        "conflicts": conflicts, "conflict_rows": rows, "signals": signals, "phases": phases,
+    }  # fmt: skip
+    for array in arrays.values():
+        array.setflags(write=False)
+    return LaneMap(
+        name=draft.name, **arrays, lane_names=tuple(lane.name for lane in draft.lanes), road_names=tuple(lane.road for lane in draft.lanes),
+        junction_names=_first_seen([lane.junction for lane in draft.lanes]), signal_names=tuple(plan.name for plan in draft.signals),
+        crosswalks=tuple(replace(one, outline=_moved([one.outline], origin)[0]) for one in draft.crosswalks), edges=edges,
+        scenery=tuple(draft.scenery), origin=origin, left_hand_traffic=draft.left_hand_traffic,
+        warnings=(*draft.warnings, *joints, *stop_warnings), dangling=tuple(dangling),
+    )  # fmt: skip
