@@ -1,0 +1,81 @@
+"""OpenDRIVE road networks (ASAM OpenDRIVE 1.4 to 1.8) as maps to drive on.
+
+`read_opendrive` gives the draft, `load_opendrive` the finished map. Superelevation, crossfall and lane height are not modelled: the
+road surface is flat across, at the height of its reference line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from scenarios.errors import InputError
+from scenarios.formats.opendrive_control import apply_control
+from scenarios.formats.opendrive_crossings import cut_crossings
+from scenarios.formats.opendrive_lanes import DEFAULT_LIMIT, lay_out
+from scenarios.formats.opendrive_model import Network, read_network
+from scenarios.formats.opendrive_objects import lay_crosswalks, sight_blockers
+from scenarios.formats.opendrive_strands import to_draft
+from scenarios.formats.override import override_control
+from scenarios.formats.xml import Element, parse_xml, read_xml
+from sim.roads.assemble import assemble
+from sim.roads.lane_map import LaneMap, MapDraft
+from sim.roads.resample import RoadError
+
+SUPERELEVATION_NOTABLE = 1e-3  # rad
+
+
+def load_opendrive(path: str | Path, *, overrides: Mapping[str, str] | None = None) -> LaneMap:
+    """The finished map of an .xodr file; `overrides` as in `override_control`. InputError for anything that cannot be read."""
+    draft = read_opendrive(path)
+    if overrides:
+        draft = override_control(draft, overrides)
+    try:
+        return assemble(draft)
+    except RoadError as error:
+        raise InputError(str(error), file=str(path), fix="Correct the lane in the map's editor.") from error
+
+
+def read_opendrive(path: str | Path) -> MapDraft:
+    """The lanes, signals and crosswalks of an .xodr file, in its own coordinates [m]; InputError with file:line:column."""
+    return draft_network(read_xml(path, root="OpenDRIVE"), Path(path).stem)
+
+
+def parse_opendrive(text: str | bytes, *, name: str = "opendrive") -> MapDraft:
+    """As `read_opendrive`, from the file's text."""
+    data = text.encode() if isinstance(text, str) else text
+    return draft_network(parse_xml(data, file=name, root="OpenDRIVE"), name)
+
+
+def draft_network(root: Element, name: str) -> MapDraft:
+    """The draft of a parsed file."""
+    # Damaged coefficients may overflow on the way to the check that names them.
+    with np.errstate(over="ignore", invalid="ignore"):
+        network = read_network(root)
+        layout = lay_out(network)
+        if not layout.strands:
+            raise root.error("no lane in the file is wide enough to use", "Check lane types and widths.")
+        cut_crossings(layout)
+        signals = apply_control(network, layout)
+        crosswalks = lay_crosswalks(network, layout)
+    left_hand = sum(road.left_hand for road in network.roads.values())
+    return MapDraft(
+        name=name,
+        lanes=tuple(to_draft(strand, DEFAULT_LIMIT) for strand in layout.strands),
+        signals=signals,
+        crosswalks=crosswalks,
+        left_hand_traffic=2 * left_hand > len(network.roads),
+        warnings=(*network.warnings, *layout.warnings, *_superelevation(network)),
+        scenery=sight_blockers(network),
+    )
+
+
+def _superelevation(network: Network) -> tuple[str, ...]:
+    """A note where roads are banked, since lanes here are flat."""
+    banked = 0
+    for road in network.roads.values():
+        records = [record for group in road.element.all("lateralProfile") for record in group.all("superelevation")]
+        banked += any(abs(record.number(name, 0.0)) > SUPERELEVATION_NOTABLE for record in records for name in ("a", "b", "c", "d"))
+    return (f"{banked} roads have superelevation, which is left out",) if banked else ()
