@@ -1,0 +1,84 @@
+"""From a scenario's `map` part to a finished, surveyed map, built once per process for the same words."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import get_type_hints
+
+from scenarios.errors import InputError
+from scenarios.formats.opendrive import read_opendrive
+from scenarios.formats.override import override_control
+from scenarios.ground import Ground, survey
+from scenarios.model import MapSpec
+from sim.roads.assemble import assemble
+from sim.roads.builders import BUILDERS
+from sim.roads.lane_map import MapDraft
+from sim.roads.layouts.check import CONTROLS
+
+MAPS_KEPT = 16
+MAP_SUFFIXES = (".xodr",)
+
+
+def builder_names() -> tuple[str, ...]:
+    """Names of the parametric builders."""
+    return tuple(BUILDERS)
+
+
+@lru_cache(maxsize=64)
+def builder_parameters(name: str | None) -> Mapping[str, object]:
+    """Parameter names of a builder and their types; empty for an unknown builder."""
+    if name is None or name not in BUILDERS:
+        return {}
+    hints = get_type_hints(BUILDERS[name])
+    return {key: hints.get(key, object) for key in inspect.signature(BUILDERS[name]).parameters}
+
+
+def ground_of(spec: MapSpec, folder: Path) -> Ground:
+    """The map of a scenario, surveyed; file names start from `folder`. InputError, placed in the file if it is its fault."""
+    if spec.file is not None:
+        path = Path(folder, spec.file)
+        try:
+            changed = path.stat().st_mtime_ns
+        except (OSError, ValueError):
+            raise InputError(
+                f"map file {spec.file!r} does not exist (looked for {path})", fix="paths start from the scenario file"
+            ) from None
+        if path.suffix.lower() not in MAP_SUFFIXES:
+            raise InputError(f"cannot read a map from {spec.file!r}", fix=f"known kinds of map file: {', '.join(MAP_SUFFIXES)}")
+        return _from_file(path, changed, tuple(sorted(spec.controls.items())), spec.left_hand)
+    if spec.builder is None:
+        raise InputError("the map has neither builder nor file")
+    parameters = dict(spec.parameters)
+    if spec.left_hand is not None:
+        parameters["left_hand"] = spec.left_hand
+    return _from_builder(spec.builder, json.dumps(parameters, sort_keys=True))
+
+
+@lru_cache(maxsize=MAPS_KEPT)
+def _from_file(path: Path, changed: int, controls: tuple[tuple[str, str], ...], left_hand: bool | None) -> Ground:
+    del changed  # part of the key: an edited file is read again
+    try:
+        draft = read_opendrive(path)
+        if controls:
+            draft = override_control(draft, {arm: CONTROLS[control] for arm, control in controls})
+        if left_hand is not None:
+            draft = replace(draft, left_hand_traffic=left_hand)
+        return survey(assemble(draft))
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(str(error), file=str(path)) from error
+
+
+@lru_cache(maxsize=MAPS_KEPT)
+def _from_builder(name: str, parameters: str) -> Ground:
+    try:
+        built = BUILDERS[name](**json.loads(parameters))
+        return survey(assemble(built) if isinstance(built, MapDraft) else built)
+    except (TypeError, ValueError, KeyError) as error:
+        raise InputError(f"builder {name!r} refuses its parameters: {error}", fix="see the builder's own description") from error
