@@ -38,6 +38,7 @@ SIDESTEP_WIDTH = 1.0  # m between centres at the closest approach that needs no 
 SIDESTEP_HORIZON = 3.0  # s
 NOTICE = 6.0  # m, boxes further off exert no force
 CARROT = 1.0  # m, the point ahead on the route that is walked towards
+DETOUR_CARROT = 6.0  # m, the point that a way around a standing box leads to
 EDGE = 0.4  # m, kept to the lane's edge
 KEEP_AWAY = 0.25  # m, gap to a box below which nobody walks closer
 CLOSE_IN = 1.2  # 1/s, walking speed towards a box per metre of gap
@@ -99,8 +100,8 @@ def _next_lane(roads: Roads, route: int, lane: int) -> int:
 
 @kernel
 def _carrot(roads: Roads, route: int, lane: int, s: float, d: float) -> tuple[float, float]:
-    """Point (x, y) CARROT ahead on the route, beside the centreline by as much of `d` as the lane is wide."""
-    along = s + CARROT
+    """Point (x, y) at `s` >= 0 counted on along the route, beside the centreline by as much of `d` as the lane is wide."""
+    along = s
     while along > roads.lanes[lane].length:
         following = _next_lane(roads, route, lane)
         if following < 0:
@@ -200,8 +201,10 @@ def _social_force(state: WorldState, w: int, a: int, ux: float, uy: float) -> tu
 
 @kernel
 def _keep_off(state: WorldState, w: int, a: int, want_x: float, want_y: float) -> tuple[float, float, bool]:
-    """(vx, vy, blocked): the wanted velocity without the part that would walk into a body near by; where nothing is left of it, along
-    its surface towards the nearer end."""
+    """(vx, vy, blocked): the wanted velocity without the part that would walk into a body near by.
+
+    Where a walker in the way leaves nothing of it, both step to their right.
+    """
     row, age = _row(state, w, a)
     blocked = False
     pace = math.sqrt(want_x * want_x + want_y * want_y)
@@ -221,14 +224,87 @@ def _keep_off(state: WorldState, w: int, a: int, want_x: float, want_y: float) -
         want_y += (inward - allowed) * normal_y
         blocked = True
         slide = want_y * normal_x - want_x * normal_y
-        if pace > 0.3 and abs(slide) < 0.4 * pace and gap < KEEP_AWAY + 0.5:
-            dx = state.bodies[w, a].x - (seen.x + seen.vx * age)
-            dy = state.bodies[w, a].y - (seen.y + seen.vy * age)
-            offset = dy * normal_x - dx * normal_y
-            side = 1.0 if offset > 0.05 else -1.0
-            want_x -= side * 0.5 * pace * normal_y
-            want_y += side * 0.5 * pace * normal_x
+        if state.bodies[w, j].kind == _WALKER and pace > 0.3 and abs(slide) < 0.4 * pace and gap < KEEP_AWAY + 0.5:
+            want_x -= 0.5 * pace * normal_y
+            want_y += 0.5 * pace * normal_x
     return want_x, want_y, blocked
+
+
+@kernel
+def _hits(ax: float, ay: float, bx: float, by: float, half_length: float, half_width: float) -> bool:
+    """Whether the segment a-b cuts the axis-parallel box about the origin (slab test)."""
+    low, high = 0.0, 1.0
+    for axis in range(2):
+        start = ax if axis == 0 else ay
+        step = bx - ax if axis == 0 else by - ay
+        half = half_length if axis == 0 else half_width
+        if abs(step) < 1e-9:
+            if abs(start) >= half:
+                return False
+            continue
+        first = (-half - start) / step
+        second = (half - start) / step
+        low = max(low, min(first, second))
+        high = min(high, max(first, second))
+    return low < high
+
+
+@kernel
+def _corner(ax: float, ay: float, bx: float, by: float, half_length: float, half_width: float) -> tuple[float, float]:
+    """Next point on the shorter way from a to b around a box about the origin; b itself where nothing is in the way."""
+    if not _hits(ax, ay, bx, by, half_length, half_width):
+        return bx, by
+    # leave the box's corners a little further off than its sides, so that a corner once reached counts as passed
+    long, wide = half_length + 0.1, half_width + 0.1
+    along = abs(ay) - half_width < abs(ax) - half_length
+    best, best_x, best_y = FAR, bx, by
+    for end in (-1.0, 1.0):
+        near_x = (long if ax > 0.0 else -long) if along else end * long
+        near_y = end * wide if along else (wide if ay > 0.0 else -wide)
+        far_x = -near_x if along else near_x
+        far_y = near_y if along else -near_y
+        way = math.sqrt((near_x - ax) ** 2 + (near_y - ay) ** 2) + math.sqrt((far_x - bx) ** 2 + (far_y - by) ** 2)
+        if way < best:
+            best = way
+            direct = not _hits(ax, ay, far_x, far_y, half_length, half_width)
+            best_x = far_x if direct else near_x
+            best_y = far_y if direct else near_y
+    return best_x, best_y
+
+
+@kernel
+def _target(state: WorldState, roads: Roads, w: int, a: int) -> tuple[float, float]:
+    """Point (x, y) to walk towards: ahead on the route, or the next corner of the nearest standing box in the way."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    row, _ = _row(state, w, a)
+    further_x, further_y = _carrot(roads, mind.route, mind.lane, mind.s + DETOUR_CARROT, mind.d)
+    nearest = NOTICE
+    target_x, target_y = _carrot(roads, mind.route, mind.lane, mind.s + CARROT, mind.d)
+    for k in range(state.neighbours[w, a, 0]):
+        j = state.neighbours[w, a, 1 + k]
+        other = state.bodies[w, j]  # its fixed sizes only
+        seen = state.history[w, row, j]
+        if state.visible[w, a, k] == 0 or seen.status != _ACTIVE or other.kind == _WALKER or abs(seen.speed) > STANDING:
+            continue
+        gap, _, _ = _gap_to(state, w, a, j, row, 0.0)
+        if gap > nearest:
+            continue
+        margin = BODY_RADIUS + KEEP_AWAY
+        ax, ay = _into(body.x - seen.x, body.y - seen.y, seen.cos, seen.sin)
+        bx, by = _into(further_x - seen.x, further_y - seen.y, seen.cos, seen.sin)
+        x, y = _corner(ax, ay, bx, by, 0.5 * other.length + margin, 0.5 * other.width + margin)
+        if x != bx or y != by:
+            nearest = gap
+            target_x = seen.x + x * seen.cos - y * seen.sin
+            target_y = seen.y + x * seen.sin + y * seen.cos
+    return target_x, target_y
+
+
+@kernel
+def _into(dx: float, dy: float, cos: float, sin: float) -> tuple[float, float]:
+    """A world offset in a frame turned to (cos, sin)."""
+    return dx * cos + dy * sin, dy * cos - dx * sin
 
 
 @kernel
@@ -253,7 +329,7 @@ def _gives_way(near: float, speed: float, accel: float, standing_ticks: int, cla
 
 @kernel
 def _free_of(enter: float, leave: float, near: float, far: float, speed: float, accel: float, pace: float, spare: float) -> bool:
-    """Whether a walker between `enter` and `leave` [m ahead] at `pace` and a vehicle between `near` and `far` stay apart in time."""
+    """Whether a walker between `enter` and `leave` [m ahead] and a vehicle between `near` and `far` stay apart in time."""
     clear = max(leave, 0.0) / pace
     come = max(enter, 0.0) / pace
     pull = PULL_AWAY if speed < STANDING else max(accel, 0.0)
@@ -264,7 +340,7 @@ def _free_of(enter: float, leave: float, near: float, far: float, speed: float, 
 
 @kernel
 def _own_zone(enter: float, leave: float, offset: float) -> tuple[float, float]:
-    """Distances [m ahead] at which a walker's own body enters and leaves the zone of a conflict record whose lane starts at `offset`."""
+    """Distances [m ahead] at which a walker enters and leaves the zone of a conflict record whose lane starts at `offset`."""
     return offset + enter + ZONE_SPARE, offset + leave - ZONE_SPARE
 
 
@@ -411,7 +487,7 @@ def walk(state: WorldState, roads: Roads, w: int, a: int) -> None:
         pace *= HURRY
     elif hold < HASTE:
         pace = min(pace, max(1.5 * hold, -1.2))
-    target_x, target_y = _carrot(roads, mind.route, mind.lane, mind.s, mind.d)
+    target_x, target_y = _target(state, roads, w, a)
     dx = target_x - body.x
     dy = target_y - body.y
     distance = max(math.sqrt(dx * dx + dy * dy), 1e-6)
