@@ -20,8 +20,8 @@ _REPEAT_S = 0.25
 class WallClock:
     """Context manager that limits what happens inside it to `limit_s` seconds; None: no limit.
 
-    The alarm interrupts only calls made through `guard`, so that our own files and arrays are never left half-written. Where alarms
-    do not exist (another thread, another system) `check` still ends the episode between two ticks.
+    The alarm interrupts only calls made through `guard`, so that our own files and arrays are never left half-written. Where
+    alarms do not exist (another thread, another system) `check` still ends the episode between two ticks.
     """
 
     def __init__(self, limit_s: float | None) -> None:

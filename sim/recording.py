@@ -1,8 +1,9 @@
 """One file per episode: a self-contained Arrow IPC stream (zstd) of everything that a metric or a viewer needs.
 
-Layout: the schema's metadata carry the header (JSON) and the map's outline; each batch is a few seconds of rows, one row per actor
-and tick, with the events since the batch before in its metadata; a last, empty batch carries the footer (how the episode ended). While
-the episode runs the file is called `NAME.part` and can be read up to its last batch; it gets its name when the footer is written.
+Layout: the schema's metadata carry the header (JSON) and the map's outline; each batch is a few seconds of rows, one per actor
+and tick, with the events since the batch before in its metadata; a last, empty batch carries the footer (how the episode
+ended). While the episode runs the file is called `NAME.part` and can be read up to its last batch; it gets its name when the
+footer is written.
 
 World frame, SI units as in `sim.interface`. Only actors that are on the road have rows. The file names its own event kinds and
 reasons, so that readers need nothing else of the simulator.
@@ -362,15 +363,17 @@ def _header(values: dict[str, object]) -> Header:
     table = values["actors"]
     if not isinstance(table, list):
         raise TypeError("the actor table is not a list")
-    known = {entry.name for entry in fields(Header)} - {"actors"}
-    return Header(
-        actors=tuple(_actor(row) for row in table), **{name: _frozen(value) for name, value in values.items() if name in known}
-    )  # type: ignore[arg-type]
+    known = {name: value for name, value in _known(values, Header).items() if name != "actors"}
+    return Header(actors=tuple(_actor(row) for row in table), **known)  # type: ignore[arg-type]
 
 
 def _actor(values: dict[str, object]) -> RecordedActor:
-    known = {entry.name for entry in fields(RecordedActor)}
-    return RecordedActor(**{name: _frozen(value) for name, value in values.items() if name in known})  # type: ignore[arg-type]
+    return RecordedActor(**_known(values, RecordedActor))  # type: ignore[arg-type]
+
+
+def _known(values: dict[str, object], form: type[Header | RecordedActor]) -> dict[str, object]:
+    names = {entry.name for entry in fields(form)}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in names}
 
 
 def _footer(values: dict[str, object]) -> Footer:
@@ -383,10 +386,6 @@ def _footer(values: dict[str, object]) -> Footer:
         error=str(values.get("error", "")),
         trace_hash=str(values.get("trace_hash", "")),
     )
-
-
-def _frozen(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _first_line(error: Exception) -> str:

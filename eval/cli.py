@@ -1,0 +1,187 @@
+"""The command line, `avstack`. Every import that costs time happens inside the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from eval.errors import ExitCode
+from scenarios.errors import InputError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=False)
+@click.option(
+    "--version", "show_version", is_flag=True, is_eager=True, expose_value=False, callback=lambda c, _, on: _print_version(c, on)
+)
+def program() -> None:
+    """Drive scenarios headless, look at maps, and measure the simulator."""
+
+
+def _print_version(context: click.Context, wanted: bool) -> None:
+    if wanted:
+        from eval.describe import product_version
+
+        click.echo(f"avstack {product_version()}")
+        context.exit()
+
+
+@program.command()
+@click.argument("target", metavar="SCENARIO|FILE.yaml|MAP.xodr")
+@click.option("--seeds", default="0", show_default=True, help="Seeds to run: 3, 0..99 or 1,5,7.")
+@click.option("--driver", help="Who drives ego: a name, package.module:Class or file.py:Class.  [default: the scenario's]")
+@click.option("--sensing", help="What drivers are given: state.  [default: the scenario's]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for one recording per episode.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Picture of the first episode that fails, or else of the first.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value of the scenario, e.g. duration_s=30."
+)
+@click.option("--workers", default="auto", show_default=True, help="Processes to run in; 1 stays in this one.")
+@click.option("--time-limit", type=float, metavar="S", help="Wall-clock limit of an episode in seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@click.pass_context
+def run(
+    context: click.Context, target: str, seeds: str, driver: str | None, sensing: str | None, out: Path | None,
+    picture: Path | None, settings: tuple[str, ...], workers: str, time_limit: float | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Drive a scenario for one or many seeds and judge it.
+
+    Exit code: 0 all passed, 1 criteria failed, 2 bad input, 3 the driver crashed, 4 the wall-clock limit was reached.
+    """
+    chosen, count = parse_seeds(seeds), parse_workers(workers)
+    if time_limit is not None and not 0.0 < time_limit < 1e9:
+        raise InputError(
+            f"the time limit must be a positive number of seconds, got {time_limit!r}", fix="Use --time-limit 60, for example"
+        )
+    from eval.outputs import check_folder, check_picture
+    from eval.suite import Request, run_suite
+
+    check_picture(picture)
+    if out is not None:
+        check_folder(out, "recordings")
+    request = Request(
+        target=target, seeds=chosen, workers=count, time_limit_s=time_limit, settings=settings, driver=driver, sensing=sensing,
+        out=out, picture=picture,
+    )  # fmt: skip
+    context.exit(run_suite(request, as_json=as_json))
+
+
+@program.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--yaml", "name", metavar="NAME", help="Print the YAML of one scenario, to start your own from.")
+def list_scenarios(as_json: bool, name: str | None) -> None:
+    """List the scenarios that come with the package."""
+    from eval.listing import list_text, yaml_text
+
+    click.echo(yaml_text(name) if name is not None else list_text(as_json=as_json))
+
+
+@program.command()
+def schema() -> None:
+    """Print the JSON schema of scenario files, for editors."""
+    import json
+
+    from scenarios.schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@program.command(name="map")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the map into this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show_map(file: Path, picture: Path | None, as_json: bool) -> None:
+    """Show what is read from a map file: lanes, junctions, stop lines, signals, crosswalks, warnings."""
+    import json
+
+    from eval.map_report import format_report, map_report
+    from eval.outputs import check_picture
+    from scenarios.maps import road_map
+    from scenarios.model import MapSpec
+
+    check_picture(picture)
+    found = road_map(MapSpec(file=str(file)), Path.cwd())
+    report = map_report(found)
+    if picture is not None:
+        from sim.viewer.draw import draw_map, save
+
+        save(draw_map(found), picture)
+    click.echo(json.dumps(report) if as_json else format_report(report))
+    if picture is not None:
+        click.echo(f"picture: {picture}", err=True)
+
+
+@program.group()
+def bench() -> None:
+    """Measure how fast things are on this machine."""
+
+
+@bench.command(name="sim")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def bench_sim(as_json: bool) -> None:
+    """Measure the simulator."""
+    import json
+
+    from eval.bench.sim import format_bench, run_bench
+
+    figures = run_bench()
+    click.echo(json.dumps(figures) if as_json else format_bench(figures))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds of "3", "0..99", "1,5,7" or a mixture, each once and in the order given. Raises InputError."""
+    fix = "Write 3, 0..99 or 1,5,7"
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        low, dots, high = part.strip().partition("..")
+        if not _is_count(low) or (dots and not _is_count(high)):
+            raise InputError(f"cannot read seeds {text!r}", fix=fix)
+        first, last = int(low), int(high or low)
+        if last < first:
+            raise InputError(f"seeds {part.strip()!r} run backwards", fix=fix)
+        if last >= 2**63 or last - first >= 10_000_000:
+            raise InputError(f"seeds {part.strip()!r} are too many or too large", fix="Use at most 10 million seeds below 2^63")
+        seeds.update(dict.fromkeys(range(first, last + 1)))
+    return tuple(seeds)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def parse_workers(text: str) -> int | None:
+    """Number of processes, None for "auto". Raises InputError."""
+    if text == "auto":
+        return None
+    if not _is_count(text) or not 1 <= int(text) <= 1024:
+        raise InputError(
+            f"workers must be 'auto' or a whole number from 1 to 1024, got {text!r}", fix="Use --workers 2, for example"
+        )
+    return int(text)
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run the program on `arguments` and return its exit code; bad input is one line on stderr."""
+    try:
+        code = program.main(args=list(arguments), prog_name="avstack", standalone_mode=False)
+        return int(code) if isinstance(code, int) else ExitCode.OK
+    except InputError as error:
+        click.echo(f"avstack: {error}", err=True)
+    except click.ClickException as error:
+        click.echo(f"avstack: {error.format_message()}", err=True)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("avstack: interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output has gone; Python would try again at exit
+        return ExitCode.OK
+    return ExitCode.BAD_INPUT
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    sys.exit(execute(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""Checks on where results are to be written, made before anything runs. They leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from scenarios.errors import InputError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".bmp")
+
+
+def check_folder(folder: Path, purpose: str) -> None:
+    """Raise InputError unless `folder` is, or can become, a folder that we may write to."""
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
+    try:
+        if not existing.is_dir():
+            raise NotADirectoryError
+        with tempfile.TemporaryFile(dir=existing):
+            return
+    except NotADirectoryError:
+        raise InputError(
+            f"cannot write {purpose} to {str(folder)!r}: {existing} is not a folder", fix="Choose another folder"
+        ) from None
+    except OSError as error:
+        reason = f"cannot write {purpose} to {str(folder)!r}: {existing} is not writable ({(error.strerror or 'error').lower()})"
+        raise InputError(reason, fix="Choose another folder") from None
+
+
+def check_picture(picture: Path | None) -> None:
+    """Raise InputError unless a picture of that name can be written; None is no picture."""
+    if picture is None:
+        return
+    if picture.suffix.lower() not in IMAGE_SUFFIXES:
+        raise InputError(
+            f"cannot write a picture called {str(picture)!r}", fix=f"End its name in one of {', '.join(IMAGE_SUFFIXES)}"
+        )
+    if picture.is_dir():
+        raise InputError(f"the picture {str(picture)!r} is a folder", fix="Name a file")
+    check_folder(picture.parent, "the picture")

@@ -1,0 +1,258 @@
+"""Many episodes of one scenario: run them, report them as a table or as JSON, and draw one."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import click
+
+from eval.errors import ExitCode
+from eval.executors import Done, Executor, InProcess, ProcessPool
+from eval.run import EpisodeResult, Job, load_drivers, prepare, recording_path, run_episode
+from eval.statistics import Rate, clopper_pearson
+from sim.recording import Ending, Footer, RecordingError, finalise_part, part_path, read_recording
+
+AUTO_POOL_EPISODES = 8
+"""Fewer episodes than this are done sooner in this process than a pool has started."""
+SHOWN_ROWS = 20
+HARD_LIMIT_SLACK_S = 60.0
+"""Beyond twice the time limit: what a worker may need to start and to compile before it is taken for dead."""
+_RATES = ("passed", "completed", "collisions", "at_fault", "traffic_collisions", "deadlocks", "offroad", "timeouts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What `avstack run` was asked for; workers: None picks by the number of episodes."""
+
+    target: str
+    seeds: tuple[int, ...]
+    workers: int | None = None
+    time_limit_s: float | None = None
+    settings: tuple[str, ...] = ()
+    driver: str | None = None
+    sensing: str | None = None
+    out: Path | None = None
+    picture: Path | None = None
+
+
+def run_suite(request: Request, *, as_json: bool) -> ExitCode:
+    """Run all episodes, print the report on stdout, and return the exit code. Raises InputError before anything is written."""
+    first = _job(request, request.seeds[0], None)
+    scenario = prepare(first)
+    load_drivers(scenario)
+    with ExitStack() as stack:
+        folder = request.out
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        elif request.picture is not None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avstack-")))
+        jobs = [_job(request, seed, folder) for seed in request.seeds]
+        kept = _Album(folder, discard=request.out is None)
+        results, interrupted = _collect(request, jobs, scenario.name, kept.add)
+        pictured = request.picture is not None and kept.draw(request.picture)
+    if request.out is None:
+        results = [_without_recording(result) for result in results]
+    report = summary(results, scenario.name, request)
+    click.echo(json.dumps(report) if as_json else _text(report, results, request, pictured))
+    return ExitCode.INTERRUPTED if interrupted else exit_code(results)
+
+
+def exit_code(results: Sequence[EpisodeResult]) -> ExitCode:
+    """The gravest of the episodes' ends."""
+    endings = {result.ending for result in results}
+    if Ending.CRASHED in endings:
+        return ExitCode.DRIVER_CRASHED
+    if Ending.TIME_LIMIT in endings:
+        return ExitCode.TIME_LIMIT
+    return ExitCode.CRITERIA_FAILED if Ending.FAILED in endings else ExitCode.OK
+
+
+def summary(results: Sequence[EpisodeResult], scenario: str, request: Request) -> dict[str, object]:
+    """The JSON report. Counts are sums over the rows; `rates` are shares of episodes with at least one, with 95 % intervals."""
+    rows = [_row(result) for result in results]
+    times = [result.time_s for result in results if result.completed]
+
+    def total(name: str) -> int:
+        return sum(int(str(row[name])) for row in rows)
+
+    return {
+        "scenario": scenario,
+        "target": request.target,
+        "driver": request.driver,
+        "episodes": len(rows),
+        "passed": sum(result.passed for result in results),
+        "completed": sum(result.completed for result in results),
+        **{name: total(name) for name in ("collisions", "at_fault", "traffic_collisions", "deadlocks", "offroad")},
+        "timeouts": sum(result.timeout for result in results),
+        "crashed": sum(result.ending is Ending.CRASHED for result in results),
+        "time_limits": sum(result.ending is Ending.TIME_LIMIT for result in results),
+        "mean_time_s": round(sum(times) / len(times), 3) if times else None,
+        "rates": {name: asdict(_rate(rows, name)) for name in _RATES},
+        "rows": rows,
+    }
+
+
+class _Album:
+    """Remembers the recording that is worth a picture: the first episode that did not pass, or else the first."""
+
+    def __init__(self, folder: Path | None, *, discard: bool) -> None:
+        self._folder = folder
+        self._discard = discard
+        self._chosen: EpisodeResult | None = None
+
+    def add(self, result: EpisodeResult) -> None:
+        """Take a result into account; where recordings are temporary, delete the one that lost."""
+        if result.recording is None:
+            return
+        loser, old = result, self._chosen
+        if old is None or (result.passed, result.seed) < (old.passed, old.seed):
+            self._chosen = result
+            loser = old or result
+        if self._discard and loser is not self._chosen and loser.recording is not None:
+            Path(loser.recording).unlink(missing_ok=True)
+
+    def draw(self, picture: Path) -> bool:
+        """Draw the chosen episode; False where no recording is left to draw."""
+        if self._chosen is None or self._chosen.recording is None:
+            click.echo("avstack: no picture: no episode left a recording", err=True)
+            return False
+        from sim.viewer.draw import draw_episode, save
+
+        try:
+            recording = read_recording(Path(self._chosen.recording))
+        except RecordingError as error:
+            click.echo(f"avstack: no picture: {error}", err=True)
+            return False
+        save(draw_episode(recording), picture)
+        return True
+
+
+def _job(request: Request, seed: int, out: Path | None) -> Job:
+    return Job(
+        target=request.target,
+        seed=seed,
+        settings=request.settings,
+        driver=request.driver,
+        sensing=request.sensing,
+        out=out,
+        time_limit_s=request.time_limit_s,
+    )
+
+
+def _executor(request: Request) -> Executor:
+    episodes = len(request.seeds)
+    workers = request.workers
+    if workers is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = min(cores, episodes) if episodes >= AUTO_POOL_EPISODES else 1
+    if workers == 1:
+        return InProcess()
+    hard_limit = None if request.time_limit_s is None else 2.0 * request.time_limit_s + HARD_LIMIT_SLACK_S
+    return ProcessPool(min(workers, episodes), hard_limit)
+
+
+def _collect(
+    request: Request, jobs: Sequence[Job], scenario: str, on_result: Callable[[EpisodeResult], None]
+) -> tuple[list[EpisodeResult], bool]:
+    """Results by seed, and whether Ctrl-C cut the run short; what had finished by then is kept."""
+    results: list[EpisodeResult] = []
+    done = _executor(request).run(run_episode, jobs)
+    interrupted = False
+    with _progress(len(jobs)) as advance:
+        try:
+            for one in done:
+                result = one.result if one.result is not None else _lost(one, scenario)
+                results.append(result)
+                on_result(result)
+                advance()
+        except KeyboardInterrupt:
+            interrupted = True
+            click.echo(f"avstack: interrupted after {len(results)} of {len(jobs)} episodes", err=True)
+    if interrupted:
+        _remove_parts(jobs, scenario)
+    order = {job.seed: index for index, job in enumerate(jobs)}
+    return sorted(results, key=lambda result: order[result.seed]), interrupted
+
+
+def _lost(done: Done[Job, EpisodeResult], scenario: str) -> EpisodeResult:
+    """The result of an episode whose process died; what it had recorded is kept."""
+    ending = Ending.TIME_LIMIT if done.out_of_time else Ending.CRASHED
+    error = f"seed {done.job.seed}: {done.failure}"
+    recording = None
+    if done.job.out is not None:
+        path = recording_path(done.job.out, scenario, done.job.seed)
+        if part_path(path).exists() and finalise_part(path, Footer(ending=ending, reasons=(error,), error=error)):
+            recording = str(path)
+    return EpisodeResult(seed=done.job.seed, ending=ending, reasons=(error,), error=error, recording=recording)
+
+
+def _remove_parts(jobs: Sequence[Job], scenario: str) -> None:
+    for job in jobs:
+        if job.out is not None:
+            part_path(recording_path(job.out, scenario, job.seed)).unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(episodes: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on stderr for more than one episode, where somebody is watching."""
+    if episodes < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("episodes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("episodes", total=episodes)
+        yield lambda: progress.advance(task)
+
+
+def _without_recording(result: EpisodeResult) -> EpisodeResult:
+    return replace(result, recording=None)
+
+
+def _row(result: EpisodeResult) -> dict[str, object]:
+    return {
+        "seed": result.seed,
+        "ending": str(result.ending),
+        "completed": result.completed,
+        "passed": result.passed,
+        "reasons": list(result.reasons),
+        **asdict(result.counts),
+        "timeout": result.timeout,
+        "time_s": result.time_s,
+        "mean_speed": result.mean_speed,
+        "trace_hash": result.trace_hash,
+        "recording": result.recording,
+    }
+
+
+def _rate(rows: Sequence[dict[str, object]], name: str) -> Rate:
+    column = "timeout" if name == "timeouts" else name
+    return clopper_pearson(sum(bool(row[column]) for row in rows), len(rows))
+
+
+def _text(report: dict[str, object], results: Sequence[EpisodeResult], request: Request, pictured: bool) -> str:
+    """The report for people: episodes (of many, the first that failed), shares with intervals, where things are."""
+    from eval.tables import episode_table, rate_table, render
+
+    shown = list(results) if len(results) <= SHOWN_ROWS else [result for result in results if not result.passed][:SHOWN_ROWS]
+    hidden = len(results) - len(shown)
+    title = f"{report['scenario']}: {report['passed']} of {report['episodes']} passed"
+    parts = [render(episode_table(shown, title))] if shown else [title + "\n"]
+    if hidden and shown:
+        parts.append(f"  and {hidden} more\n")
+    if len(results) > 1:
+        parts.append(render(rate_table({name: _rate([_row(result) for result in results], name) for name in _RATES})))
+    if request.out is not None:
+        parts.append(f"recordings: {request.out}\n")
+    if pictured:
+        parts.append(f"picture: {request.picture}\n")
+    return "".join(parts).rstrip("\n")

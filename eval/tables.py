@@ -1,0 +1,49 @@
+"""Tables for a terminal or a log file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from eval.run import EpisodeResult
+from eval.statistics import Rate
+
+WIDTH_MIN = 100
+"""Columns assumed where the terminal is narrower, or there is none: a log file has no edge."""
+
+
+def episode_table(results: Sequence[EpisodeResult], title: str) -> Table:
+    """One line an episode."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("seed", "time s", "mean m/s", "collisions", "at fault", "others'", "deadlocks", "off road"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict", overflow="fold")
+    for result in results:
+        counts = result.counts
+        numbers = (counts.collisions, counts.at_fault, counts.traffic_collisions, counts.deadlocks, counts.offroad)
+        verdict = "passed" if result.passed else f"{result.ending.replace('_', ' ')}: {'; '.join(result.reasons)}"
+        table.add_row(str(result.seed), f"{result.time_s:.1f}", f"{result.mean_speed:.2f}", *map(str, numbers), escape(verdict))
+    return table
+
+
+def rate_table(rates: Mapping[str, Rate]) -> Table:
+    """Share of episodes with something, and its exact interval."""
+    table = Table(title="share of episodes, 95 % interval (Clopper-Pearson)", title_justify="left")
+    for heading in ("", "episodes", "share", "low", "high"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for name, rate in rates.items():
+        shares = (f"{100.0 * value:.2f} %" for value in (rate.rate, rate.low, rate.high))
+        table.add_row(name.replace("_", " "), f"{rate.count} of {rate.episodes}", *shares)
+    return table
+
+
+def render(table: Table) -> str:
+    """The table as text, coloured only on a terminal."""
+    console = Console()
+    console.width = max(console.width, WIDTH_MIN)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()

@@ -1,0 +1,8 @@
+"""Pictures of maps and episodes with pygame, without a display."""
+
+import os
+
+# pygame reads these when it is imported, by whichever module of this package comes first.
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
