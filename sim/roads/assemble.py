@@ -100,7 +100,9 @@ def _control(draft: MapDraft, lanes: NDArray[np.void]) -> None:
         lanes["signal"][number] = -1
         if lane.signal is not None:
             if lane.signal not in groups:
-                raise RoadError(f"lane {lane.name!r} of road {lane.road!r}: signal {lane.signal!r} is not among the map's signals {sorted(groups)}")
+                raise RoadError(
+                    f"lane {lane.name!r} of road {lane.road!r}: signal {lane.signal!r} is not among the map's signals {sorted(groups)}"
+                )
             lanes["signal"][number] = groups[lane.signal]
         elif lane.regulation == Regulation.SIGNAL:
             raise RoadError(f"lane {lane.name!r} of road {lane.road!r} is controlled by a signal but names none; set `signal`")
@@ -128,7 +130,9 @@ def _network(draft: MapDraft, origin: tuple[float, float]) -> tuple[_Network, li
     lanes["turn"] = [classify_turn(lanes, points, lane) for lane in range(len(lanes))]
     _control(draft, lanes)
     share_control(lanes, successors, predecessors)
-    return _Network(draft=draft, index=index, lanes=lanes, points=points, successors=successors, predecessors=predecessors), dangling
+    return _Network(
+        draft=draft, index=index, lanes=lanes, points=points, successors=successors, predecessors=predecessors
+    ), dangling
 
 
 def _rooms(network: _Network) -> tuple[Floats, ...]:
@@ -144,17 +148,17 @@ def _rooms(network: _Network) -> tuple[Floats, ...]:
     return border_lines(bitmap, drivable, network.draft.extra_drivable)
 
 
-def _follows(network: _Network, first: int, second: int) -> bool:
-    """Whether `second` comes after `first` with less than ONE_AFTER_ANOTHER between them."""
-    front = [(lane, 0.0) for lane in network.successors[first]]
+def _soon_after(network: _Network, lane: int) -> set[int]:
+    """Lanes that come after `lane` with less than ONE_AFTER_ANOTHER between them."""
+    found: set[int] = set()
+    front = [(following, 0.0) for following in network.successors[lane]]
     while front:
-        lane, between = front.pop()
-        if lane == second:
-            return True
-        between += float(network.lanes["length"][lane])
+        following, between = front.pop()
+        found.add(following)
+        between += float(network.lanes["length"][following])
         if between < ONE_AFTER_ANOTHER:
-            front.extend((following, between) for following in network.successors[lane])
-    return False
+            front.extend((onward, between) for onward in network.successors[following])
+    return found
 
 
 def _parallel_neighbours(lanes: NDArray[np.void], pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -208,10 +212,13 @@ def _conflict_kind(network: _Network, survey: Survey, n: int) -> ConflictKind:
     return ConflictKind.CROSS
 
 
-def _find_conflicts(network: _Network, sweep: Sweep) -> tuple[dict[tuple[int, int], ConflictKind], dict[int, list[tuple[float, float]]]]:
+def _find_conflicts(
+    network: _Network, sweep: Sweep
+) -> tuple[dict[tuple[int, int], ConflictKind], dict[int, list[tuple[float, float]]]]:
     """Unordered conflicting pairs with their kind, and the ranges on approach lanes that junction traffic merely brushes."""
     pairs = candidate_pairs(network.lanes, sweep)
-    chained = np.array([_follows(network, a, b) or _follows(network, b, a) for a, b in pairs.tolist()], bool)
+    after = [_soon_after(network, lane) for lane in range(len(network.lanes))]
+    chained = np.array([b in after[a] or a in after[b] for a, b in pairs.tolist()], bool)
     pairs = pairs[~chained] if len(pairs) else pairs
     survey = survey_pairs(network.lanes, sweep, pairs, _parallel_neighbours(network.lanes, pairs))
     kinds: dict[tuple[int, int], ConflictKind] = {}
@@ -253,7 +260,9 @@ def _explicit_yields(network: _Network) -> set[tuple[int, int]]:
     return found
 
 
-def _fill_priorities(network: _Network, ordered: NDArray[np.int64], kinds: dict[tuple[int, int], ConflictKind], conflicts: NDArray[np.void]) -> None:
+def _fill_priorities(
+    network: _Network, ordered: NDArray[np.int64], kinds: dict[tuple[int, int], ConflictKind], conflicts: NDArray[np.void]
+) -> None:
     """Kind and priority columns of all records."""
     yields = _explicit_yields(network)
     sides = _sides(network, yields)

@@ -84,10 +84,15 @@ def _fill_polygon(cells: NDArray[np.uint8], outline: NDArray[np.float64], x0: fl
             if (ay > y) != (by > y):
                 crossings[count] = ax + (y - ay) / (by - ay) * (bx - ax)
                 count += 1
-        ordered = np.sort(crossings[:count])
+        for i in range(1, count):  # insertion sort: compiling numba's general one takes seconds
+            value, k = crossings[i], i
+            while k > 0 and crossings[k - 1] > value:
+                crossings[k] = crossings[k - 1]
+                k -= 1
+            crossings[k] = value
         for k in range(0, count - 1, 2):
-            first = max(0, int(math.ceil((ordered[k] - x0) / cell - 0.5)))
-            last = min(columns - 1, int(math.floor((ordered[k + 1] - x0) / cell - 0.5)))
+            first = max(0, int(math.ceil((crossings[k] - x0) / cell - 0.5)))
+            last = min(columns - 1, int(math.floor((crossings[k + 1] - x0) / cell - 0.5)))
             for column in range(first, last + 1):
                 cells[row, column] = 1
 
@@ -126,7 +131,9 @@ def _room(cells: NDArray[np.uint8], x: float, y: float, dx: float, dy: float, st
 
 
 @kernel
-def _measure_room(cells: NDArray[np.uint8], points: NDArray[np.void], x0: float, y0: float, cell: float, cap: float, snap: float) -> None:
+def _measure_room(
+    cells: NDArray[np.uint8], points: NDArray[np.void], x0: float, y0: float, cell: float, cap: float, snap: float
+) -> None:
     for i in range(len(points)):
         p = points[i]
         own = p["half_width"]

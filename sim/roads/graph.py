@@ -53,7 +53,9 @@ def neighbour_index(drafts: Sequence[LaneDraft], index: dict[str, int], side: st
         if name is None:
             continue
         if name not in index:
-            raise RoadError(f"lane {draft.name!r} of road {draft.road!r}: its {side} neighbour {name!r} does not exist; name a lane of this map")
+            raise RoadError(
+                f"lane {draft.name!r} of road {draft.road!r}: its {side} neighbour {name!r} does not exist; name a lane of this map"
+            )
         found[lane] = index[name]
     return found
 
@@ -146,7 +148,9 @@ def find_entries(lanes: NDArray[np.void], successors: Links) -> NDArray[np.void]
     return np.array(flat, ENTRY_DTYPE)
 
 
-def joint_warnings(drafts: Sequence[LaneDraft], lanes: NDArray[np.void], points: NDArray[np.void], successors: Links) -> list[str]:
+def joint_warnings(
+    drafts: Sequence[LaneDraft], lanes: NDArray[np.void], points: NDArray[np.void], successors: Links
+) -> list[str]:
     """One message for each link whose ends are 0.1 m or more apart or that turns sharply."""
     messages: list[str] = []
     for lane, following in enumerate(successors):
@@ -157,5 +161,7 @@ def joint_warnings(drafts: Sequence[LaneDraft], lanes: NDArray[np.void], points:
             turn = abs(wrap_angle(float(first["heading"]) - float(last["heading"])))
             if gap >= 0.1 or (turn > math.radians(20.0) and lanes["kind"][lane] in (LaneKind.DRIVING, LaneKind.CYCLE)):
                 place = f"road {drafts[lane].road!r}, lane {drafts[lane].name!r}, s={float(lanes['length'][lane]):.2f} m"
-                messages.append(f"{place}: joint to lane {drafts[other].name!r} has a gap of {gap:.2f} m and a kink of {math.degrees(turn):.0f} degrees")
+                messages.append(
+                    f"{place}: joint to lane {drafts[other].name!r} has a gap of {gap:.2f} m and a kink of {math.degrees(turn):.0f} degrees"
+                )
     return messages

@@ -14,7 +14,8 @@ from sim.roads.route import OFF_ROUTE, STEP_DTYPE, Route, route_steps
 __all__ = ["OFF_ROUTE", "ROUTE_DTYPE", "STEP_DTYPE", "Packed", "Roads", "pack"]
 
 ROUTE_DTYPE = np.dtype(
-    [("table_start", "i8"), ("lane_base", "i4"), ("lane_count", "i4"), ("goal_lane", "i4"), ("goal_s", "f4"), ("length", "f4")], align=True
+    [("table_start", "i8"), ("lane_base", "i4"), ("lane_count", "i4"), ("goal_lane", "i4"), ("goal_s", "f4"), ("length", "f4")],
+    align=True,
 )
 """One route. Its step on a lane is entry `table_start + lane - lane_base` of `Roads.route_steps`; length: from its first lane's start."""
 
@@ -149,7 +150,9 @@ def pack(maps: Sequence[LaneMap], routes: Sequence[Sequence[Route]]) -> Packed:
     Raises ValueError when the two differ in length and RouteError for a route that its map cannot carry.
     """
     if len(maps) != len(routes) or not maps:
-        raise ValueError(f"pack needs one route list for each map and at least one world, got {len(maps)} maps and {len(routes)} route lists")
+        raise ValueError(
+            f"pack needs one route list for each map and at least one world, got {len(maps)} maps and {len(routes)} route lists"
+        )
     number_of: dict[int, int] = {}
     distinct: list[LaneMap] = []
     for road_map in maps:

@@ -48,7 +48,13 @@ def _checked(draft: LaneDraft) -> tuple[Floats, Floats]:
         s = arc_length(line[:first])[-1] if first else 0.0
         raise RoadError(f"{_place(draft)}, s={s:.2f} m: centreline point {first} is not finite: {line[first].tolist()}")
     s = arc_length(line)
-    columns = np.stack([_profile(draft, draft.half_width, len(line), "half_width"), _profile(draft, draft.speed_limit, len(line), "speed_limit")], 1)
+    columns = np.stack(
+        [
+            _profile(draft, draft.half_width, len(line), "half_width"),
+            _profile(draft, draft.speed_limit, len(line), "speed_limit"),
+        ],
+        1,
+    )
     for k, (what, low) in enumerate((("half width", 0.0), ("speed limit", 1e-3))):
         wrong = ~(np.isfinite(columns[:, k]) & (columns[:, k] >= low))
         if wrong.any():
@@ -71,7 +77,9 @@ def _refined(line: Floats) -> Floats:
     knots = np.concatenate([s[i] + (s[i + 1] - s[i]) * np.arange(n) / n for i, n in enumerate(pieces)] + [s[-1:]])
     points = interpolate(knots, s, line)
     dense = np.linspace(0.0, s[-1], max(2, int(np.ceil(s[-1] / 0.1)) + 1))
-    curve = np.stack([Akima1DInterpolator(knots, points[:, k])(dense) for k in range(2)] + [np.interp(dense, s, line[:, 2])], axis=1)
+    curve = np.stack(
+        [Akima1DInterpolator(knots, points[:, k])(dense) for k in range(2)] + [np.interp(dense, s, line[:, 2])], axis=1
+    )
     curve[0], curve[-1] = line[0], line[-1]
     return curve
 

@@ -80,11 +80,15 @@ def shortest_route(
             heapq.heappush(queue, (cost + LANE_CHANGE_PENALTY, neighbour, lane))
     if goal_lane not in came_from:
         names = road_map.lane_names
-        raise RouteError(f"map {road_map.name!r}: lane {names[goal_lane]!r} cannot be reached from lane {names[start_lane]!r}; choose another goal")
+        raise RouteError(
+            f"map {road_map.name!r}: lane {names[goal_lane]!r} cannot be reached from lane {names[start_lane]!r}; choose another goal"
+        )
     lanes = [goal_lane]
     while came_from[lanes[-1]] >= 0:
         lanes.append(came_from[lanes[-1]])
-    route = Route(lanes=tuple(reversed(lanes)), goal_s=float(road_map.lanes["length"][goal_lane]) if goal_s is None else float(goal_s))
+    route = Route(
+        lanes=tuple(reversed(lanes)), goal_s=float(road_map.lanes["length"][goal_lane]) if goal_s is None else float(goal_s)
+    )
     check_route(road_map, route)
     return route
 
@@ -99,10 +103,14 @@ def check_route(road_map: LaneMap, route: Route) -> None:
     for lane, following in zip(route.lanes, route.lanes[1:], strict=False):
         beside = [neighbour for neighbour, _ in _sides(road_map, lane)]
         if following not in road_map.lane_successors(lane) and following not in beside:
-            raise RouteError(f"map {road_map.name!r}: no way from lane {names[lane]!r} to lane {names[following]!r}; they are not linked")
+            raise RouteError(
+                f"map {road_map.name!r}: no way from lane {names[lane]!r} to lane {names[following]!r}; they are not linked"
+            )
     length = float(road_map.lanes["length"][route.lanes[-1]])
     if not (math.isfinite(route.goal_s) and 0.0 <= route.goal_s <= length + 1e-3):
-        raise RouteError(f"map {road_map.name!r}: goal s={route.goal_s!r} m is not on lane {names[route.lanes[-1]]!r}, which is {length:.2f} m long")
+        raise RouteError(
+            f"map {road_map.name!r}: goal s={route.goal_s!r} m is not on lane {names[route.lanes[-1]]!r}, which is {length:.2f} m long"
+        )
 
 
 def route_length(road_map: LaneMap, route: Route) -> float:
@@ -166,7 +174,9 @@ def route_steps(road_map: LaneMap, route: Route) -> NDArray[np.void]:
     return steps
 
 
-def _random_walk(road_map: LaneMap, start: int, usable: NDArray[np.bool_], min_length: float, draw: np.random.Generator) -> tuple[list[int], float]:
+def _random_walk(
+    road_map: LaneMap, start: int, usable: NDArray[np.bool_], min_length: float, draw: np.random.Generator
+) -> tuple[list[int], float]:
     """One random walk without repeated lanes, and its length [m]."""
     lanes, total = [start], float(road_map.lanes["length"][start])
     visited = {start}
@@ -185,7 +195,11 @@ def _random_walk(road_map: LaneMap, start: int, usable: NDArray[np.bool_], min_l
 
 
 def random_route(
-    road_map: LaneMap, seed: int, min_length: float, start_lanes: Sequence[int] | None = None, kinds: frozenset[LaneKind] = DRIVING_ONLY
+    road_map: LaneMap,
+    seed: int,
+    min_length: float,
+    start_lanes: Sequence[int] | None = None,
+    kinds: frozenset[LaneKind] = DRIVING_ONLY,
 ) -> Route:
     """A route of at least `min_length` [m] from one of `start_lanes` (None: any lane outside junctions); the longest found if none is.
 

@@ -71,7 +71,8 @@ def _relevant(context: StopContext, lane: int, other: int) -> bool:
 def _approach_zones(context: StopContext, lane: int) -> list[Zone]:
     """Everything a car resting near the end of `lane` must stay clear of."""
     zones = [
-        Zone(low=low + 0.5 * _CAR_LENGTH, high=high + 0.5 * _CAR_LENGTH, large=False) for low, high in context.touches.get(lane, ())
+        Zone(low=low + 0.5 * _CAR_LENGTH, high=high + 0.5 * _CAR_LENGTH, large=False)
+        for low, high in context.touches.get(lane, ())
     ]
     length = float(context.lanes["length"][lane])
     for source, offset in [(lane, 0.0)] + [(n, length) for n in context.successors[lane]]:

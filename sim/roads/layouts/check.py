@@ -65,4 +65,7 @@ def per_arm(name: str, value: _V | Mapping[str, _V], arms: Sequence[str], defaul
 def controls(value: Control, arms: Sequence[str]) -> dict[str, Regulation]:
     """Regulation of each arm from a control name or a mapping by arm."""
     named = per_arm("control", value, arms, "none")
-    return {arm: CONTROLS[choice(f"control of {arm}" if isinstance(value, Mapping) else "control", name, tuple(CONTROLS))] for arm, name in named.items()}
+    return {
+        arm: CONTROLS[choice(f"control of {arm}" if isinstance(value, Mapping) else "control", name, tuple(CONTROLS))]
+        for arm, name in named.items()
+    }

@@ -23,13 +23,23 @@ def _crossroads(
     """One junction at the origin; parameters as in `four_way`."""
     arms = tuple(angles)
     regulation = check.controls(control, arms)
-    lane_count = {arm: check.count(f"lanes of {arm}", value, 1, 3) for arm, value in check.per_arm("lanes", lanes, arms, 1).items()}
-    length = {arm: check.number(f"arm_length of {arm}", value, 15.0, 1000.0) for arm, value in check.per_arm("arm_length", arm_length, arms, 80.0).items()}
+    lane_count = {
+        arm: check.count(f"lanes of {arm}", value, 1, 3) for arm, value in check.per_arm("lanes", lanes, arms, 1).items()
+    }
+    length = {
+        arm: check.number(f"arm_length of {arm}", value, 15.0, 1000.0)
+        for arm, value in check.per_arm("arm_length", arm_length, arms, 80.0).items()
+    }
     turned = check.per_arm("arm_angles", arm_angles, arms, 0.0)
     check.number("lane_width", lane_width, 2.5, 5.0)
     check.number("corner_radius", corner_radius, 2.0, 30.0)
     check.number("speed_limit", speed_limit, 2.0, 40.0)
-    for flag, value in (("crosswalks", crosswalks), ("sidewalks", sidewalks), ("left_hand_traffic", left_hand_traffic), ("protected_left", protected_left)):
+    for flag, value in (
+        ("crosswalks", crosswalks),
+        ("sidewalks", sidewalks),
+        ("left_hand_traffic", left_hand_traffic),
+        ("protected_left", protected_left),
+    ):
         check.flag(flag, value)
     signs = (Regulation.STOP, Regulation.YIELD)
     minor = any(value in signs for value in regulation.values())

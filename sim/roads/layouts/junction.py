@@ -91,7 +91,9 @@ def movements(junction: Junction) -> list[Movement]:
                 used.add(lane_in)
         idle = [k for k in range(source.lanes_in) if k not in used]
         if idle:
-            raise BuilderError(f"arm {source.name!r}: lane {idle[0]} of {source.lanes_in} leads nowhere; give the other arms more lanes")
+            raise BuilderError(
+                f"arm {source.name!r}: lane {idle[0]} of {source.lanes_in} leads nowhere; give the other arms more lanes"
+            )
     return found
 
 
@@ -113,7 +115,11 @@ def _arm_lanes(frame: JunctionFrame, arm: Arm, ways: Sequence[Movement]) -> list
         for k in range(lane_count):
             offset = frame.lane_offset(arm, k, inwards)
             ends = (frame.at(arm, far, offset), frame.at(arm, near, offset))
-            onward = tuple(pre + way.name for way in ways if way.source.name == arm.name and way.lane_in == k) if inwards else arm.onward[k : k + 1]
+            onward = (
+                tuple(pre + way.name for way in ways if way.source.name == arm.name and way.lane_in == k)
+                if inwards
+                else arm.onward[k : k + 1]
+            )
             beside = {
                 outer: f"{pre}{arm.name}_{label}_{k + 1}" if k + 1 < lane_count else None,
                 inner: f"{pre}{arm.name}_{label}_{k - 1}" if k > 0 else None,
@@ -177,4 +183,3 @@ def draw_junction(junction: Junction) -> Draft:
     if junction.sidewalks or junction.crosswalks:
         draw_walking(frame, draft)
     return draft
-

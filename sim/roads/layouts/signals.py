@@ -20,7 +20,9 @@ def stages(junction: Junction) -> list[list[Arm]]:
     for arm in junction.arms:
         if arm.control != Regulation.SIGNAL:
             continue
-        partner = next((group for group in grouped if len(group) == 1 and abs(wrap_angle(group[0].angle - arm.angle)) > FACING), None)
+        partner = next(
+            (group for group in grouped if len(group) == 1 and abs(wrap_angle(group[0].angle - arm.angle)) > FACING), None
+        )
         if partner is None:
             grouped.append([arm])
         else:

@@ -41,7 +41,13 @@ def walking_line(points: Floats, keep_right: float = WALK_KEEP_RIGHT) -> Floats:
 def sidewalk_lane(name: str, points: Floats, road: str, onward: tuple[str, ...], kind: LaneKind = LaneKind.SIDEWALK) -> LaneDraft:
     """One direction of a sidewalk, crosswalk or path."""
     return LaneDraft(
-        name=name, centreline=walking_line(points), half_width=WALK_HALF_WIDTH, kind=kind, speed_limit=WALK_SPEED, successors=onward, road=road
+        name=name,
+        centreline=walking_line(points),
+        half_width=WALK_HALF_WIDTH,
+        kind=kind,
+        speed_limit=WALK_SPEED,
+        successors=onward,
+        road=road,
     )
 
 
