@@ -1,30 +1,55 @@
 """One wrapper around numba for every kernel of the package.
 
-Compiled code is cached on disk. numba does not notice an edited callee in another file, so the cache folder is keyed on a
-hash of all kernel sources; where no folder is writable the kernels compile in memory and everything still works.
+Compiled code is cached on disk. numba does not notice an edited callee in another file, so each source file's kernels live in a
+folder keyed on a hash of that file and of all it imports; where no folder is writable the kernels compile in memory and everything still works.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import numba
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def _sources_digest() -> str:
-    """Hash of every Python source of `sim`: any edit gives the compiled kernels a new home."""
+_IMPORT = re.compile(r"^\s*(?:from|import)\s+(sim(?:\.\w+)*)(?:\s+import\s+\(?([^)#]*))?", re.MULTILINE)
+
+
+@functools.cache
+def _imports(path: Path) -> frozenset[Path]:
+    """Files of `sim` that a source file imports by name."""
+    root = Path(__file__).parent.parent
+    found = set()
+    for module, names in _IMPORT.findall(path.read_text(encoding="utf-8")):
+        place = root.joinpath(*module.split("."))
+        candidates = [place, *(place / name.strip() for name in names.split(","))]
+        found.update(file for stem in candidates for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file())
+    return frozenset(found)
+
+
+@functools.cache
+def sources_digest(path: Path) -> str:
+    """Hash of a source file and of everything of `sim` that it imports, directly or not."""
+    files = {path}
+    front = [path]
+    while front:
+        new = _imports(front.pop()) - files
+        files |= new
+        front.extend(new)
     digest = hashlib.sha256()
-    root = Path(__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode())
-        digest.update(path.read_bytes())
+    for file in sorted(files):
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -57,32 +82,30 @@ def _own_temporary_folder() -> Path | None:
         return None
 
 
-def _cache_folder() -> Path | None:
+def _cache_root() -> Path | None:
     """First writable place for compiled kernels, or None."""
     bounds = "bounds" if os.environ.get("NUMBA_BOUNDSCHECK") == "1" else "plain"
-    name = f"{_sources_digest()}-{bounds}"
     for find in (_user_cache, _own_temporary_folder):
         home = find()
-        if home is not None and _writable(home / "avstack" / "kernels" / name):
-            return home / "avstack" / "kernels" / name
+        if home is not None and _writable(home / "avstack" / "kernels" / bounds):
+            return home / "avstack" / "kernels" / bounds
     return None
 
 
-CACHE_FOLDER = _cache_folder()
-if CACHE_FOLDER is not None:
-    os.environ["NUMBA_CACHE_DIR"] = str(CACHE_FOLDER)
+CACHE_ROOT = _cache_root()
+if CACHE_ROOT is None:
+    warnings.warn("no folder is writable for compiled kernels; set AVSTACK_CACHE_DIR to avoid compiling at every start", stacklevel=2)
 
-import numba  # noqa: E402  the cache folder must be in the environment before numba reads it
 
-# Somebody else may have imported numba already; its configuration is then fixed but for this assignment.
-setattr(numba.config, "CACHE_DIR", str(CACHE_FOLDER or ""))  # noqa: B010  numba makes its options at run time, unknown to mypy
-if CACHE_FOLDER is None:
-    warnings.warn(
-        "no folder is writable for compiled kernels; set AVSTACK_CACHE_DIR to avoid compiling at every start", stacklevel=2
-    )
+def cache_folder(source: Path) -> Path | None:
+    """Where the compiled kernels of one source file live: a new place whenever it, or anything of `sim` it imports, changes."""
+    return None if CACHE_ROOT is None else CACHE_ROOT / f"{source.stem}-{sources_digest(source)}"
 
 
 def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compile `function` with numba: releases the GIL, no fast-math, no Python fallback, cached on disk."""
-    compiled: Callable[_P, _R] = numba.njit(cache=CACHE_FOLDER is not None, nogil=True, fastmath=False)(function)
+    folder = cache_folder(Path(function.__code__.co_filename).resolve())
+    if folder is not None:
+        numba.config.CACHE_DIR = str(folder)  # numba reads it when a function asks for caching
+    compiled: Callable[_P, _R] = numba.njit(cache=folder is not None, nogil=True, fastmath=False)(function)
     return compiled

@@ -18,7 +18,8 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import sim.jit
     from sim.rng import uniform
-print(sim.jit.CACHE_FOLDER)
+import pathlib, sim.rng
+print(sim.jit.cache_folder(pathlib.Path(sim.rng.__file__).resolve()))
 print(uniform(1, 2, 3, 4, 5, 6))
 print(len([w for w in caught if "AVSTACK_CACHE_DIR" in str(w.message)]))
 """
