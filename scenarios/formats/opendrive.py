@@ -1,7 +1,7 @@
 """OpenDRIVE road networks (ASAM OpenDRIVE 1.4 to 1.8) as maps to drive on.
 
-`read_opendrive` gives the draft, `load_opendrive` the finished map. Superelevation, crossfall and lane height are not modelled: the
-road surface is flat across, at the height of its reference line.
+`read_opendrive` gives the draft, `load_opendrive` the finished map. Superelevation, crossfall and lane height are not modelled:
+the road surface is flat across, at the height of its reference line.
 """
 
 from __future__ import annotations
@@ -77,5 +77,7 @@ def _superelevation(network: Network) -> tuple[str, ...]:
     banked = 0
     for road in network.roads.values():
         records = [record for group in road.element.all("lateralProfile") for record in group.all("superelevation")]
-        banked += any(abs(record.number(name, 0.0)) > SUPERELEVATION_NOTABLE for record in records for name in ("a", "b", "c", "d"))
+        banked += any(
+            abs(record.number(name, 0.0)) > SUPERELEVATION_NOTABLE for record in records for name in ("a", "b", "c", "d")
+        )
     return (f"{banked} roads have superelevation, which is left out",) if banked else ()

@@ -65,7 +65,7 @@ def _on_road(layout: Layout, road: str) -> list[Strand]:
 
 
 def _approach(strand: Strand, s: float) -> Strand | None:
-    """The lane that a control on `strand` at s belongs to: itself inside a junction, else the last one before the next junction."""
+    """The lane that a control on `strand` at s belongs to: itself in a junction, else the last one before the next junction."""
     remaining = strand.length - strand.arc_at(s)
     if strand.junction is not None and remaining > min(END_NEAR, 0.4 * strand.length):
         return strand
@@ -83,7 +83,9 @@ def _targets(one: Placement, layout: Layout) -> list[tuple[Strand, tuple[Turn, .
     """Lanes that the placement controls; a road is cut where it stands away from any junction."""
     found = []
     for strand in facing(one, _on_road(layout, one.road.id)):
-        target = _approach(strand, one.record.s)
+        # A reference inside a junction names the very lane that it is for.
+        named = one.record.is_reference and strand.junction is not None
+        target = strand if named else _approach(strand, one.record.s)
         if target is None:
             target = _cut_at(strand, one.record.s, layout)
         found.append((target, one.arrow))
@@ -229,7 +231,9 @@ def _by_direction(lanes: Sequence[Strand]) -> list[list[Strand]]:
     """Lanes grouped by the axis along which they approach: opposing approaches together."""
     axes: list[tuple[float, list[Strand]]] = []
     for lane in lanes:
-        dx, dy = lane.points[1, :2] - lane.points[0, :2] if lane.junction is not None else lane.points[-1, :2] - lane.points[-2, :2]
+        dx, dy = (
+            lane.points[1, :2] - lane.points[0, :2] if lane.junction is not None else lane.points[-1, :2] - lane.points[-2, :2]
+        )
         heading = float(np.arctan2(dy, dx))
         for axis, group in axes:
             # Doubling the angle makes opposite headings equal.
@@ -245,7 +249,7 @@ def _cycle(junction: str, names: Sequence[str]) -> list[SignalPlan]:
     """One programme a group: greens one after the other, each with yellow and all-red; alone, a fixed green with a pause."""
     if len(names) == 1:
         return [SignalPlan(name=f"{junction}/{names[0]}", phases=MID_BLOCK_PHASES)]
-    green = max(GREEN_MIN_S, CYCLE_GREEN_S / len(names))
+    green = max(GREEN_MIN_S, float(round(CYCLE_GREEN_S / len(names))))
     slot = green + YELLOW_S + ALL_RED_S
     plans = []
     for position, name in enumerate(names):
@@ -281,6 +285,7 @@ def _agree(layout: Layout) -> None:
         inner = [follower for follower in strand.successors if follower.junction is not None]
         if strand.kind != LaneKind.DRIVING or strand.junction is not None or not inner:
             continue
+        _spread_sign(inner)
         controls = {(follower.regulation, follower.signal) for follower in inner}
         if strand.regulation == Regulation.NONE and len(controls) == 1:
             strand.regulation, strand.signal = controls.pop()
@@ -293,3 +298,13 @@ def _agree(layout: Layout) -> None:
                     one.regulation = Regulation.ALL_WAY_STOP
 
 
+def _spread_sign(inner: Sequence[Strand]) -> None:
+    """A sign that is listed for the way straight on alone stands for the whole approach: nobody turns past it freely."""
+    ahead = [
+        lane.regulation
+        for lane in inner
+        if lane.regulation in (Regulation.STOP, Regulation.YIELD) and turn_of(lane) == Turn.STRAIGHT
+    ]
+    for lane in inner:
+        if ahead and lane.regulation == Regulation.NONE:
+            lane.regulation = ahead[0]

@@ -1,4 +1,4 @@
-"""Roads that cross at grade without a junction element: their lanes are cut so that the crossing becomes a junction with approaches."""
+"""Roads that cross at grade without a junction element: their lanes are cut so that the crossing becomes a junction."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def cut_crossings(layout: Layout) -> None:
     hits = _find(lanes)
     for number, group in enumerate(_cluster(hits)):
         name = layout.free_name(f"crossing {number + 1}")
-        layout.warnings.append(
-            f"{group[0][0].road.label} at s={group[0][0].s[0]:.0f} to {group[0][0].s[-1]:.0f} is crossed without a junction; made {name!r}"
-        )
+        first = group[0][0]
+        place = f"{first.road.label} between s={first.s.min():.0f} and {first.s.max():.0f}"
+        layout.warnings.append(f"{place} is crossed without a junction; made {name!r}")
         spans: dict[Strand, tuple[float, float]] = {}
         for strand, at, room, _ in group:
             low, high = spans.get(strand, (at - room, at + room))

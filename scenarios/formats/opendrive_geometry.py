@@ -251,5 +251,3 @@ def require_finite(values: Floats, element: Element, what: str) -> None:
     """InputError at `element` if a polynomial blew up."""
     if not np.all(np.isfinite(values)) or np.max(np.abs(values), initial=0.0) > 10.0 * COORDINATE_MAX:
         raise element.error(f"its {what} runs off to infinity", "Check the polynomial coefficients.")
-
-

@@ -5,6 +5,7 @@ Source of the rules: ASAM OpenDRIVE 1.8, chapter 11 (lanes), 10.3 (road linkage)
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ OTHER_WIDTH_MIN = 0.3  # m; strips narrower than this are kerbs and paint
 CUT_MIN = 2.0  # m; no lane is cut nearer than this to where it begins or ends
 GAP_FINE = 0.1  # m; joints closer than this are exact as far as driving goes
 GAP_MOST = 3.0  # m; beyond this two lanes are not joined, whatever the file says
+SLIVER = 0.1  # m; a lane shorter than this is a rounding error between two others
 BESIDE = 0.5  # m; lanes whose borders are this near are neighbours
 WIDTH_MOST = 100.0  # m; a lane wider than this is a damaged number
 
@@ -90,6 +92,7 @@ def lay_out(network: Network) -> Layout:
         for segment in segments:
             _find_neighbours(segment)
     _chain(layout)
+    _drop_slivers(layout)
     _fill_limits(layout)
     for strand in layout.strands:
         # A road may have several lanes of one id after each other; the later ones carry their place.
@@ -112,7 +115,9 @@ def _cut_segments(road: Road, junction: str | None, layout: Layout) -> list[Segm
     return segments
 
 
-def _cut_section(road: Road, section: Section, span: tuple[float, float], junction: str | None, layout: Layout) -> Iterator[Segment]:
+def _cut_section(
+    road: Road, section: Section, span: tuple[float, float], junction: str | None, layout: Layout
+) -> Iterator[Segment]:
     s = np.linspace(*span, 1 + max(1, int(np.ceil((span[1] - span[0]) / POINT_SPACING))))
     x, y, heading = road.line(s)
     z = road.elevation(s)
@@ -188,7 +193,7 @@ def _cuts(section: Section, borders: dict[int, tuple[Floats, Floats]], s: Floats
                 if all(abs(int(index) - mark) >= least for mark in marks):
                     marks.add(int(index))
     ordered = sorted(marks)
-    return list(zip(ordered, ordered[1:], strict=False))
+    return list(itertools.pairwise(ordered))
 
 
 def _make_strands(road: Road, lane: Lane, s: Floats, frame: Floats, borders: tuple[Floats, Floats]) -> list[Strand]:
@@ -238,7 +243,9 @@ def _fill_limits(layout: Layout) -> None:
         for strand in pending:
             before = [float(other.limit[-1]) for other in strand.predecessors if other.limit is not None]
             after = [float(other.limit[0]) for other in strand.successors if other.limit is not None]
-            beside = [float(other.limit[0]) for other in (strand.left, strand.right) if other is not None and other.limit is not None]
+            beside = [
+                float(other.limit[0]) for other in (strand.left, strand.right) if other is not None and other.limit is not None
+            ]
             known = before or after or beside
             if known:
                 strand.limit = np.full(strand.s.size, min(known))
@@ -258,7 +265,7 @@ def _fill_limits(layout: Layout) -> None:
 def _link(network: Network, layout: Layout) -> None:
     for road in network.roads.values():
         segments = layout.segments[road.id]
-        for before, after in zip(segments, segments[1:], strict=False):
+        for before, after in itertools.pairwise(segments):
             _link_segments(before, after, layout)
         for end in ("start", "end"):
             _link_road_end(road, end, layout)
@@ -396,7 +403,9 @@ def _check_joints(layout: Layout) -> None:
 def _ends_beside(strand: Strand, follower: Strand) -> bool:
     """Whether another lane of the same road ends beside `strand` and leads into `follower`."""
     return any(
-        other.road is strand.road and other.s[-1] == strand.s[-1] and np.hypot(*(follower.points[0] - other.points[-1])[:2]) < GAP_FINE
+        other.road is strand.road
+        and other.s[-1] == strand.s[-1]
+        and np.hypot(*(follower.points[0] - other.points[-1])[:2]) < GAP_FINE
         for other in follower.predecessors
     )
 
@@ -430,7 +439,7 @@ def _chain(layout: Layout) -> None:
     """Make one strand of the pieces that follow each other one to one along a road, keeping neighbours in step."""
     alias: dict[Strand, Strand] = {}
     for segments in layout.segments.values():
-        for before, after in zip(segments, segments[1:], strict=False):
+        for before, after in itertools.pairwise(segments):
             for group in _groups(before, after):
                 if all(_follows_alone(up, down) for up, down in group):
                     for up, down in group:
@@ -485,3 +494,24 @@ def _absorb_as(up: Strand, down: Strand, alias: dict[Strand, Strand]) -> None:
     for old, target in alias.items():
         if target is down:
             alias[old] = whole
+
+
+def _drop_slivers(layout: Layout) -> None:
+    """Leave out lanes of next to no length, joining what comes before with what comes after."""
+    slivers = {strand for strand in layout.strands if strand.length < SLIVER}
+    for strand in layout.strands:
+        if strand not in slivers:
+            strand.left = None if strand.left in slivers else strand.left
+            strand.right = None if strand.right in slivers else strand.right
+            strand.opposites = [(other, length) for other, length in strand.opposites if other not in slivers]
+            continue
+        before, after = list(strand.predecessors), list(strand.successors)
+        for other in before:
+            part(other, strand)
+            other.continues |= strand.continues
+        for other in after:
+            part(strand, other)
+        for one in before:
+            for two in after:
+                join(one, two)
+    layout.strands = [strand for strand in layout.strands if strand not in slivers]

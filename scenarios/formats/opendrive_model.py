@@ -6,6 +6,7 @@ Source: ASAM OpenDRIVE 1.8, chapters 10 (roads), 11 (lanes), 12 (junctions), 13 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -217,7 +218,9 @@ def _read_road(element: Element, warnings: list[str]) -> Road:
         raise element.error(f"length={length:g} m of road {road_id!r}", f"It must be above 0 and at most {LENGTH_MAX:g} m.")
     line = read_reference_line(element)
     if abs(line.end - length) > max(0.1, 1e-3 * length):
-        warnings.append(f"road {road_id!r}: length is {length:.3f} m but its geometry ends at s={line.end:.3f}; the shorter one is used")
+        warnings.append(
+            f"road {road_id!r}: length is {length:.3f} m but its geometry ends at s={line.end:.3f}; the shorter one is used"
+        )
         length = min(length, line.end)
     lanes = element.need("lanes")
     junction = element.text("junction", "-1")
@@ -283,7 +286,7 @@ def _read_sections(lanes: Element, length: float, road_id: str) -> tuple[Section
     sections = [_read_section(element) for element in lanes.all("laneSection")]
     if not sections:
         raise lanes.error(f"road {road_id!r} has no <laneSection>", "Add one with at least one lane.")
-    for before, after in zip(sections, sections[1:], strict=False):
+    for before, after in itertools.pairwise(sections):
         if after.s < before.s:
             raise after.element.error(f"s={after.s:g} is before the section above it", "Sort the lane sections by s.")
     if sections[0].s > min(1.0, length):
@@ -335,7 +338,9 @@ def _read_section(element: Element) -> Section:
             for child in group.all("lane"):
                 lane = _read_lane(child)
                 if lane.id * sign <= 0:
-                    raise child.error(f"lane id {lane.id} is on the {side}", "Left lanes have positive ids, right lanes negative ones.")
+                    raise child.error(
+                        f"lane id {lane.id} is on the {side}", "Left lanes have positive ids, right lanes negative ones."
+                    )
                 if lane.id in lanes:
                     raise child.error(f"lane id {lane.id} is used twice in its section", "Number the lanes outwards from 1.")
                 lanes[lane.id] = lane
@@ -403,7 +408,9 @@ def _read_junction(element: Element, warnings: list[str]) -> Junction:
         warnings.append(f"junction {junction_id!r} is {kind}: its roads stay, its connections are not driven")
     elif kind not in ("default", "direct"):
         raise element.error(f"type={kind!r} is not known", "Use one of: default, direct, virtual, crossing.")
-    connections = () if kind in ("virtual", "crossing") else tuple(_read_connection(child, kind) for child in element.all("connection"))
+    connections = (
+        () if kind in ("virtual", "crossing") else tuple(_read_connection(child, kind) for child in element.all("connection"))
+    )
     controllers = tuple(child.text("id") for child in element.all("controller"))
     return Junction(junction_id, name, kind, connections, controllers, element)
 

@@ -6,6 +6,7 @@ Source: ASAM OpenDRIVE 1.8, chapter 13.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -228,7 +229,11 @@ def lay_crosswalks(network: Network, layout: Layout) -> tuple[Crosswalk, ...]:
         if lanes:
             made.append(Crosswalk(outline=marking.outline[:, :2], lanes=tuple(lane.name for lane in lanes)))
     twins = {(one.road.id, one.spans[0]): one for one in layout.strands if one.kind == LaneKind.SIDEWALK and not one.forward}
-    joints = [(twins[strand.road.id, strand.spans[0]], found) for strand, found in feet.items() if (strand.road.id, strand.spans[0]) in twins]
+    joints = [
+        (twins[strand.road.id, strand.spans[0]], found)
+        for strand, found in feet.items()
+        if (strand.road.id, strand.spans[0]) in twins
+    ]
     for strand, found in [*feet.items(), *joints]:
         _join_sidewalk(strand, found, layout)
     return tuple(made)
@@ -296,7 +301,7 @@ def _lay(marking: _Marking, sidewalks: Whereabouts | None, feet: dict[Strand, li
 def _densify(corners: Sequence[Floats]) -> Floats:
     """(P, 3) points every `SPACING` along a polyline, without doubled corners."""
     rows = [corners[0]]
-    for start, end in zip(corners, corners[1:], strict=False):
+    for start, end in itertools.pairwise(corners):
         distance = float(np.hypot(*(end - start)[:2]))
         if distance < 0.05:
             continue
@@ -311,8 +316,10 @@ def _join_sidewalk(strand: Strand, feet: Sequence[_Foot], layout: Layout) -> Non
     placed = [(float(arc[np.argmin(np.hypot(*(strand.points - foot.place)[:, :2].T))]), foot) for foot in feet]
     for at, foot in sorted(placed, key=lambda one: -one[0]):
         if at < SAME_PLACE:
+            foot.towards.points[-1] = strand.points[0]
             join(foot.towards, strand)
         elif at > strand.length - SAME_PLACE:
+            foot.away.points[0] = strand.points[-1]
             join(strand, foot.away)
             for follower in strand.successors:
                 if follower.kind == LaneKind.SIDEWALK:

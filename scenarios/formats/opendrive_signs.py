@@ -1,7 +1,7 @@
 """What an OpenDRIVE signal means: sign catalogues reduced to what traffic here obeys, and which lanes a signal stands for.
 
-Sources: ASAM OpenDRIVE 1.8, chapter 14 and its signal catalogue (types 1000001 and on); the German catalogue (StVO, codes 205, 206,
-274, 294, 301, 306), which files with country "OpenDRIVE" use too; MUTCD (R1-1, R1-2, R1-3P, R2-1).
+Sources: ASAM OpenDRIVE 1.8, chapter 14 and its signal catalogue (types 1000001 and on); the German catalogue (StVO, codes 205,
+206, 274, 294, 301, 306), which files with country "OpenDRIVE" use too; MUTCD (R1-1, R1-2, R1-3P, R2-1).
 """
 
 from __future__ import annotations
@@ -42,7 +42,13 @@ _CODES = {
 """1000002, 1000007, 1000013 and 1000015 are lights for pedestrians and cyclists; vehicles do not obey them."""
 
 _PLATE_TEXT = re.compile(r"\b(all|[34])[ _-]?way\b", re.IGNORECASE)
-_ARROWS = {"10": (Turn.LEFT,), "20": (Turn.RIGHT,), "30": (Turn.STRAIGHT,), "40": (Turn.STRAIGHT, Turn.LEFT), "50": (Turn.STRAIGHT, Turn.RIGHT)}
+_ARROWS = {
+    "10": (Turn.LEFT,),
+    "20": (Turn.RIGHT,),
+    "30": (Turn.STRAIGHT,),
+    "40": (Turn.STRAIGHT, Turn.LEFT),
+    "50": (Turn.STRAIGHT, Turn.RIGHT),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""The lanes of an OpenDRIVE network while they are being built: `Strand`, a directed lane that can still be cut, joined and controlled.
+"""The lanes of an OpenDRIVE network while they are being built: `Strand`, a directed lane that can still be cut and joined.
 
 Points are in driving direction, in the file's frame [m]; `s` is the road coordinate of each point, falling where traffic runs
 against the reference line.
@@ -163,7 +163,9 @@ def lane_name(strand: Strand) -> str:
 def to_draft(strand: Strand, default_limit: float) -> LaneDraft:
     """The finished lane."""
     # A successor that does not exist is how a draft says that the file goes on but no lane was found.
-    missing = (f"{strand.name} (missing)",) if strand.continues and not strand.successors and strand.kind == LaneKind.DRIVING else ()
+    missing = (
+        (f"{strand.name} (missing)",) if strand.continues and not strand.successors and strand.kind == LaneKind.DRIVING else ()
+    )
     opposite = max(strand.opposites, key=lambda candidate: candidate[1])[0].name if strand.opposites else None
     limit = strand.limit if strand.limit is not None else np.array([default_limit])
     return LaneDraft(
@@ -188,4 +190,7 @@ def to_draft(strand: Strand, default_limit: float) -> LaneDraft:
 def junction_names(network: Network) -> dict[str, str]:
     """Junction id to the name people use: the file's where it is there and unique, else the id."""
     names = [junction.name for junction in network.junctions.values()]
-    return {key: junction.name if names.count(junction.name) == 1 and junction.name else key for key, junction in network.junctions.items()}
+    return {
+        key: junction.name if names.count(junction.name) == 1 and junction.name else key
+        for key, junction in network.junctions.items()
+    }

@@ -23,8 +23,9 @@ GREEN_S, YELLOW_S, ALL_RED_S = 20.0, 3.0, 2.0
 def override_control(draft: MapDraft, overrides: Mapping[str, str]) -> MapDraft:
     """The draft with other control on some arms.
 
-    overrides: arm -> control (a key of `CONTROLS`). An arm is "all", a junction, a road, or a lane, by name; a road of an OpenDRIVE
-    file by its id too. A junction or "all" means every lane that leads into it. Later entries win. InputError for an unknown arm or control.
+    overrides: arm -> control (a key of `CONTROLS`). An arm is "all", a junction, a road, or a lane, by name; a road of an
+    OpenDRIVE file by its id too. A junction or "all" means every lane that leads into it. Later entries win. InputError for an
+    unknown arm or control.
     """
     arms = _arms(draft)
     lanes = {lane.name: lane for lane in draft.lanes}

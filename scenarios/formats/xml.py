@@ -70,7 +70,7 @@ class Element:
         value = self.attributes.get(name, default)
         if value is None:
             near = difflib.get_close_matches(name, self.attributes, n=1)
-            hint = f"Add {name}=\"...\"" + (f"; there is {near[0]!r}." if near else ".")
+            hint = f'Add {name}="..."' + (f"; there is {near[0]!r}." if near else ".")
             raise self.error(f"attribute {name!r} is missing", hint)
         return value
 
@@ -123,10 +123,16 @@ def parse_xml(data: bytes, *, file: str, root: str | None = None) -> Element:
     except expat.ExpatError as error:
         reason = expat.errors.messages[error.code] if error.code in expat.errors.messages else str(error)
         raise InputError(
-            f"not well-formed XML: {reason}", file=file, line=error.lineno, column=error.offset + 1, fix="Repair the XML at this place."
+            f"not well-formed XML: {reason}",
+            file=file,
+            line=error.lineno,
+            column=error.offset + 1,
+            fix="Repair the XML at this place.",
         ) from None
     except (LookupError, UnicodeError) as error:
-        raise InputError(f"unreadable text encoding: {error}", file=file, line=1, column=1, fix="Save the file as UTF-8.") from None
+        raise InputError(
+            f"unreadable text encoding: {error}", file=file, line=1, column=1, fix="Save the file as UTF-8."
+        ) from None
     except InputError:
         raise
     except ValueError as error:
