@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -55,6 +59,33 @@ def test_layers_point_downwards(project):
 def test_contracts_have_no_exceptions(project):
     for contract in project["tool"]["importlinter"]["contracts"]:
         assert not {"ignore_imports", "allow_indirect_imports"} & set(contract), contract["name"]
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"avstack/__init__.py": "import sim.state"},
+        {"avstack/__init__.py": "import scenarios.errors"},
+        {"sim/rng.py": "import sim.scenario"},
+        {"sim/state.py": "import scenarios.errors"},
+        {"eval/metrics/outcome.py": "import eval.statistics"},
+        {"eval/metrics/outcome.py": "import sim.recording", "sim/recording.py": "import sim.state"},  # an indirect leak
+    ],
+    ids=str,
+)
+def test_the_contracts_catch(tmp_path, added):
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for file, line in added.items():
+        with (tmp_path / file).open("a") as source:
+            source.write(f"\n{line}\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "BROKEN" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("package", PACKAGES)
