@@ -254,7 +254,7 @@ def read_recording(path: Path, *, partial: bool = False) -> Recording:
         raise RecordingError(f"{path}: no such recording") from None
     except RecordingError:
         raise
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError) as error:  # a damaged length asks for terabytes
         raise RecordingError(f"{path}: not a recording, or a damaged one ({_first_line(error)})") from error
 
 
@@ -318,7 +318,7 @@ def _batches(reader: pa.RecordBatchStreamReader, partial: bool) -> Iterator[tupl
             batch, metadata = reader.read_next_batch_with_custom_metadata()
         except StopIteration:
             return
-        except (pa.ArrowException, OSError):
+        except (pa.ArrowException, OSError, MemoryError):
             if partial:
                 return
             raise

@@ -22,7 +22,7 @@ from sim.viewer.cast import Member, area, choose_cast, choose_moments, contacts
 from sim.viewer.charts import draw_curves, draw_reasons
 from sim.viewer.road import draw_light, draw_road, draw_sign
 
-SHEET = (1800, 1230)
+SHEET = (1800, 1200)
 MOMENTS = 6
 _EDGE = 16.0
 _HEAD = 62.0
@@ -51,7 +51,7 @@ def draw_map(road_map: LaneMap, size: tuple[int, int] = (1400, 1000)) -> pygame.
         f"{driving} driving lanes, {junctions} junctions, {len(drawing.signals)} signals, {len(drawing.crosswalks)} crosswalks"
     )
     canvas.text((size[0] - _EDGE, 26.0), facts, 14, FAINT, "right")
-    _draw_key(canvas, size[1] - 26.0)
+    _draw_key(canvas, size[1] - 26.0, "signal")
     return canvas.finished()
 
 
@@ -227,10 +227,13 @@ def _draw_legend(canvas: Canvas, recording: Recording, cast: Sequence[Member], t
     others = sum(not member.main for member in cast)
     if others:
         canvas.text((left, line), f"{others} more in grey", 13, FAINT)
-    _draw_key(canvas, canvas.height - 18.0)
+    notes = (
+        "signal at the moment shown   dots on a path: seconds   amber corners: indicator   red bar: brake   numbers: speed in m/s"
+    )
+    _draw_key(canvas, canvas.height - 18.0, notes)
 
 
-def _draw_key(canvas: Canvas, middle: float) -> None:
+def _draw_key(canvas: Canvas, middle: float, notes: str) -> None:
     """What the signs mean."""
     left = _EDGE + 8.0
     for words, regulation in (("stop", Regulation.STOP), ("all-way stop", Regulation.ALL_WAY_STOP), ("yield", Regulation.YIELD)):
@@ -240,9 +243,6 @@ def _draw_key(canvas: Canvas, middle: float) -> None:
     for light in (Light.GREEN, Light.YELLOW, Light.RED):
         draw_light(canvas, (left, middle), 6.0, light)
         left += 16.0
-    notes = (
-        "signal at the moment shown   dots on a path: seconds   amber corners: indicator   red bar: brake   numbers: speed in m/s"
-    )
     canvas.text((left + 4.0, middle), notes, 12, FAINT)
 
 
