@@ -38,6 +38,7 @@ SIDESTEP_WIDTH = 1.0  # m between centres at the closest approach that needs no 
 SIDESTEP_HORIZON = 3.0  # s
 NOTICE = 6.0  # m, boxes further off exert no force
 CARROT = 1.0  # m, the point ahead on the route that is walked towards
+CUT = 0.2  # m, by which corners of a standing box's surroundings may be cut
 DETOUR_CARROT = 6.0  # m, the point that a way around a standing box leads to
 EDGE = 0.4  # m, kept to the lane's edge
 KEEP_AWAY = 0.25  # m, gap to a box below which nobody walks closer
@@ -250,25 +251,30 @@ def _hits(ax: float, ay: float, bx: float, by: float, half_length: float, half_w
 
 
 @kernel
+def _onwards(cx: float, cy: float, bx: float, by: float, half_length: float, half_width: float) -> float:
+    """Length [m] of the way from a corner (cx, cy) of a box about the origin to b, over one more corner where b is hidden by it."""
+    if not _hits(cx, cy, bx, by, half_length - CUT, half_width - CUT):
+        return math.sqrt((bx - cx) ** 2 + (by - cy) ** 2)
+    over_x = 2.0 * abs(cx) + math.sqrt((bx + cx) ** 2 + (by - cy) ** 2)
+    over_y = 2.0 * abs(cy) + math.sqrt((bx - cx) ** 2 + (by + cy) ** 2)
+    return min(over_x, over_y)
+
+
+@kernel
 def _corner(ax: float, ay: float, bx: float, by: float, half_length: float, half_width: float) -> tuple[float, float]:
-    """Next point on the shorter way from a to b around a box about the origin; b itself where nothing is in the way."""
+    """Next point on the shortest way from a to b around a box about the origin; b itself where nothing is in the way."""
     if not _hits(ax, ay, bx, by, half_length, half_width):
         return bx, by
-    # leave the box's corners a little further off than its sides, so that a corner once reached counts as passed
-    long, wide = half_length + 0.1, half_width + 0.1
-    along = abs(ay) - half_width < abs(ax) - half_length
     best, best_x, best_y = FAR, bx, by
-    for end in (-1.0, 1.0):
-        near_x = (long if ax > 0.0 else -long) if along else end * long
-        near_y = end * wide if along else (wide if ay > 0.0 else -wide)
-        far_x = -near_x if along else near_x
-        far_y = near_y if along else -near_y
-        way = math.sqrt((near_x - ax) ** 2 + (near_y - ay) ** 2) + math.sqrt((far_x - bx) ** 2 + (far_y - by) ** 2)
+    for side in range(4):
+        cx = half_length if side < 2 else -half_length
+        cy = half_width if side % 2 == 0 else -half_width
+        # corners may be cut a little, so that one nearly reached counts as passed
+        if _hits(ax, ay, cx, cy, half_length - CUT, half_width - CUT):
+            continue
+        way = math.sqrt((cx - ax) ** 2 + (cy - ay) ** 2) + _onwards(cx, cy, bx, by, half_length, half_width)
         if way < best:
-            best = way
-            direct = not _hits(ax, ay, far_x, far_y, half_length, half_width)
-            best_x = far_x if direct else near_x
-            best_y = far_y if direct else near_y
+            best, best_x, best_y = way, cx, cy
     return best_x, best_y
 
 

@@ -1,0 +1,156 @@
+"""Who is near whom, who can see whom, and the short past that slow responders look at.
+
+Neighbour lists (Verlet lists) are remade every REFRESH ticks per actor, staggered, so that their cost does not grow with the square of
+the number of actors every tick. Sight: range, a blind rear beyond REAR_RANGE, walls, and bodies that hide others behind them.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sim.jit import kernel
+from sim.roads.pack import Roads
+from sim.state import HISTORY, NEIGHBOURS, WorldState
+
+REFRESH = 5  # ticks between remakes of one actor's list
+RANGE = 45.0  # m, plus
+RANGE_PER_SPEED = 3.0  # s
+REAR_RANGE = 40.0  # m, as far as mirrors and a shoulder check reach
+EYE_HEIGHT = 1.2  # m; lower things hide nothing
+ACTIVE = 1
+STANDING_SPEED = 0.3  # m/s
+
+
+@kernel
+def remember(state: WorldState, w: int, a: int) -> None:
+    """Write what this tick shows of an actor into the history."""
+    body = state.bodies[w, a]
+    tick = state.worlds[w].tick
+    if abs(body.speed) > STANDING_SPEED:
+        body.standing_since = -1
+    elif body.standing_since < 0:
+        body.standing_since = tick
+    seen = state.history[w, tick % HISTORY, a]
+    seen.x = body.x
+    seen.y = body.y
+    seen.cos = body.cos
+    seen.sin = body.sin
+    seen.speed = body.speed
+    seen.accel = body.accel
+    seen.vx = body.vx
+    seen.vy = body.vy
+    seen.indicator = body.indicator
+    seen.gesture = body.gesture
+    seen.status = body.status
+    seen.standing_since = body.standing_since
+    seen.arrived_tick = body.arrived_tick
+    seen.hypothesis_count = body.hypothesis_count
+    for k in range(body.hypothesis_count):
+        seen.hypothesis_lane[k] = body.hypothesis_lane[k]
+        seen.hypothesis_s[k] = body.hypothesis_s[k]
+
+
+@kernel
+def _blocked_by_wall(roads: Roads, first: int, last: int, x0: float, y0: float, x1: float, y1: float) -> bool:
+    """Whether a sight-blocking segment cuts the line between two points."""
+    dx = x1 - x0
+    dy = y1 - y0
+    for k in range(first, last):
+        ax = roads.walls[k, 0] - x0
+        ay = roads.walls[k, 1] - y0
+        bx = roads.walls[k, 2] - x0
+        by = roads.walls[k, 3] - y0
+        side_a = dx * ay - dy * ax
+        side_b = dx * by - dy * bx
+        if (side_a > 0.0) == (side_b > 0.0):
+            continue
+        ex = bx - ax
+        ey = by - ay
+        side_0 = ay * ex - ax * ey
+        side_1 = (ay - dy) * ex - (ax - dx) * ey
+        if (side_0 > 0.0) != (side_1 > 0.0):
+            return True
+    return False
+
+
+@kernel
+def _silhouette(body: object, dx: float, dy: float, distance: float) -> float:
+    """Half extent [m] of a box across the line of sight (dx, dy)."""
+    along = abs(dx * body.cos + dy * body.sin)
+    across = abs(dy * body.cos - dx * body.sin)
+    return 0.5 * (body.length * across + body.width * along) / max(distance, 0.1)
+
+
+@kernel
+def _hidden(state: WorldState, w: int, a: int, rank: int) -> bool:
+    """Whether one nearer neighbour covers the whole silhouette of the neighbour at `rank`."""
+    eye = state.bodies[w, a]
+    target = state.bodies[w, state.neighbours[w, a, 1 + rank]]
+    dx = target.x - eye.x
+    dy = target.y - eye.y
+    distance = math.sqrt(dx * dx + dy * dy)
+    half = _silhouette(target, dx, dy, distance) / max(distance, 0.1)
+    for k in range(rank):
+        other = state.bodies[w, state.neighbours[w, a, 1 + k]]
+        ox = other.x - eye.x
+        oy = other.y - eye.y
+        forward = (ox * dx + oy * dy) / max(distance, 0.1)
+        if forward < 1.0 or forward > distance - 1.0 or other.height < EYE_HEIGHT or other.height < target.height - 1.0:
+            continue
+        offset = abs(ox * dy - oy * dx) / max(distance, 0.1) / forward
+        if offset + half < _silhouette(other, dx, dy, distance) / forward:
+            return True
+    return False
+
+
+@kernel
+def find_neighbours(state: WorldState, w: int, a: int) -> None:
+    """Remake the list of the nearest NEIGHBOURS active bodies within range of `a`, nearest first."""
+    me = state.bodies[w, a]
+    listed = state.neighbours[w, a]
+    bodies = state.bodies
+    reach = min(RANGE + RANGE_PER_SPEED * abs(me.speed), state.worlds[w].visibility)
+    limit = reach * reach
+    x = me.x
+    y = me.y
+    count = 0
+    for b in range(state.worlds[w].actors):
+        other = bodies[w, b]
+        if other.status != ACTIVE or b == a:
+            continue
+        dx = other.x - x
+        dy = other.y - y
+        square = dx * dx + dy * dy
+        if square > limit:
+            continue
+        if count == NEIGHBOURS:
+            worst = bodies[w, listed[count]]
+            limit = min(limit, (worst.x - x) * (worst.x - x) + (worst.y - y) * (worst.y - y))
+            if square > limit:
+                continue
+        place = min(count, NEIGHBOURS - 1)
+        while place > 0:
+            before = bodies[w, listed[place]]
+            if (before.x - x) * (before.x - x) + (before.y - y) * (before.y - y) <= square:
+                break
+            listed[place + 1] = listed[place]
+            place -= 1
+        listed[place + 1] = b
+        count = min(count + 1, NEIGHBOURS)
+    listed[0] = count
+
+
+@kernel
+def look(state: WorldState, roads: Roads, w: int, a: int) -> None:
+    """Update which neighbours `a` can see."""
+    me = state.bodies[w, a]
+    world = state.worlds[w]
+    for k in range(state.neighbours[w, a, 0]):
+        other = state.bodies[w, state.neighbours[w, a, 1 + k]]
+        dx = other.x - me.x
+        dy = other.y - me.y
+        behind = dx * me.cos + dy * me.sin < 0.0 and dx * dx + dy * dy > REAR_RANGE * REAR_RANGE
+        hidden = behind or _hidden(state, w, a, k)
+        if not hidden and world.wall_end > world.wall_start:
+            hidden = _blocked_by_wall(roads, world.wall_start, world.wall_end, me.x, me.y, other.x, other.y)
+        state.visible[w, a, k] = 0 if hidden else 1

@@ -1,0 +1,214 @@
+"""One tick of a batch of worlds: decide, move, localise, contact, remember.
+
+Worlds are independent; `step_worlds` releases the GIL, so threads may each take a range of worlds and nothing changes by it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.awareness import REFRESH, find_neighbours, look, remember
+from sim.contact import add_event, check_offroad, find_contacts
+from sim.jit import kernel
+from sim.localise import follow_route, judge_lanes
+from sim.motion import move_vehicle
+from sim.roads.pack import Roads
+from sim.state import HISTORY, WorldState
+from sim.traffic.driver import DECISION_TICKS, act, decide
+from sim.traffic.path import PATH_LANES
+from sim.traffic.pedestrian import localise_pedestrian, move_pedestrian, walk
+from sim.traffic.replay import replay
+
+TICK = 0.1
+SUBSTEPS = 2
+WAITING, ACTIVE, FINISHED = 0, 1, 2
+NEGOTIATOR, PEDESTRIAN, REPLAY, EXTERNAL, STILL = 0, 1, 2, 3, 4
+EVENT_FINISHED, EVENT_DEADLOCK = 2, 3
+PLACE_GAP = 2.5  # m around a newcomer
+ARRIVED_M = 4.0  # m before the line within which a slow front has arrived
+ARRIVED_SPEED = 1.5  # m/s
+DEADLOCK_TICKS = 80
+STOPPING, SIGNALLED, EXIT_BLOCKED = 3, 4, 7
+
+
+@kernel
+def _place_is_free(state: WorldState, w: int, a: int) -> bool:
+    body = state.bodies[w, a]
+    for b in range(state.worlds[w].actors):
+        other = state.bodies[w, b]
+        if other.status != ACTIVE or b == a:
+            continue
+        dx = other.x - body.x
+        dy = other.y - body.y
+        along = abs(dx * body.cos + dy * body.sin) - 0.5 * (body.length + other.length)
+        across = abs(dy * body.cos - dx * body.sin) - 0.5 * (body.width + other.width)
+        closing = max(body.speed - (other.vx * body.cos + other.vy * body.sin), 0.0)
+        if across < 0.3 and along < PLACE_GAP + closing * closing / 3.0 + 0.5 * max(float(body.speed), 0.0):
+            return False
+    return True
+
+
+@kernel
+def _appear(state: WorldState, roads: Roads, w: int, a: int) -> None:
+    """Bring a waiting actor onto the road when its time has come and its place is free."""
+    body = state.bodies[w, a]
+    tick = state.worlds[w].tick
+    if body.status != WAITING or body.model == REPLAY or tick < body.depart_tick or not _place_is_free(state, w, a):
+        return
+    body.status = ACTIVE
+    for row in range(HISTORY):
+        state.history[w, row, a].status = WAITING
+    if body.model == STILL:
+        # what never moves looks the same in every tick of the past
+        saved = state.worlds[w].tick
+        for row in range(HISTORY):
+            state.worlds[w].tick = row
+            remember(state, w, a)
+        state.worlds[w].tick = saved
+    else:
+        remember(state, w, a)
+    find_neighbours(state, w, a)
+    look(state, roads, w, a)
+
+
+@kernel
+def _apply(state: WorldState, controls: object, w: int, a: int) -> None:
+    """Hand an external actor's control to its actuators."""
+    body = state.bodies[w, a]
+    control = controls[w, a]
+    if not control.given:
+        return
+    body.command_accel = control.accel
+    body.command_steer = control.steer
+    body.gear = control.gear
+    body.indicator = control.indicator
+    body.gesture = control.gesture
+
+
+@kernel
+def drive(state: WorldState, roads: Roads, w: int, a: int, path_lane: object, path_base: object) -> None:
+    """Let the traffic's driver decide (every DECISION_TICKS) and act."""
+    if (state.worlds[w].tick + a) % DECISION_TICKS == 0 or state.minds[w, a].plan_tick < 0:
+        decide(state, roads, w, a, path_lane, path_base)
+    act(state, roads, w, a)
+
+
+@kernel
+def _decide_all(state: WorldState, roads: Roads, w: int, controls: object, path_lane: object, path_base: object) -> None:
+    for a in range(state.worlds[w].actors):
+        body = state.bodies[w, a]
+        if body.status != ACTIVE:
+            continue
+        if body.model == NEGOTIATOR:
+            drive(state, roads, w, a, path_lane, path_base)
+        elif body.model == PEDESTRIAN:
+            walk(state, roads, w, a)
+        elif body.model == EXTERNAL:
+            _apply(state, controls, w, a)
+
+
+@kernel
+def _move_all(state: WorldState, roads: Roads, tracks: object, w: int) -> None:
+    tick = state.worlds[w].tick
+    for a in range(state.worlds[w].actors):
+        body = state.bodies[w, a]
+        if body.model == REPLAY:
+            replay(state, tracks, w, a, tick)
+        if body.status != ACTIVE:
+            continue
+        if body.model == NEGOTIATOR or body.model == EXTERNAL:
+            move_vehicle(state, w, a, TICK / SUBSTEPS, SUBSTEPS)
+            follow_route(state, roads, w, a)
+        elif body.model == PEDESTRIAN:
+            move_pedestrian(state, roads, w, a, TICK)
+            localise_pedestrian(state, roads, w, a)
+        if body.model != STILL and body.hypothesis_count > 0:
+            judge_lanes(state, roads, w, a)
+
+
+@kernel
+def note_arrival(state: WorldState, roads: Roads, w: int, a: int) -> None:
+    """Public arrival time at a stop line: the first tick a front is close to it and slow."""
+    body = state.bodies[w, a]
+    if body.hypothesis_count == 0:
+        return
+    lane = roads.lanes[body.hypothesis_lane[0]]
+    if lane.stop_s < 0.0:
+        if lane.cluster < 0:
+            body.arrived_tick = -1
+        return
+    distance = lane.stop_s - body.hypothesis_s[0] - 0.5 * body.length
+    if distance > 2.0 * ARRIVED_M:
+        body.arrived_tick = -1
+    elif body.arrived_tick < 0 and (distance < 1.0 or (distance < ARRIVED_M and body.speed < ARRIVED_SPEED)):
+        body.arrived_tick = state.worlds[w].tick
+
+
+@kernel
+def _look_all(state: WorldState, roads: Roads, w: int) -> None:
+    tick = state.worlds[w].tick
+    for a in range(state.worlds[w].actors):
+        body = state.bodies[w, a]
+        if body.status != ACTIVE or body.model == STILL:
+            continue
+        note_arrival(state, roads, w, a)
+        remember(state, w, a)
+        if (tick + a) % REFRESH == 0:
+            find_neighbours(state, w, a)
+            if body.model != EXTERNAL:
+                look(state, roads, w, a)
+
+
+@kernel
+def _check_all(state: WorldState, roads: Roads, w: int) -> None:
+    tick = state.worlds[w].tick
+    for a in range(state.worlds[w].actors):
+        body = state.bodies[w, a]
+        if body.status != ACTIVE or body.model == STILL or body.model == REPLAY:
+            continue
+        if body.model != PEDESTRIAN:
+            check_offroad(state, roads, w, a)
+        if state.minds[w, a].to_goal <= 0.0:
+            add_event(state, w, EVENT_FINISHED, a, -1)
+            body.finished_tick = tick
+            body.status = FINISHED
+            state.history[w, tick % HISTORY, a].status = FINISHED
+
+
+@kernel
+def _watch_deadlock(state: WorldState, w: int) -> None:
+    """Report a zone that claimants have stood before for DEADLOCK_TICKS while nobody entered it."""
+    tick = state.worlds[w].tick
+    for a in range(state.worlds[w].actors):
+        body = state.bodies[w, a]
+        mind = state.minds[w, a]
+        if body.status != ACTIVE or body.model != NEGOTIATOR or mind.zone < 0:
+            continue
+        if body.speed > 0.5 or mind.reason <= STOPPING or mind.reason == SIGNALLED or mind.reason == EXIT_BLOCKED or mind.stop_distance > 5.0:
+            continue
+        zone = state.zones[w, mind.zone]
+        if zone.last_claim < tick - 1:
+            zone.claimed_since = tick
+        zone.last_claim = tick
+        since = max(zone.claimed_since, zone.last_entry)
+        if tick - since > DEADLOCK_TICKS and zone.reported < since:
+            zone.reported = tick
+            add_event(state, w, EVENT_DEADLOCK, a, mind.other)
+
+
+@kernel
+def step_worlds(state: WorldState, roads: Roads, tracks: object, controls: object, first: int, last: int) -> None:
+    """Advance the worlds first..last-1 by one tick."""
+    path_lane = np.empty(PATH_LANES, np.int32)
+    path_base = np.empty(PATH_LANES, np.float64)
+    for w in range(first, last):
+        for a in range(state.worlds[w].actors):
+            if state.bodies[w, a].status == WAITING:
+                _appear(state, roads, w, a)
+        _decide_all(state, roads, w, controls, path_lane, path_base)
+        state.worlds[w].tick += 1
+        _move_all(state, roads, tracks, w)
+        _look_all(state, roads, w)
+        find_contacts(state, roads, w)
+        _check_all(state, roads, w)
+        _watch_deadlock(state, w)

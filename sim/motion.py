@@ -1,0 +1,103 @@
+"""How vehicles move: kinematic bicycle with actuator lags, jerk, steering-rate and friction limits, and reverse.
+
+State is the box centre; with c the distance from centre to rear axle, v at the rear axle and k = tan(steer) / wheelbase:
+dx/dt = v (cos h - c k sin h), dy/dt = v (sin h + c k cos h), dh/dt = v k. Integrated by the midpoint rule.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sim.jit import kernel
+from sim.state import WorldState
+from sim.trigonometry import sincos
+
+GRAVITY = 9.81
+STANDING = 0.05  # m/s below which a body counts as standing
+BRAKE_LIGHT = -0.4  # m/s²
+
+
+@kernel
+def _longitudinal(body: object, friction: float, curvature: float, dt: float) -> None:
+    """Update acceleration, jerk and speed over `dt`."""
+    grip = friction * GRAVITY
+    lateral = body.speed * body.speed * curvature
+    available = math.sqrt(max(grip * grip - lateral * lateral, 0.0))
+    braking = min(body.brake_max, available)
+    driving = min(body.accel_max, available)
+    command = body.command_accel
+    # `command` is along the body: in reverse gear, negative speeds up
+    if body.gear == 0:
+        command = min(max(command, -braking), driving)
+    else:
+        command = min(max(command, -driving), braking)
+    blend = dt / (body.accel_lag + dt)
+    change = (command - body.accel) * blend
+    limit = body.jerk_max * dt
+    before = body.accel
+    accel = before + min(max(change, -limit), limit)
+    speed = body.speed + accel * dt
+    # the brake stops the car, it does not push it the other way
+    if body.gear == 0:
+        if speed <= 0.0 and accel <= 0.0:
+            speed = 0.0
+            accel = 0.0
+        speed = min(max(speed, 0.0), body.speed_max)
+    else:
+        if speed >= 0.0 and accel >= 0.0:
+            speed = 0.0
+            accel = 0.0
+        speed = max(min(speed, 0.0), -body.reverse_speed_max)
+    body.jerk = (accel - before) / dt
+    body.accel = accel
+    body.speed = speed
+
+
+@kernel
+def move_vehicle(state: WorldState, w: int, a: int, dt: float, substeps: int) -> None:
+    """Advance one wheeled body by one tick of `substeps` steps of `dt` [s]."""
+    body = state.bodies[w, a]
+    friction = state.worlds[w].friction
+    heading = float(body.heading)
+    peak_jerk = 0.0
+    curvature = 0.0
+    if body.gear == 1 and body.speed > STANDING or body.gear == 0 and body.speed < -STANDING:
+        body.command_accel = -3.0 if body.speed > 0.0 else 3.0  # gears change at standstill only
+    start_speed = float(body.speed)
+    for _ in range(substeps):
+        wanted = min(max(body.command_steer, -body.steer_max), body.steer_max)
+        rate = (wanted - body.steer) / (body.steer_lag + dt)
+        rate = min(max(rate, -body.steer_rate_max), body.steer_rate_max)
+        body.steer += rate * dt
+        sine, cosine = sincos(float(body.steer))
+        curvature = sine / (cosine * body.wheelbase)
+        _longitudinal(body, friction, curvature, dt)
+        if abs(body.jerk) > abs(peak_jerk):
+            peak_jerk = float(body.jerk)
+        speed = float(body.speed)
+        if speed != 0.0:
+            grip = friction * GRAVITY
+            spare = math.sqrt(max(grip * grip - body.accel * body.accel, 1.0))
+            reachable = spare / (speed * speed)
+            curvature = min(max(curvature, -reachable), reachable)
+            turn = speed * curvature * dt
+            sine, cosine = sincos(heading + 0.5 * turn)
+            swing = body.rear_to_centre * curvature
+            body.x += speed * dt * (cosine - swing * sine)
+            body.y += speed * dt * (sine + swing * cosine)
+            heading += turn
+            body.distance += abs(speed) * dt
+    if heading > math.pi:
+        heading -= 2.0 * math.pi
+    elif heading <= -math.pi:
+        heading += 2.0 * math.pi
+    body.heading = heading
+    sine, cosine = sincos(float(body.heading))
+    swing = body.rear_to_centre * curvature
+    body.cos = cosine
+    body.sin = sine
+    body.jerk = peak_jerk
+    body.yaw_rate = body.speed * curvature
+    body.vx = body.speed * (cosine - swing * sine)
+    body.vy = body.speed * (sine + swing * cosine)
+    body.brake_light = 1 if (body.accel < BRAKE_LIGHT and start_speed > 0.0) or abs(body.speed) < STANDING else 0

@@ -1,0 +1,169 @@
+"""The evolving state of a batch of W worlds with A actor slots each, as structured arrays (one record per slot).
+
+A record keeps what a kernel needs of one road user side by side in memory, and one array crosses the Python/kernel border instead of forty
+(unboxing costs 0.1 µs an array). `bodies` is what physics and everybody's eyes work on; `minds` is hidden: only its owner reads it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+HYPOTHESES = 4
+HISTORY = 16
+"""Ticks of the past that a slow responder can still look at (1.5 s)."""
+NEIGHBOURS = 32
+EVENTS = 64
+
+BODY_DTYPE = np.dtype(
+    [
+        # pose and motion; position is the box centre, speed the rear axle's (negative in reverse), vx/vy the centre's
+        ("x", "f8"), ("y", "f8"), ("z", "f4"), ("heading", "f4"), ("cos", "f4"), ("sin", "f4"),
+        ("speed", "f4"), ("accel", "f4"), ("jerk", "f4"), ("steer", "f4"), ("yaw_rate", "f4"), ("vx", "f4"), ("vy", "f4"),
+        # what its driver asks for
+        ("command_accel", "f4"), ("command_steer", "f4"), ("gear", "i4"),
+        # what others see of it
+        ("indicator", "i4"), ("brake_light", "i4"), ("gesture", "i4"),
+        # where it is on the map, judged from its pose alone: up to HYPOTHESES lanes while lanes overlap
+        ("hypothesis_count", "i4"), ("hypothesis_lane", "i4", (HYPOTHESES,)), ("hypothesis_s", "f4", (HYPOTHESES,)),
+        ("standing_since", "i4"), ("arrived_tick", "i4"),
+        # fixed properties
+        ("kind", "i4"), ("size_class", "i4"), ("model", "i4"), ("thing", "i4"), ("drive_through", "i4"),
+        ("length", "f4"), ("width", "f4"), ("height", "f4"), ("wheelbase", "f4"), ("rear_to_centre", "f4"), ("radius", "f4"),
+        ("steer_max", "f4"), ("steer_rate_max", "f4"), ("accel_max", "f4"), ("brake_max", "f4"), ("jerk_max", "f4"),
+        ("speed_max", "f4"), ("reverse_speed_max", "f4"), ("accel_lag", "f4"), ("steer_lag", "f4"),
+        # life cycle: status is a Status; ticks are -1 until they happen
+        ("status", "i4"), ("depart_tick", "i4"), ("entered_tick", "i4"), ("finished_tick", "i4"), ("offroad", "i4"), ("crashed", "i4"),
+        ("distance", "f4"),
+    ],
+    align=True,
+)  # fmt: skip
+
+
+class Status(IntEnum):
+    """Life of a slot: not there yet, on the road, reached its goal and gone, or an unused slot."""
+
+    WAITING = 0
+    ACTIVE = 1
+    FINISHED = 2
+    UNUSED = 3
+
+
+class EventKind(IntEnum):
+    """What `EVENT_DTYPE.kind` means; `a` is the actor it happened to, `b` the other one or -1."""
+
+    COLLISION = 0
+    OFFROAD = 1
+    FINISHED = 2
+    DEADLOCK = 3
+    RED_LIGHT = 4
+    STOP_IGNORED = 5
+    RESCUE = 6
+
+
+EVENT_DTYPE = np.dtype(
+    [
+        ("tick", "i4"), ("kind", "i4"), ("a", "i4"), ("b", "i4"), ("x", "f4"), ("y", "f4"),
+        ("time_s", "f4"), ("speed", "f4"), ("fault_a", "i4"), ("fault_b", "i4"),
+    ],
+    align=True,
+)  # fmt: skip
+"""time_s: first-contact time from the start of the episode; speed: impact (closing) speed [m/s]; fault_*: 1 where that actor is at fault."""
+
+CONTROL_DTYPE = np.dtype([("accel", "f4"), ("steer", "f4"), ("indicator", "i4"), ("gear", "i4"), ("gesture", "i4"), ("given", "i4")], align=True)
+"""Control of an EXTERNAL actor; `given` = 0 keeps the previous one."""
+
+
+class Reason(IntEnum):
+    """Why a traffic driver holds the speed it does: the tightest of its constraints."""
+
+    FREE = 0
+    CURVE = 1
+    LEADER = 2
+    STOP_LINE = 3
+    SIGNAL = 4
+    YIELD = 5
+    ARRIVAL_ORDER = 6
+    EXIT_BLOCKED = 7
+    CROSSWALK = 8
+    PEDESTRIAN = 9
+    CREEP = 10
+    CONTACT = 11
+    MERGE = 12
+    OBSTACLE = 13
+    REVERSE = 14
+    WAVED = 15
+
+
+SEEN_DTYPE = np.dtype(
+    [
+        ("x", "f8"), ("y", "f8"), ("cos", "f4"), ("sin", "f4"), ("speed", "f4"), ("accel", "f4"), ("vx", "f4"), ("vy", "f4"),
+        ("indicator", "i4"), ("gesture", "i4"), ("status", "i4"), ("standing_since", "i4"), ("arrived_tick", "i4"),
+        ("hypothesis_count", "i4"), ("hypothesis_lane", "i4", (HYPOTHESES,)), ("hypothesis_s", "f4", (HYPOTHESES,)),
+    ],
+    align=True,
+)  # fmt: skip
+"""What one tick showed of a body to everybody who could see it; `history` keeps HISTORY ticks of it for slow responders."""
+
+MIND_DTYPE = np.dtype(
+    [
+        # where it is going; lane, s, d follow its own route (d is left of the lane's centreline)
+        ("route", "i4"), ("lane", "i4"), ("s", "f8"), ("d", "f4"), ("shift", "f4"), ("to_goal", "f4"),
+        # style, see sim.traffic.styles
+        ("speed_factor", "f4"), ("time_gap", "f4"), ("min_gap", "f4"), ("accel", "f4"), ("decel", "f4"), ("lateral_accel", "f4"),
+        ("margin_s", "f4"), ("patience_s", "f4"), ("assertiveness", "f4"), ("roll_speed", "f4"), ("rest_offset", "f4"),
+        ("politeness", "f4"), ("response_ticks", "i4"), ("flags", "i4"),
+        # the plan of the last decision; distances are measured from the box centre at plan_tick
+        ("plan_tick", "i4"), ("reason", "i4"), ("other", "i4"), ("desired_speed", "f4"), ("stop_distance", "f4"),
+        ("lead_gap", "f4"), ("lead_speed", "f4"), ("lead_accel", "f4"), ("lead", "i4"),
+        # what it remembers of the junction ahead
+        ("gate", "i4"), ("zone", "i4"), ("satisfied", "i4"), ("committed", "i4"), ("claimed_tick", "i4"), ("wait_ticks", "i4"),
+        # lane change, obstacle passing and reversing
+        ("change_to", "i4"), ("change_tick", "i4"), ("goal_shift", "f4"), ("reverse_until", "f4"), ("indicator", "i4"), ("gesture", "i4"),
+        # free walking of pedestrians
+        ("walk_speed", "f4"), ("walk_vx", "f4"), ("walk_vy", "f4"), ("track", "i4"), ("track_length", "i4"), ("jaywalks", "i4"),
+    ],
+    align=True,
+)  # fmt: skip
+"""Hidden state of one road user: nobody else reads it."""
+
+
+RUNS_STOPS, RUNS_REDS, JUMPS_QUEUE, NO_SIGNAL, OBLIVIOUS, COURTEOUS = 1, 2, 4, 8, 16, 32
+"""Bits of `MIND_DTYPE.flags`: how a style breaks (or over-keeps) the rules."""
+
+WORLD_DTYPE = np.dtype(
+    [
+        ("seed", "u8"), ("branch", "u8"), ("tick", "i4"), ("actors", "i4"), ("road_map", "i4"), ("friction", "f4"), ("visibility", "f4"),
+        ("event_count", "i4"), ("wall_start", "i4"), ("wall_end", "i4"),
+    ],
+    align=True,
+)  # fmt: skip
+
+ZONE_DTYPE = np.dtype([("last_entry", "i4"), ("claimed_since", "i4"), ("last_claim", "i4"), ("reported", "i4")], align=True)
+"""Deadlock watch of one conflict cluster in one world."""
+
+
+class WorldState(NamedTuple):
+    """Everything that changes from tick to tick; W worlds, A slots, H ticks of history, C clusters."""
+
+    bodies: NDArray[np.void]
+    """(W, A) BODY_DTYPE"""
+    minds: NDArray[np.void]
+    """(W, A) MIND_DTYPE"""
+    history: NDArray[np.void]
+    """(W, H, A) SEEN_DTYPE; row tick % H"""
+    neighbours: NDArray[np.int16]
+    """(W, A, 1 + NEIGHBOURS): how many, then slots by distance when the list was made"""
+    visible: NDArray[np.uint8]
+    """(W, A, NEIGHBOURS): 1 where the owner of the list can see that neighbour"""
+    worlds: NDArray[np.void]
+    """(W,) WORLD_DTYPE"""
+    zones: NDArray[np.void]
+    """(W, C) ZONE_DTYPE"""
+    events: NDArray[np.void]
+    """(W, EVENTS) EVENT_DTYPE"""
+    order: NDArray[np.int16]
+    """(W, A) slots by west end, kept nearly sorted for the contact sweep"""

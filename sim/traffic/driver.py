@@ -1,0 +1,432 @@
+"""The driver in every vehicle of the traffic, cyclists included: look, decide, act.
+
+`decide` runs every DECISION_TICKS and leaves a plan in the driver's own mind: a desired speed, a leader, a place to stop, and why.
+`act` runs every tick, carries the plan forward, and turns it into pedal and wheel. Car-following is the Intelligent Driver Model
+(Treiber, Hennecke, Helbing 2000). Right of way is in `negotiate`. Nothing of another road user is read but its history of appearances.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sim.jit import kernel
+from sim.roads.pack import Roads
+from sim.roads.signals import signal_colour
+from sim.rng import uniform
+from sim.state import HISTORY, NO_SIGNAL, OBLIVIOUS, RUNS_REDS, RUNS_STOPS, WorldState
+from sim.traffic.lateral import change_lanes, steer_along
+from sim.traffic.negotiate import (
+    ALL_WAY, CROSS, DIVERGE, ENTERED_M, MERGE, OPPOSE, RED, STANDING, YELLOW,
+    blocked_now, can_still_stop, conflict_row, goes_first, has_entered, is_red, needed_braking, other_times,
+)  # fmt: skip
+from sim.traffic.obstacles import consider_body
+from sim.traffic.path import speed_ahead, travel_time, walk_path
+from sim.traffic.plan import ARRIVAL_ORDER, CREEP, CURVE, EXIT_BLOCKED, FAR, FREE, MERGING, SIGNALLED, STOPPING, YIELDING, lead_at, stop_at
+
+DECISION_TICKS = 2
+SPAN_S = 6.0  # s of travel that the negotiation looks ahead
+ACTIVE = 1
+PEDESTRIAN = 6
+PURPOSE_DECISION = 5
+STOP, ALL_WAY_STOP, YIELD_SIGN = 1, 2, 3
+
+
+@kernel
+def _gate(roads: Roads, path_lane: object, path_base: object, count: int, half: float) -> tuple[float, int, int]:
+    """(front's distance to the first stop line ahead, its place in the path, place of the second line or `count`)."""
+    line = FAR
+    first = -1
+    for k in range(count):
+        stop_s = roads.lanes[path_lane[k]].stop_s
+        if stop_s < 0.0:
+            continue
+        distance = path_base[k] + stop_s - half
+        if distance <= -ENTERED_M:
+            continue
+        if first >= 0:
+            return line, first, k
+        line = distance
+        first = k
+    return line, first, count
+
+
+@kernel
+def _obey_line(state: WorldState, roads: Roads, w: int, a: int, line: float, gate: int, path_lane: object, count: int) -> None:
+    """Stop signs and signals at the line ahead."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    record = roads.lanes[path_lane[gate]]
+    speed = body.speed
+    tick = state.worlds[w].tick
+    signal = record.signal
+    if signal < 0 and gate + 1 < count:
+        signal = roads.lanes[path_lane[gate + 1]].signal
+    if signal >= 0 and not mind.flags & RUNS_REDS:
+        colour = signal_colour(roads, signal, tick)
+        if (colour == RED and needed_braking(speed, line + 0.5) < 7.0) or (colour == YELLOW and needed_braking(speed, line) < 2.8):
+            stop_at(mind, line - 0.5, SIGNALLED, -1)
+        return
+    regulation = record.regulation
+    if regulation != STOP and regulation != ALL_WAY_STOP:
+        return
+    resting = line + mind.rest_offset
+    if resting < 3.5 and speed < max(mind.roll_speed, 0.5):
+        mind.satisfied = 1
+    if mind.flags & RUNS_STOPS or line < -0.2:
+        mind.satisfied = 1
+    if not mind.satisfied:
+        # coming to the line at the speed this driver takes for stopped: a longer way to a full stop
+        stop_at(mind, max(resting, 0.0) + mind.roll_speed * mind.roll_speed / (2.0 * mind.decel) + 0.3, STOPPING, -1)
+
+
+@kernel
+def _yield_at(mind: object, speed: float, line: float, enter: float, entered: bool, reason: int, other: int) -> None:
+    """Plan to stop at the line, or before the shared zone once past it; somebody who cannot stop any more goes on."""
+    zone = enter - 0.8
+    place = zone
+    if not entered:
+        creep = 0.0
+        if mind.wait_ticks > 10.0 * mind.patience_s:
+            creep = min(0.05 * (mind.wait_ticks - 10.0 * mind.patience_s), 2.0) * (0.3 + mind.assertiveness)
+        place = min(line + min(max(mind.rest_offset, -1.0), 1.0) + creep, zone)
+    if place > -0.5 and needed_braking(speed, place + 0.3) < 5.0:
+        stop_at(mind, place, CREEP if not entered and place > line + 1.0 else reason, other)
+    elif zone > -0.5 and needed_braking(speed, zone + 0.6) < 8.0:
+        stop_at(mind, zone + 0.5, reason, other)
+
+
+@kernel
+def _merge_behind(mind: object, body: object, seen: object, room: float, enter: float, other: int) -> None:
+    """Follow somebody who goes ahead into the same lane; `room` is the bumper gap once there."""
+    speed = max(float(seen.speed), 0.0)
+    if room > 0.3:
+        lead_at(mind, body, room, speed, float(seen.accel), other, MERGING)
+    else:
+        # level with it: fall back, at the latest where the lanes join
+        lead_at(mind, body, max(room + mind.min_gap, 0.8), max(speed - 1.5, 0.0), float(seen.accel), other, MERGING)
+        stop_at(mind, max(enter - 0.8, 0.0), MERGING, other)
+
+
+@kernel
+def _meet(
+    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: object, row: int, base: float, ahead: float, lane: int, other_lane: int,
+    line: float, entered: bool, other_entered: bool,
+) -> None:  # fmt: skip
+    """Settle one conflict between the own path (lane starting `base` ahead) and one lane another may take (`ahead` to its start)."""
+    body = state.bodies[w, a]
+    other = state.bodies[w, b]
+    mind = state.minds[w, a]
+    record = roads.conflicts[row]
+    enter = base + record.enter
+    leave = base + record.leave
+    other_enter = ahead + record.other_enter
+    other_leave = ahead + record.other_leave
+    if leave < 0.0 or other_leave < 0.0:
+        return
+    speed = max(float(body.speed), 0.0)
+    tick = state.worlds[w].tick
+    low, high = 1.0, 0.0
+    if other_enter <= 0.5:
+        back = conflict_row(roads, other_lane, lane, other.size_class, body.size_class)
+        if back >= 0:
+            low, high = blocked_now(roads, back, -ahead)
+    if record.kind == DIVERGE:
+        if low <= high and -ahead > -base + 0.5 and base + low > -2.0:
+            lead_at(mind, body, max(base + low, 0.2), max(float(seen.speed), 0.0), float(seen.accel), b, CURVE)
+        return
+    # when would each be there
+    top = max(float(mind.desired_speed), 4.0)
+    lag = 0.4 if speed < STANDING else 0.0
+    my_enter = travel_time(enter, speed, mind.accel, top) + lag
+    my_leave = travel_time(leave, speed, 0.85 * mind.accel, top) + lag
+    other_start, other_end = other_times(seen, other.kind, other_enter, other_leave, 12.0 if record.kind == MERGE else 9.0)
+    if record.kind == MERGE:
+        room = (base + roads.lanes[lane].length) - (ahead + roads.lanes[other_lane].length) - 0.5 * (body.length + other.length)
+        if room > 0.0 and (other_enter <= 0.0 or (other_entered and seen.speed > STANDING)):
+            _merge_behind(mind, body, seen, room, enter, b)
+            return
+    first = goes_first(
+        mind, body, seen, record.priority, entered, other_entered, enter, other_enter,
+        roads.lanes[lane].turn, roads.lanes[other_lane].turn, tick, my_enter, other_start,
+    )  # fmt: skip
+    regulation = roads.lanes[other_lane].regulation
+    if first > 0:
+        stops = not other_entered and (is_red(roads, other_lane, tick) or seen.speed < 1.0)
+        if stops or can_still_stop(state, seen, other_enter - 0.5) or my_leave + 0.3 < other_start:
+            if low <= high and base + low > 0.0 and my_enter < other_end + 0.3:
+                stop_at(mind, base + low - 0.6, YIELDING, b)
+            return
+        # it will not or cannot wait: yield in spite of the right of way, unless it is too late for that
+        if my_enter > other_end + mind.margin_s:
+            return
+    else:
+        if mind.flags & OBLIVIOUS and other_enter > 0.0:
+            return
+        gap = mind.margin_s * max(0.55, 1.0 - 0.04 * mind.wait_ticks * 0.1)
+        in_order = regulation == ALL_WAY and seen.arrived_tick >= 0 and not other_entered
+        if record.kind == MERGE:
+            slower = max(seen.speed - (speed + 2.5), 0.0)
+            gap += 0.25 * slower + 0.5
+        if not in_order and my_leave + gap < other_start:
+            return
+        if record.kind != OPPOSE and other_entered and my_enter > other_end + BEHIND_MARGIN:
+            return
+        if record.kind == MERGE and other_entered and room > 0.0:
+            _merge_behind(mind, body, seen, room, enter, b)
+            return
+    _yield_at(mind, speed, line, enter, entered, ARRIVAL_ORDER if regulation == ALL_WAY and not other_entered else YIELDING, b)
+
+
+BEHIND_MARGIN = 0.35
+
+
+@kernel
+def _matches_signal(indicator: int, turn: int) -> bool:
+    """Whether somebody who shows `indicator` may be about to take a branch with this turn (-1: there is no branch)."""
+    if turn < 0:
+        return True
+    if indicator == 1:
+        return turn == 1 or turn == 3
+    if indicator == 2:
+        return turn == 2
+    return turn == 0
+
+
+@kernel
+def _negotiate_with(
+    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: object, carried: float, path_lane: object, path_base: object,
+    last: int, line: float, gate: int,
+) -> bool:  # fmt: skip
+    """Settle every conflict with one other road user; True where their paths meet at all."""
+    body = state.bodies[w, a]
+    other = state.bodies[w, b]
+    met = False
+    for h in range(seen.hypothesis_count):
+        there = seen.hypothesis_lane[h]
+        place = seen.hypothesis_s[h] + carried
+        approach = roads.lanes[there]
+        entered_there = has_entered(roads, there, place, 0.5 * other.length)
+        for e in range(approach.entry_start, approach.entry_start + approach.entry_count):
+            entry = roads.entries[e]
+            if not _matches_signal(seen.indicator, entry.turn):
+                continue
+            for k in range(last):
+                row = conflict_row(roads, path_lane[k], entry.lane, body.size_class, other.size_class)
+                if row < 0:
+                    continue
+                if entry.distance - place > 90.0 or path_base[k] > 60.0:
+                    continue
+                met = True
+                # a line further on than the zone does not hold us back from the zone
+                zone = path_base[k] + roads.conflicts[row].enter
+                gated = gate >= 0 and line <= zone + 0.5
+                other_entered = entered_there or (entry.distance > 0.0 and roads.lanes[there].cluster >= 0 and approach.stop_s < 0.0)
+                _meet(
+                    state, roads, w, a, b, seen, row, path_base[k], entry.distance - place, path_lane[k], entry.lane,
+                    line if gated else FAR, not gated, other_entered,
+                )  # fmt: skip
+    return met
+
+
+@kernel
+def _keep_box_clear(roads: Roads, mind: object, path_lane: object, path_base: object, last: int, line: float, half: float) -> None:
+    """Wait at the line while a slow leader leaves no room behind the junction."""
+    if mind.lead < 0 or mind.lead_speed > 2.0 or mind.lead_gap < line:
+        return
+    beyond = -FAR
+    for k in range(last):
+        record = roads.lanes[path_lane[k]]
+        if record.cluster >= 0 and record.stop_s < 0.0:
+            beyond = path_base[k] + record.length + half - 1.0
+            break
+    if mind.lead_gap - mind.min_gap < beyond and line > -0.3:
+        stop_at(mind, line, EXIT_BLOCKED, mind.lead)
+
+
+@kernel
+def _note_waiting(state: WorldState, w: int, a: int, line: float) -> None:
+    """Count waiting, note the own arrival at the line for all to see, and now and then claim a turn that nobody takes."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    tick = state.worlds[w].tick
+    if body.speed > 2.0:
+        mind.wait_ticks = 0
+        mind.claimed_tick = -1
+        return
+    if mind.reason < STOPPING or mind.reason == SIGNALLED:
+        return
+    mind.wait_ticks += DECISION_TICKS
+    waited = 0.1 * mind.wait_ticks - mind.patience_s * (1.0 - 0.6 * mind.assertiveness)
+    if mind.claimed_tick >= 0 and tick - mind.claimed_tick > 15:
+        mind.claimed_tick = -1
+    elif mind.claimed_tick < 0 and waited > 0.0:
+        world = state.worlds[w]
+        if uniform(world.seed, world.branch, tick, a, PURPOSE_DECISION, 0) < 0.02 + 0.10 * mind.assertiveness:
+            mind.claimed_tick = tick
+
+
+@kernel
+def _note_gate(state: WorldState, roads: Roads, w: int, a: int, gate_lane: int, path_lane: object, last: int) -> None:
+    """Remember which stop line is next and which conflict zone lies behind it; passing one is an entry."""
+    mind = state.minds[w, a]
+    if gate_lane == mind.gate:
+        return
+    if mind.gate >= 0:
+        _enter(state, roads, w, a)
+    mind.gate = gate_lane
+    mind.satisfied = 0
+    mind.zone = -1
+    if gate_lane < 0:
+        return
+    for k in range(last):
+        record = roads.lanes[path_lane[k]]
+        if record.cluster >= 0 and record.stop_s < 0.0:
+            mind.zone = record.cluster
+            break
+
+
+@kernel
+def _enter(state: WorldState, roads: Roads, w: int, a: int) -> None:
+    """Book an entry into the zone behind the line just passed, and what was wrong with it."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    tick = state.worlds[w].tick
+    body.entered_tick = tick
+    if mind.zone >= 0:
+        state.zones[w, mind.zone].last_entry = tick
+
+
+@kernel
+def _indicate(roads: Roads, mind: object, path_lane: object, path_base: object, count: int, speed: float) -> int:
+    """Indicator for the turn or lane change ahead: 1 left, 2 right."""
+    if mind.flags & NO_SIGNAL:
+        return 0
+    if mind.change_to != 0:
+        return 1 if mind.change_to > 0 else 2
+    for k in range(count):
+        if path_base[k] > max(30.0, 3.5 * speed):
+            break
+        turn = roads.lanes[path_lane[k]].turn
+        if turn == 1 or turn == 3:
+            return 1
+        if turn == 2:
+            return 2
+    return 0
+
+
+@kernel
+def decide(state: WorldState, roads: Roads, w: int, a: int, path_lane: object, path_base: object) -> None:
+    """Look around and renew the plan of one driver."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    tick = state.worlds[w].tick
+    speed = max(float(body.speed), 0.0)
+    half = 0.5 * body.length
+    horizon = min(30.0 + speed * SPAN_S, 120.0)
+    count = walk_path(roads, mind.route, mind.lane, mind.s, horizon, path_lane, path_base)
+    mind.plan_tick = tick
+    mind.reason = FREE
+    mind.other = -1
+    mind.lead = -1
+    mind.lead_gap = FAR
+    mind.stop_distance = FAR
+    mind.desired_speed = min(speed_ahead(roads, mind, path_lane, path_base, count), float(body.speed_max))
+    line, gate, last = _gate(roads, path_lane, path_base, count, half)
+    if gate >= 0:
+        _obey_line(state, roads, w, a, line, gate, path_lane, count)
+    _note_gate(state, roads, w, a, path_lane[gate] if gate >= 0 else -1, path_lane, last)
+    end = path_base[count - 1] + roads.lanes[path_lane[count - 1]].length
+    if end < horizon and mind.to_goal > end + 1.0:
+        stop_at(mind, end - half - 2.0, STOPPING, -1)
+    past = min(int(mind.response_ticks), tick)
+    lag = 0.1 * past
+    for n in range(state.neighbours[w, a, 0]):
+        if state.visible[w, a, n] == 0:
+            continue
+        b = state.neighbours[w, a, 1 + n]
+        seen = state.history[w, (tick - past) % HISTORY, b]
+        if seen.status != ACTIVE:
+            continue
+        met = _negotiate_with(state, roads, w, a, b, seen, max(float(seen.speed), 0.0) * lag, path_lane, path_base, last, line, gate)
+        consider_body(state, roads, w, a, b, seen, lag, path_lane, path_base, count, met)
+    if gate >= 0:
+        _keep_box_clear(roads, mind, path_lane, path_base, last, line, half)
+    _note_waiting(state, w, a, line)
+    change_lanes(state, roads, w, a, lag, line)
+    body.indicator = _indicate(roads, mind, path_lane, path_base, count, speed)
+
+
+@kernel
+def _carry_forward(mind: object, speed: float, dt: float) -> None:
+    """Age the plan by one tick: distances shrink as the car moves."""
+    mind.stop_distance -= speed * dt
+    if mind.lead >= 0:
+        mind.lead_speed = max(mind.lead_speed + mind.lead_accel * dt, 0.0)
+        mind.lead_gap += (mind.lead_speed - speed) * dt
+
+
+@kernel
+def wanted_acceleration(mind: object, speed: float) -> float:
+    """Acceleration [m/s²] that the plan asks for: the least of free driving, following and stopping."""
+    top = max(float(mind.desired_speed), 0.1)
+    ratio = speed / top
+    if ratio < 1.0:
+        wanted = mind.accel * (1.0 - ratio * ratio * ratio * ratio)
+    else:
+        wanted = max(-mind.decel, (top - speed) / 0.8)
+    if mind.lead >= 0:
+        gap = max(float(mind.lead_gap), 0.1)
+        closing = speed - mind.lead_speed
+        desired = mind.min_gap + max(speed * mind.time_gap + speed * closing / (2.0 * math.sqrt(mind.accel * mind.decel)), 0.0)
+        wanted = min(wanted, mind.accel * (1.0 - min((desired / gap) * (desired / gap), 16.0)) if gap < 200.0 else wanted)
+    if mind.stop_distance < FAR:
+        wanted = min(wanted, stopping_acceleration(mind, speed))
+    return wanted
+
+
+@kernel
+def stopping_acceleration(mind: object, speed: float) -> float:
+    """Acceleration towards a stop `stop_distance` ahead: constant braking, then easing off over the last metres."""
+    distance = float(mind.stop_distance)
+    if distance < 0.15:
+        return -max(1.0, 2.5 * speed) if speed > 0.0 else -0.5
+    ease = 1.1  # 1/s, final approach speed per metre
+    comfortable = 0.8 * mind.decel
+    final = 2.0 * comfortable / (ease * ease)
+    if distance < final and speed <= 1.3 * ease * distance:
+        return max(-ease * speed, -2.0) + 1.5 * (ease * distance - speed)
+    need = speed * speed / (2.0 * max(distance - 0.25 * final, 0.2))
+    if need < 0.75 * comfortable:
+        allowed = math.sqrt(2.0 * comfortable * distance)
+        return (allowed - speed) / 0.7
+    return -need
+
+
+@kernel
+def act(state: WorldState, roads: Roads, w: int, a: int) -> None:
+    """Turn the plan into this tick's pedal and wheel."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    speed = float(body.speed)
+    dt = 0.1
+    if body.crashed:
+        body.command_accel = -6.0
+        return
+    if state.worlds[w].tick != mind.plan_tick:
+        _carry_forward(mind, max(speed, 0.0), dt)
+    if mind.reverse_until > 0.0:
+        body.gear = 1
+        mind.reverse_until += speed * dt
+        body.command_accel = min(max(2.0 * (-1.2 - speed), -1.0), 1.0) if mind.reverse_until > 0.3 else 2.0
+    else:
+        body.gear = 0
+        wanted = wanted_acceleration(mind, max(speed, 0.0))
+        grip = 9.0 * state.worlds[w].friction
+        wanted = max(wanted, -grip)
+        # people squeeze the pedal; the harder they must brake, the faster
+        squeeze = 2.2 * dt + 3.0 * dt * max(-wanted - 1.8, 0.0)
+        before = float(body.command_accel)
+        body.command_accel = min(max(wanted, before - squeeze), before + 2.2 * dt if before > -1.5 else before + 6.0 * dt)
+        if speed < 0.3 and wanted < 0.0:
+            body.command_accel = min(wanted, -0.6)
+    steer_along(state, roads, w, a)

@@ -1,0 +1,61 @@
+"""The road ahead of one driver, as a short list of lanes, and how long it takes to travel along it."""
+
+from __future__ import annotations
+
+import math
+
+from sim.jit import kernel
+from sim.roads.pack import Roads
+from sim.traffic.curves import BRAKE_SHARE
+
+PATH_LANES = 12
+
+
+@kernel
+def walk_path(roads: Roads, route: int, lane: int, s: float, horizon: float, path_lane: object, path_base: object) -> int:
+    """Fill the lanes ahead and the distance [m] from here to each one's start (negative for the present lane); returns how many."""
+    record = roads.routes[route]
+    base = -s
+    count = 0
+    while count < PATH_LANES:
+        path_lane[count] = lane
+        path_base[count] = base
+        count += 1
+        base += roads.lanes[lane].length
+        if base > horizon:
+            break
+        lane = roads.route_steps[record.table_start + lane - record.lane_base].next
+        if lane < 0:
+            break
+    return count
+
+
+@kernel
+def travel_time(distance: float, speed: float, accel: float, top: float) -> float:
+    """Time [s] to cover `distance` from `speed`, speeding up at `accel` > 0 to at most `top`; 0 where it is behind already."""
+    if distance <= 0.0:
+        return 0.0
+    if speed >= top:
+        return distance / max(speed, 0.1)
+    ramp = (top * top - speed * speed) / (2.0 * accel)
+    if distance <= ramp:
+        return (math.sqrt(speed * speed + 2.0 * accel * distance) - speed) / accel
+    return (top - speed) / accel + (distance - ramp) / top
+
+
+@kernel
+def speed_ahead(roads: Roads, mind: object, path_lane: object, path_base: object, count: int) -> float:
+    """Speed [m/s] that the limits and curves ahead allow this driver now."""
+    allowed = 1e9
+    for k in range(count):
+        lane = roads.lanes[path_lane[k]]
+        index = 0
+        if k == 0:
+            index = min(max(int(mind.s / lane.spacing + 0.5), 0), lane.point_count - 1)
+        point = roads.points[lane.point_start + index]
+        ahead = max(path_base[k], 0.0)
+        limit = point.speed_limit * mind.speed_factor
+        square = limit * limit + 2.0 * 0.7 * mind.decel * ahead
+        bend = mind.lateral_accel * (point.curve_room + 2.0 * BRAKE_SHARE * ahead)
+        allowed = min(allowed, square, bend)
+    return math.sqrt(allowed)

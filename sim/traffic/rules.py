@@ -1,0 +1,204 @@
+"""`rules`: the traffic's own driver behind the `Driver` interface, for a vehicle that is steered from outside.
+
+It keeps a little world of its own, one slot for itself and one for each thing in sight, fills it from frames alone, and runs the same
+kernels on it as every driver of the traffic. What it knows of others is what the frames told: pose, speed, lights, gestures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.awareness import find_neighbours, look, remember
+from sim.interface import Control, DriverStep, Gear, Gesture, Indicator, Kind, SensorFrame, VehicleSpec
+from sim.jit import kernel
+from sim.kernels import drive, note_arrival
+from sim.localise import follow_route, judge_lanes, project
+from sim.roads.lane_map import LaneMap
+from sim.roads.pack import Roads
+from sim.roads.route import Route
+from sim.setup import empty_state, fill_body, fill_mind, prepare_roads, size_class
+from sim.state import Status, WorldState
+from sim.trigonometry import sincos
+
+SLOTS = 96
+"""Itself and the nearest others; a frame with more things than this keeps the nearest."""
+STYLE = "normal"
+_ACTIVE, _WAITING = int(Status.ACTIVE), int(Status.WAITING)
+_EXTERNAL, _STILL = 3, 4
+_OBJECT = int(Kind.OBJECT)
+ON_LANE_M = 2.5  # m off a centreline within which a newly seen body may be on that lane
+
+
+@kernel
+def _acquire(state: WorldState, roads: Roads, a: int) -> None:
+    """Find the lanes a newly seen body may be on: nearest sample of each lane within ON_LANE_M that it faces along."""
+    body = state.bodies[0, a]
+    body.hypothesis_count = 0
+    best = 1e9
+    for k in range(roads.lanes.shape[0]):
+        lane = roads.lanes[k]
+        nearest = ON_LANE_M * ON_LANE_M
+        place = -1
+        for m in range(lane.point_count):
+            point = roads.points[lane.point_start + m]
+            dx = body.x - point.x
+            dy = body.y - point.y
+            if dx * dx + dy * dy < nearest and point.cos * body.cos + point.sin * body.sin > 0.7 and abs(body.z - point.z) < 3.0:
+                nearest = dx * dx + dy * dy
+                place = m
+        if place < 0 or body.hypothesis_count >= body.hypothesis_lane.shape[0]:
+            continue
+        best = min(best, nearest)
+        s, d = project(roads, k, place * lane.spacing, body.x, body.y)
+        body.hypothesis_lane[body.hypothesis_count] = k
+        body.hypothesis_s[body.hypothesis_count] = s
+        body.hypothesis_count += 1
+
+
+@kernel
+def think(state: WorldState, roads: Roads, path_lane: object, path_base: object) -> None:
+    """Localise everybody, look, decide and act for slot 0."""
+    for a in range(state.worlds[0].actors):
+        body = state.bodies[0, a]
+        if body.status != _ACTIVE:
+            continue
+        if a == 0:
+            follow_route(state, roads, 0, 0)
+        if body.hypothesis_count == 0 and body.kind != _OBJECT:
+            _acquire(state, roads, a)
+        if body.hypothesis_count > 0:
+            judge_lanes(state, roads, 0, a)
+        note_arrival(state, roads, 0, a)
+        remember(state, 0, a)
+    find_neighbours(state, 0, 0)
+    look(state, roads, 0, 0)
+    drive(state, roads, 0, 0, path_lane, path_base)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What `rules` carries from tick to tick."""
+
+    roads: Roads
+    """Never changes."""
+    state: WorldState
+    slot_of: dict[int, int]
+    """Frame id -> slot."""
+    first: bool
+
+
+class RulesDriver:
+    """Drives by the traffic's rules. Maps, routes and vehicle come with `start`; frames must have an object list."""
+
+    def __init__(self) -> None:
+        self._path = (np.empty(12, np.int32), np.empty(12, np.float64))
+
+    def start(self, road_map: LaneMap, route: Route, spec: VehicleSpec, seed: int) -> Memory:
+        """An empty little world with itself at the start of its route."""
+        packed = prepare_roads([road_map], [[route]])
+        state = empty_state(1, SLOTS, max(len(packed.roads.clusters), 1))
+        body, mind = state.bodies[0, 0], state.minds[0, 0]
+        fill_body(body, spec)
+        fill_mind(mind, spec.kind, STYLE, seed, 0)
+        body["status"], body["model"] = _ACTIVE, _EXTERNAL
+        mind["route"], mind["lane"], mind["to_goal"] = 0, route.lanes[0], 1e6
+        state.worlds["seed"], state.worlds["actors"], state.worlds["friction"], state.worlds["visibility"] = seed, 1, 0.9, 150.0
+        return Memory(roads=packed.roads, state=state, slot_of={}, first=True)
+
+    def step(self, frame: SensorFrame, memory: Memory) -> DriverStep[Memory]:
+        """One tick of driving. ValueError where the frame has no object list (the `lidar` level)."""
+        if frame.objects is None:
+            raise ValueError("the rules driver needs an object list: sense at the state or objects level")
+        state = WorldState(*(array.copy() for array in memory.state))
+        memory = Memory(roads=memory.roads, state=state, slot_of=dict(memory.slot_of), first=memory.first)
+        self._see_self(frame, memory)
+        self._see_others(frame, memory)
+        think(state, memory.roads, *self._path)
+        body = state.bodies[0, 0]
+        memory.first = False
+        control = Control(
+            accel=float(body["command_accel"]),
+            steer=float(body["command_steer"]),
+            indicator=Indicator(int(body["indicator"])),
+            gear=Gear(int(body["gear"])),
+            gesture=Gesture(int(body["gesture"])),
+        )
+        mind = state.minds[0, 0]
+        trace = {"reason": np.array(mind["reason"]), "other": np.array(_id_of(memory, int(mind["other"])))}
+        return DriverStep(control=control, memory=memory, trace=trace)
+
+    def _see_self(self, frame: SensorFrame, memory: Memory) -> None:
+        body, mind = memory.state.bodies[0, 0], memory.state.minds[0, 0]
+        body["x"], body["y"], body["heading"] = frame.pose
+        body["sin"], body["cos"] = sincos(float(body["heading"]))
+        motion = frame.odometry
+        body["speed"], body["accel"], body["steer"], body["yaw_rate"] = motion.speed, motion.accel, motion.steer, motion.yaw_rate
+        body["vx"], body["vy"] = motion.speed * body["cos"], motion.speed * body["sin"]
+        memory.state.worlds["tick"] = frame.tick
+        if memory.first:
+            _find_self(memory.roads, body, mind)
+
+    def _see_others(self, frame: SensorFrame, memory: Memory) -> None:
+        """Write the object list into slots that stay with each id while it is in sight."""
+        objects = frame.objects
+        state = memory.state
+        if objects is None:
+            return
+        if len(objects) > SLOTS - 1:
+            near = np.argsort((objects["x"] - frame.pose[0]) ** 2 + (objects["y"] - frame.pose[1]) ** 2, kind="stable")
+            objects = objects[np.sort(near[: SLOTS - 1])]
+        present = {int(i) for i in objects["id"]}
+        for gone in [i for i in memory.slot_of if i not in present]:
+            slot = memory.slot_of.pop(gone)
+            state.bodies[0, slot] = np.zeros((), state.bodies.dtype)
+            state.bodies["status"][0, slot] = _WAITING
+            state.history["status"][0, :, slot] = _WAITING
+        free = iter(sorted(set(range(1, SLOTS)) - set(memory.slot_of.values())))
+        for thing in objects:
+            slot = memory.slot_of.get(int(thing["id"]))
+            if slot is None:
+                slot = memory.slot_of[int(thing["id"])] = next(free)
+                _meet(state, slot, thing)
+            _update(state, slot, thing, frame.tick)
+        state.worlds["actors"] = 1 + max(memory.slot_of.values(), default=0)
+
+
+def _find_self(roads: Roads, body: NDArray[np.void], mind: NDArray[np.void]) -> None:
+    """Place on the first lane of the route, searched once over the whole lane."""
+    lane = roads.lanes[int(mind["lane"])]
+    first = int(lane["point_start"])
+    points = roads.points[first : first + int(lane["point_count"])]
+    nearest = int(np.argmin((points["x"] - body["x"]) ** 2 + (points["y"] - body["y"]) ** 2))
+    mind["s"] = nearest * float(lane["spacing"])
+    body["hypothesis_count"] = 1
+    body["hypothesis_lane"][0], body["hypothesis_s"][0] = mind["lane"], mind["s"]
+
+
+def _id_of(memory: Memory, slot: int) -> int:
+    """The frame's id of the thing in a slot; -1 for none."""
+    return next((i for i, used in memory.slot_of.items() if used == slot), -1)
+
+
+def _meet(state: WorldState, slot: int, thing: NDArray[np.void]) -> None:
+    """Set up the slot of a newly seen thing."""
+    body = state.bodies[0, slot]
+    body["status"], body["model"] = _ACTIVE, _EXTERNAL
+    for name in ("kind", "length", "width", "height", "z"):
+        body[name] = thing[name]
+    body["radius"] = 0.5 * np.hypot(thing["length"], thing["width"])
+    body["size_class"] = size_class(float(thing["length"]))
+    body["standing_since"] = body["arrived_tick"] = body["entered_tick"] = -1
+    state.history["status"][0, :, slot] = _WAITING
+
+
+def _update(state: WorldState, slot: int, thing: NDArray[np.void], tick: int) -> None:
+    """Take over what this frame says of a thing."""
+    body = state.bodies[0, slot]
+    for name in ("x", "y", "heading", "vx", "vy", "speed", "accel", "yaw_rate", "length", "width", "indicator", "brake_light", "gesture"):
+        body[name] = thing[name]
+    body["sin"], body["cos"] = sincos(float(thing["heading"]))
+    if thing["kind"] == _OBJECT or (thing["indicator"] == Indicator.HAZARD and abs(thing["speed"]) < 0.1):
+        body["model"] = _STILL

@@ -1,0 +1,202 @@
+"""A batch of worlds: scenarios in, ticks out.
+
+`World` owns the arrays of `sim.state` and steps them with the kernels of `sim.kernels`. Worlds never influence each other: world i of a
+batch equals world i alone, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.interface import Indicator, Kind, SensorFrame
+from sim.jit import kernel
+from sim.kernels import step_worlds
+from sim.observe import SIZE, observe_world
+from sim.rng import Purpose, generator
+from sim.roads.lane_map import LaneMap
+from sim.roads.pack import Packed, Roads
+from sim.roads.route import Route
+from sim.scenario import Actor, Model, Scenario
+from sim.sensors.state import sense
+from sim.sensors.things import thing_index
+from sim.setup import CYCLING, empty_state, fill_body, fill_mind, prepare_roads
+from sim.state import CONTROL_DTYPE, EVENTS, Status, WorldState
+from sim.traffic.replay import pack_tracks
+
+
+@kernel
+def _observe(state: WorldState, roads: Roads, first: int, last: int, out: NDArray[np.float32]) -> None:
+    for w in range(first, last):
+        observe_world(state, roads, w, out)
+
+
+class World:
+    """W scenarios stepped together, one tick of 0.1 s at a time.
+
+    threads: worlds are split over this many threads; results do not depend on it. traced: keep the hashes that `trace_hash` gives.
+    Raises ValueError for a scenario that cannot be set up.
+    """
+
+    def __init__(self, scenarios: Sequence[Scenario], *, threads: int = 1, traced: bool = True) -> None:
+        if not scenarios:
+            raise ValueError("World needs at least one scenario")
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads!r}")
+        self.scenarios = tuple(scenarios)
+        self.road_maps: tuple[LaneMap, ...] = tuple(scenario.road_map for scenario in scenarios)
+        self._packed = _pack(self.scenarios)
+        self.roads = self._packed.roads
+        self.slots = max(len(scenario.actors) for scenario in scenarios)
+        self.state = empty_state(len(scenarios), self.slots, max(len(self.roads.clusters), 1))
+        self._tracks, starts, lengths = pack_tracks(self.scenarios)
+        self.state.minds["track"], self.state.minds["track_length"] = starts, lengths
+        self._controls = np.zeros((len(scenarios), self.slots), CONTROL_DTYPE)
+        latencies = {scenario.latency_ticks for scenario in scenarios}
+        if len(latencies) > 1:
+            raise ValueError(f"all scenarios of a batch need the same latency_ticks, got {sorted(latencies)}")
+        self._pending: deque[NDArray[np.void]] = deque(np.zeros_like(self._controls) for _ in range(latencies.pop()))
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._ranges = [(int(part[0]), int(part[-1]) + 1) for part in np.array_split(np.arange(len(scenarios)), threads) if len(part)]
+        self._traced = traced
+        self._hashes = [hashlib.blake2b(digest_size=16) for _ in scenarios]
+        for w, scenario in enumerate(self.scenarios):
+            self._place(w, scenario)
+
+    @property
+    def tick(self) -> int:
+        """Ticks stepped so far."""
+        return int(self.state.worlds["tick"][0])
+
+    def step(self, controls: NDArray[np.void] | None = None) -> None:
+        """Advance every world by one tick; `controls` (W, A) of CONTROL_DTYPE for EXTERNAL actors, acting after the latency."""
+        if controls is not None and controls.shape != self._controls.shape:
+            raise ValueError(f"controls must have shape {self._controls.shape}, got {controls.shape}")
+        acting = self._controls if controls is None else controls
+        if self._pending.maxlen is None and len(self._pending) > 0:
+            self._pending.append(np.zeros_like(self._controls) if controls is None else controls.copy())
+            acting = self._pending.popleft()
+        self._for_ranges(lambda first, last: step_worlds(self.state, self.roads, self._tracks, acting, first, last))
+        if self._traced:
+            for w, running in enumerate(self._hashes):
+                running.update(self.state_bytes(w))
+
+    def observe(self, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """(W, A, SIZE) observations, see `sim.observe`; `out` (all zero at first use) is filled and returned where given."""
+        rows = np.zeros((*self.state.bodies.shape, SIZE), np.float32) if out is None else out
+        self._for_ranges(lambda first, last: _observe(self.state, self.roads, first, last, rows))
+        return rows
+
+    def frame(self, world: int, actor: int) -> SensorFrame:
+        """What the sensors of one actor give at this tick; pure in the state."""
+        groups = len(self.road_maps[world].signals)
+        return sense(self.state, self.roads, world, actor, (int(self._packed.signal_base[world]), groups))
+
+    def events(self, world: int) -> NDArray[np.void]:
+        """(E,) EVENT_DTYPE of everything that happened so far, in order."""
+        return self.state.events[world, : min(int(self.state.worlds["event_count"][world]), EVENTS)].copy()
+
+    def finished(self, world: int) -> bool:
+        """Whether ego, or without an ego everybody with a goal, has reached it."""
+        status = self.state.bodies["status"][world]
+        scenario = self.scenarios[world]
+        if scenario.ego is not None:
+            return bool(status[scenario.ego] == Status.FINISHED)
+        bound = [a for a, actor in enumerate(scenario.actors) if actor.route is not None and actor.model != Model.STILL]
+        return bool(bound) and bool(np.all(status[bound] == Status.FINISHED))
+
+    def state_bytes(self, world: int) -> bytes:
+        """Bytes of one world's state at this tick, the same whatever batch it is in and however many unused slots follow."""
+        count = len(self.scenarios[world].actors)
+        bodies = self.state.bodies[world, :count]
+        parts = [np.ascontiguousarray(bodies[name]).tobytes() for name in ("x", "y", "heading", "speed", "accel", "steer", "status", "indicator", "gesture")]
+        return b"".join(parts)
+
+    def trace_hash(self, world: int) -> str:
+        """Hash of every tick so far and of the events, as hex; only where the world is `traced`."""
+        running = self._hashes[world].copy()
+        running.update(self.events(world).tobytes())
+        return running.hexdigest()
+
+    def _for_ranges(self, work: object) -> None:
+        if self._pool is None:
+            work(0, len(self.scenarios))  # type: ignore[operator]
+            return
+        for done in [self._pool.submit(work, first, last) for first, last in self._ranges]:  # type: ignore[arg-type]
+            done.result()
+
+    def _place(self, w: int, scenario: Scenario) -> None:
+        """Fill world w from its scenario; actors due at the start appear at once."""
+        world = self.state.worlds[w]
+        walls = self.roads.wall_start
+        number = int(self._packed.map_index[w])
+        world["seed"], world["actors"] = scenario.seed & 0xFFFFFFFFFFFFFFFF, len(scenario.actors)
+        world["road_map"], world["friction"], world["visibility"] = number, scenario.friction, scenario.visibility_m
+        world["wall_start"], world["wall_end"] = walls[number], walls[number + 1]
+        routes = _routes(scenario)
+        for a, actor in enumerate(scenario.actors):
+            body, mind = self.state.bodies[w, a], self.state.minds[w, a]
+            fill_body(body, actor.body)
+            if actor.spec is None and actor.kind == Kind.BICYCLE:
+                body["speed_max"] = np.clip(generator(scenario.seed, Purpose.KIND, a).normal(*CYCLING), 4.0, 6.0)
+            mind_track = (int(mind["track"]), int(mind["track_length"]))
+            fill_mind(mind, actor.kind, actor.style, scenario.seed, a)
+            mind["track"], mind["track_length"] = mind_track
+            body["model"], body["drive_through"], body["thing"] = int(actor.model), int(actor.drive_through), thing_index(actor.thing)
+            body["depart_tick"] = round(actor.depart_s * 10.0)
+            mind["jaywalks"] = int(actor.jaywalks)
+            if actor.model == Model.STILL and actor.kind != Kind.OBJECT:
+                body["indicator"] = Indicator.HAZARD
+            self._put(w, scenario, actor, body, mind, routes)
+
+    def _put(self, w: int, scenario: Scenario, actor: Actor, body: NDArray[np.void], mind: NDArray[np.void], routes: dict[Route, int]) -> None:
+        """Place one actor at the start of its route or at its pose."""
+        road_map = scenario.road_map
+        if actor.route is not None:
+            lane = actor.route.lanes[0]
+            record = road_map.lanes[lane]
+            index = min(max(round(actor.s / float(record["spacing"])), 0), int(record["point_count"]) - 1)
+            point = road_map.points[int(record["point_start"]) + index]
+            along = actor.s - index * float(record["spacing"])
+            body["x"] = point["x"] + along * float(point["cos"]) - actor.d * float(point["sin"])
+            body["y"] = point["y"] + along * float(point["sin"]) + actor.d * float(point["cos"])
+            body["heading"], body["cos"], body["sin"], body["z"] = point["heading"], point["cos"], point["sin"], point["z"]
+            mind["route"] = int(self._packed.route_base[w]) + routes[actor.route]
+            mind["lane"], mind["s"], mind["d"] = int(self._packed.lane_base[w]) + lane, actor.s, actor.d
+            mind["to_goal"] = 1e6
+            body["hypothesis_count"] = 1
+            body["hypothesis_lane"][0], body["hypothesis_s"][0] = mind["lane"], actor.s
+        elif actor.pose is not None:
+            body["x"], body["y"], body["heading"] = actor.pose
+            body["cos"], body["sin"] = np.cos(actor.pose[2]), np.sin(actor.pose[2])
+            mind["to_goal"] = 1e6
+        else:
+            mind["to_goal"] = 1e6
+        body["speed"] = actor.speed
+        body["vx"], body["vy"] = actor.speed * float(body["cos"]), actor.speed * float(body["sin"])
+
+
+def _routes(scenario: Scenario) -> dict[Route, int]:
+    """The distinct routes of a scenario, numbered in order of appearance."""
+    numbered: dict[Route, int] = {}
+    for actor in scenario.actors:
+        if actor.route is not None:
+            numbered.setdefault(actor.route, len(numbered))
+    return numbered
+
+
+def _with_occluders(scenario: Scenario) -> LaneMap:
+    """The scenario's map, with what blocks sight in this episode added to its scenery."""
+    if not scenario.occluders:
+        return scenario.road_map
+    return replace(scenario.road_map, scenery=(*scenario.road_map.scenery, *scenario.occluders))
+
+
+def _pack(scenarios: Sequence[Scenario]) -> Packed:
+    return prepare_roads([_with_occluders(scenario) for scenario in scenarios], [list(_routes(scenario)) for scenario in scenarios])
