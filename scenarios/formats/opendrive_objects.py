@@ -27,6 +27,7 @@ from sim.roads.lane_map import Crosswalk, LaneKind
 SIDEWALK_REACH = 6.0  # m from the end of a crosswalk to the middle of the sidewalk it leads to
 NO_SIDEWALK_LEAD = 1.5  # m that a crosswalk's lane goes on where there is no sidewalk
 SAME_PLACE = 1.0  # m; a crosswalk this near to a sidewalk's end meets it there
+AT_END = 0.05  # m; nearer than this is the end itself
 LEVEL = 2.0  # m; things further apart in height are on different bridges
 SPACING = 0.5  # m between points of a crosswalk lane
 ELONGATED = 1.3  # a crosswalk is walked along its longer side, unless it is nearly square
@@ -222,12 +223,13 @@ class _Foot:
 def lay_crosswalks(network: Network, layout: Layout) -> tuple[Crosswalk, ...]:
     """Every crosswalk with a lane for each direction, joined to the sidewalks it leads to (which are cut there)."""
     sidewalks = locate([strand for strand in layout.strands if strand.kind == LaneKind.SIDEWALK and strand.forward])
-    feet: dict[Strand, list[_Foot]] = defaultdict(list)
+    collected: dict[Strand, list[_Foot]] = defaultdict(list)
     made = []
     for marking in _markings(network):
-        lanes = _lay(marking, sidewalks, feet, layout)
+        lanes = _lay(marking, sidewalks, collected, layout)
         if lanes:
             made.append(Crosswalk(outline=marking.outline[:, :2], lanes=tuple(lane.name for lane in lanes)))
+    feet = {strand: _settle(strand, found) for strand, found in collected.items()}
     twins = {(one.road.id, one.spans[0]): one for one in layout.strands if one.kind == LaneKind.SIDEWALK and not one.forward}
     joints = [
         (twins[strand.road.id, strand.spans[0]], found)
@@ -310,16 +312,26 @@ def _densify(corners: Sequence[Floats]) -> Floats:
     return np.array(rows)
 
 
+def _settle(strand: Strand, feet: Sequence[_Foot]) -> list[_Foot]:
+    """Feet moved to the sidewalk's end or to a foot before them where that is next to them, so that all lanes meet in one point."""
+    settled: list[_Foot] = []
+    for foot in feet:
+        taken = [strand.points[0], strand.points[-1], *(other.place for other in settled)]
+        near = [place for place in taken if np.hypot(*(place - foot.place)[:2]) < SAME_PLACE]
+        place = min(near, key=lambda one: float(np.hypot(*(one - foot.place)[:2]))) if near else foot.place
+        foot.towards.points[-1], foot.away.points[0] = place, place
+        settled.append(_Foot(foot.towards, foot.away, place.copy()))
+    return settled
+
+
 def _join_sidewalk(strand: Strand, feet: Sequence[_Foot], layout: Layout) -> None:
     """Cut a sidewalk at the crosswalks it meets, last one first, and join both."""
     arc = strand.arc
     placed = [(float(arc[np.argmin(np.hypot(*(strand.points - foot.place)[:, :2].T))]), foot) for foot in feet]
     for at, foot in sorted(placed, key=lambda one: -one[0]):
-        if at < SAME_PLACE:
-            foot.towards.points[-1] = strand.points[0]
+        if at < AT_END:
             join(foot.towards, strand)
-        elif at > strand.length - SAME_PLACE:
-            foot.away.points[0] = strand.points[-1]
+        elif at > strand.length - AT_END:
             join(strand, foot.away)
             for follower in strand.successors:
                 if follower.kind == LaneKind.SIDEWALK:
