@@ -26,6 +26,7 @@ from sim.roads.graph import (
     share_priority_road,
 )
 from sim.roads.lane_map import (
+    CLASS_SIZES,
     CLASSES,
     CLUSTER_DTYPE,
     LANE_DTYPE,
@@ -33,6 +34,7 @@ from sim.roads.lane_map import (
     POINT_DTYPE,
     SIGNAL_DTYPE,
     ConflictKind,
+    FootprintClass,
     LaneKind,
     LaneMap,
     MapDraft,
@@ -170,26 +172,30 @@ def _parallel_neighbours(lanes: NDArray[np.void], pairs: NDArray[np.int64]) -> N
     return marked
 
 
-def _at_junction_end(network: _Network, lane: int, enter: float, leave: float) -> bool:
-    """Whether a swept range on a lane outside junctions lies at an end where a junction begins."""
+def _at_junction_end(network: _Network, lane: int, enter: float, leave: float, margin: float) -> bool:
+    """Whether a swept range on a lane outside junctions lies within `margin` of an end where a junction begins."""
     lanes = network.lanes
     length = float(lanes["length"][lane])
     after = any(lanes["junction"][n] >= 0 for n in network.successors[lane])
     before = any(lanes["junction"][n] >= 0 for n in network.predecessors[lane])
-    return (after and enter > length - NEAR_JUNCTION) or (before and leave < NEAR_JUNCTION)
+    return (after and enter > length - margin) or (before and leave < margin)
 
 
 def _spills_over(network: _Network, survey: Survey, n: int) -> bool:
-    """Whether a contact is only the rim of a junction: its own lanes, swept past their ends, already say so."""
+    """Whether a contact is only the rim of a junction: its own lanes, swept past their ends, already say so.
+
+    With a crosswalk that holds for half a car beyond the lane's end alone.
+    """
     a, b = int(survey.a[n]), int(survey.b[n])
     lanes = network.lanes
-    if not (lanes["kind"][a] in VEHICLE_KINDS and lanes["kind"][b] in VEHICLE_KINDS):
-        return False
-    rims = [
-        lanes["junction"][lane] >= 0 or _at_junction_end(network, lane, enter, leave)
-        for lane, enter, leave in ((a, survey.enter_a[n], survey.leave_a[n]), (b, survey.enter_b[n], survey.leave_b[n]))
-    ]
-    return all(rims) and (lanes["junction"][a] < 0 or lanes["junction"][b] < 0)
+    walking = [lanes["kind"][lane] not in VEHICLE_KINDS for lane in (a, b)]
+    margin = 0.5 * float(CLASS_SIZES[FootprintClass.CAR, 0]) if any(walking) else NEAR_JUNCTION
+    inside = [lanes["junction"][lane] >= 0 or walks for lane, walks in zip((a, b), walking, strict=True)]
+    rims = (
+        inside[0] or _at_junction_end(network, a, float(survey.enter_a[n]), float(survey.leave_a[n]), margin),
+        inside[1] or _at_junction_end(network, b, float(survey.enter_b[n]), float(survey.leave_b[n]), margin),
+    )
+    return all(rims) and not all(inside)
 
 
 def _conflict_kind(network: _Network, survey: Survey, n: int) -> ConflictKind:

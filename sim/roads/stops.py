@@ -63,39 +63,46 @@ class StopContext:
     touches: Mapping[int, Sequence[tuple[float, float]]]
 
 
-def _relevant(context: StopContext, lane: int, other: int) -> bool:
-    """Whether a resting car on `lane` must keep clear of traffic on `other`."""
-    return context.lanes["kind"][other] != LaneKind.PATH
-
-
 def _approach_zones(context: StopContext, lane: int) -> list[Zone]:
     """Everything a car resting near the end of `lane` must stay clear of."""
-    zones = [
-        Zone(low=low + 0.5 * _CAR_LENGTH, high=high + 0.5 * _CAR_LENGTH, large=False)
-        for low, high in context.touches.get(lane, ())
-    ]
+    half = 0.5 * _CAR_LENGTH
+    zones = [Zone(low=low + half, high=high + half, large=False) for low, high in context.touches.get(lane, ())]
     length = float(context.lanes["length"][lane])
     for source, offset in [(lane, 0.0)] + [(n, length) for n in context.successors[lane]]:
         for other, first in context.by_lane.get(source, ()):
             kind = context.conflicts["kind"][first]
-            if kind not in (ConflictKind.DIVERGE, ConflictKind.OPPOSE) and _relevant(context, source, other):
+            apart = kind == ConflictKind.DIVERGE or (kind == ConflictKind.OPPOSE and source == lane)
+            if not apart and context.lanes["kind"][other] != LaneKind.PATH:
                 zones.extend(_zones_of(context.conflicts[first : first + CLASSES * CLASSES], offset))
     return zones
 
 
+def _leads_into_crossing(context: StopContext, lane: int) -> bool:
+    """Whether vehicles cross or come head-on in what follows, though not yet on `lane` itself."""
+    own = {kind for _, kind in _meetings(context, lane)}
+    for following in context.successors[lane]:
+        kinds = {kind for _, kind in _meetings(context, following)}
+        if ConflictKind.CROSS in kinds and context.lanes["junction"][following] >= 0:
+            return True
+        if ConflictKind.OPPOSE in kinds and ConflictKind.OPPOSE not in own:
+            return True
+    return False
+
+
+def _meetings(context: StopContext, lane: int) -> list[tuple[int, int]]:
+    """(other lane, ConflictKind) of a lane's conflicts with vehicles."""
+    vehicles = (LaneKind.DRIVING, LaneKind.CYCLE)
+    pairs = context.by_lane.get(lane, ())
+    return [(other, int(context.conflicts["kind"][first])) for other, first in pairs if context.lanes["kind"][other] in vehicles]
+
+
 def _needs_line(context: StopContext, lane: int) -> bool:
-    """Approaches with a sign or signal, and those that lead into crossing traffic."""
+    """Approaches with a sign or signal, and those that lead into crossing or oncoming traffic."""
     lanes = context.lanes
     if lanes["kind"][lane] not in (LaneKind.DRIVING, LaneKind.CYCLE) or lanes["junction"][lane] >= 0:
         return False
-    if lanes["regulation"][lane] != Regulation.NONE or context.drafts[lane].stop_s is not None:
-        return True
-    return any(
-        context.conflicts["kind"][first] == ConflictKind.CROSS and lanes["kind"][other] in (LaneKind.DRIVING, LaneKind.CYCLE)
-        for following in context.successors[lane]
-        if lanes["junction"][following] >= 0
-        for other, first in context.by_lane.get(following, ())
-    )
+    given = lanes["regulation"][lane] != Regulation.NONE or context.drafts[lane].stop_s is not None
+    return given or _leads_into_crossing(context, lane)
 
 
 def place_stops(context: StopContext) -> tuple[Floats, list[str]]:

@@ -19,10 +19,6 @@ from sim.roads.lane_map import LaneDraft, Regulation, Turn
 from sim.roads.layouts.check import BuilderError
 from sim.roads.layouts.curves import connect, line
 from sim.roads.layouts.plan import (
-    CROSSWALK_HALF_DEPTH,
-    CROSSWALK_SETBACK,
-    LINE_BEFORE_CROSSWALK,
-    LINE_BEFORE_JUNCTION,
     Arm,
     Draft,
     Junction,
@@ -97,17 +93,10 @@ def movements(junction: Junction) -> list[Movement]:
     return found
 
 
-def _approach_stop(junction: Junction, arm: Arm) -> float | None:
-    if arm.control == Regulation.NONE:
-        return None
-    back = CROSSWALK_SETBACK + CROSSWALK_HALF_DEPTH + LINE_BEFORE_CROSSWALK if junction.crosswalks else LINE_BEFORE_JUNCTION
-    return max(arm.length - back, 0.5 * arm.length)
-
-
 def _arm_lanes(frame: JunctionFrame, arm: Arm, ways: Sequence[Movement]) -> list[LaneDraft]:
     """Approach and exit lanes of one arm."""
     junction, pre = frame.junction, frame.junction.prefix
-    near, far = frame.mouth[arm.name], frame.mouth[arm.name] + arm.length
+    near, far = frame.throat[arm.name], frame.throat[arm.name] + arm.length
     drafts = []
     outer, inner = ("left", "right") if junction.left_hand_traffic else ("right", "left")
     for inwards, lane_count, label in ((True, arm.lanes_in, "in"), (False, arm.lanes_out, "out")):
@@ -128,7 +117,7 @@ def _arm_lanes(frame: JunctionFrame, arm: Arm, ways: Sequence[Movement]) -> list
                 LaneDraft(
                     name=f"{pre}{arm.name}_{label}_{k}", centreline=line(*(ends if inwards else ends[::-1])), half_width=0.5 * arm.lane_width,
                     speed_limit=junction.speed_limit, successors=onward, left=beside["left"], right=beside["right"], opposite=opposite,
-                    regulation=arm.control if inwards else Regulation.NONE, stop_s=_approach_stop(junction, arm) if inwards else None,
+                    regulation=arm.control if inwards else Regulation.NONE,
                     signal=pre + arm.name if inwards and arm.control == Regulation.SIGNAL else None,
                     road=pre + arm.name, priority_road=arm.priority_road,
                 )
@@ -138,14 +127,24 @@ def _arm_lanes(frame: JunctionFrame, arm: Arm, ways: Sequence[Movement]) -> list
 
 def _connecting_lane(frame: JunctionFrame, way: Movement) -> LaneDraft:
     junction, pre = frame.junction, frame.junction.prefix
-    start = frame.at(way.source, frame.mouth[way.source.name], frame.lane_offset(way.source, way.lane_in, inwards=True))
-    end = frame.at(way.target, frame.mouth[way.target.name], frame.lane_offset(way.target, way.lane_out, inwards=False))
+    offset_in, offset_out = (
+        frame.lane_offset(way.source, way.lane_in, inwards=True),
+        frame.lane_offset(way.target, way.lane_out, inwards=False),
+    )
+    first, last = (
+        frame.at(way.source, frame.throat[way.source.name], offset_in),
+        frame.at(way.target, frame.throat[way.target.name], offset_out),
+    )
+    start = frame.at(way.source, frame.mouth[way.source.name], offset_in)
+    end = frame.at(way.target, frame.mouth[way.target.name], offset_out)
+    turning = connect(start, way.source.angle + math.pi, end, way.target.angle)
+    centreline = np.vstack([line(first, start)[:-1], turning, line(end, last)[1:]]) if frame.junction.crosswalks else turning
     signal = None
     if way.source.control == Regulation.SIGNAL:
         across = way.turn == (Turn.RIGHT if junction.left_hand_traffic else Turn.LEFT)
         signal = pre + way.source.name + ("_left" if across and junction.protected_left else "")
     return LaneDraft(
-        name=pre + way.name, centreline=connect(start, way.source.angle + math.pi, end, way.target.angle),
+        name=pre + way.name, centreline=centreline,
         half_width=0.5 * min(way.source.lane_width, way.target.lane_width), speed_limit=junction.speed_limit,
         successors=(f"{pre}{way.target.name}_out_{way.lane_out}",), junction=junction.name, regulation=way.source.control, signal=signal,
         road=junction.name, priority_road=way.source.priority_road,

@@ -18,10 +18,9 @@ FLAT = math.radians(150.0)  # between arms further apart there is no corner
 WALK_OFFSET = 1.6  # m, from the road's edge to the middle of the sidewalk
 WALK_HALF_WIDTH = 1.0
 WALK_KEEP_RIGHT = 0.5  # m, each direction of a sidewalk or crosswalk keeps this far to its right
-CROSSWALK_SETBACK = 2.0  # m, from the end of the approach lane to the middle of the crosswalk
+CROSSWALK_SETBACK = 2.0  # m, from where turning begins to the middle of the crosswalk
 CROSSWALK_HALF_DEPTH = 1.5
 LINE_BEFORE_CROSSWALK = 1.0  # m
-LINE_BEFORE_JUNCTION = 0.5  # m
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +101,16 @@ def mouths(junction: Junction) -> dict[str, float]:
 
 
 class JunctionFrame:
-    """Where things are: positions on an arm by distance from the centre and offset to the left of its outward direction."""
+    """Where things are: positions on an arm by distance from the centre and offset to the left of its outward direction.
+
+    mouth: where turning begins; throat: where the approach lanes end. A crosswalk lies between the two, on the lanes of the junction.
+    """
 
     def __init__(self, junction: Junction) -> None:
         self.junction = junction
         self.mouth = mouths(junction)
+        apron = CROSSWALK_SETBACK + CROSSWALK_HALF_DEPTH + LINE_BEFORE_CROSSWALK if junction.crosswalks else 0.0
+        self.throat = {name: mouth + apron for name, mouth in self.mouth.items()}
         self.centre = np.array(junction.centre)
         self.side = -1.0 if junction.left_hand_traffic else 1.0
 

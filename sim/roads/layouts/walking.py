@@ -123,7 +123,7 @@ def draw_walking(frame: JunctionFrame, draft: Draft) -> None:
         road = junction.prefix + arm.name
         for side in ("left", "right"):
             near = kerbs.point(arm, side)
-            far = frame.at(arm, frame.mouth[arm.name] + arm.length, kerbs.offset(arm, side))
+            far = frame.at(arm, frame.throat[arm.name] + arm.length, kerbs.offset(arm, side))
             base = f"{road}_walk_{side}"
             onward = (arm.walk_onward[side],) if side in arm.walk_onward else ()
             draft.lanes.append(sidewalk_lane(f"{base}_out", np.stack([near, far]), road, onward))
