@@ -22,7 +22,7 @@ _ACTIVE = int(Status.ACTIVE)
 
 @kernel
 def collect_objects(state: WorldState, w: int, a: int, reach: float, out: NDArray[np.void]) -> int:
-    """Fill `out` (at least A,) of OBJECT_DTYPE with the active bodies but `a` within `reach` [m], by slot; returns their number."""
+    """Fill `out` (at least A,) of OBJECT_DTYPE with the active bodies but `a` within `reach` [m], by slot; their number."""
     eye = state.bodies[w, a]
     count = 0
     for b in range(state.worlds[w].actors):

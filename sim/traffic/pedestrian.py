@@ -252,7 +252,7 @@ def _hits(ax: float, ay: float, bx: float, by: float, half_length: float, half_w
 
 @kernel
 def _onwards(cx: float, cy: float, bx: float, by: float, half_length: float, half_width: float) -> float:
-    """Length [m] of the way from a corner (cx, cy) of a box about the origin to b, over one more corner where b is hidden by it."""
+    """Length [m] of the way from a corner (cx, cy) of a box about the origin to b, over one more corner where needed."""
     if not _hits(cx, cy, bx, by, half_length - CUT, half_width - CUT):
         return math.sqrt((bx - cx) ** 2 + (by - cy) ** 2)
     over_x = 2.0 * abs(cx) + math.sqrt((bx + cx) ** 2 + (by - cy) ** 2)

@@ -1,7 +1,7 @@
 """A short street with a crosswalk and a path across it, and a hand-made world on it for the kernels of single modules.
 
-The street runs east-west along y = 0, one lane each way; the crosswalk crosses it northwards at x = 0 and the path at x = 30, both
-between sidewalks. Vehicles are scripted: they hold their speed, or do what their script says.
+The street runs east-west along y = 0, one lane each way; the crosswalk crosses it northwards at x = 0 and the path at x = 30,
+both between sidewalks. Vehicles are scripted: they hold their speed, or do what their script says.
 """
 
 from __future__ import annotations
@@ -58,20 +58,25 @@ def _turned(draft: LaneDraft, angle: float, shift: tuple[float, float]) -> LaneD
 
 def draft_street(angle: float = 0.0, shift: tuple[float, float] = (0.0, 0.0)) -> MapDraft:
     """The street, turned by `angle` about the origin and then shifted."""
-    walk, kerb = LaneKind.SIDEWALK, 3.7
-    lanes = (
-        LaneDraft(name="east", centreline=_line((-200.0, -1.75), (200.0, -1.75)), half_width=1.75, opposite="west"),
-        LaneDraft(name="west", centreline=_line((200.0, 1.75), (-200.0, 1.75)), half_width=1.75, opposite="east"),
-        LaneDraft(name="walk_in", centreline=_line((0.0, -20.0), (0.0, -kerb)), half_width=1.5, kind=walk, successors=("cross",)),
-        LaneDraft(name="walk_back", centreline=_line((0.0, -kerb), (0.0, -20.0)), half_width=1.5, kind=walk),
+    kerb = 3.7
+    placed = {
+        "east": ((-200.0, -1.75), (200.0, -1.75), 1.75, LaneKind.DRIVING, ()),
+        "west": ((200.0, 1.75), (-200.0, 1.75), 1.75, LaneKind.DRIVING, ()),
+        "walk_in": ((0.0, -20.0), (0.0, -kerb), 1.5, LaneKind.SIDEWALK, ("cross",)),
+        "walk_back": ((0.0, -kerb), (0.0, -20.0), 1.5, LaneKind.SIDEWALK, ()),
+        "cross": ((0.0, -kerb), (0.0, kerb), 2.0, LaneKind.CROSSWALK, ("walk_out",)),
+        "walk_out": ((0.0, kerb), (0.0, 20.0), 1.5, LaneKind.SIDEWALK, ()),
+        "path_in": ((30.0, -20.0), (30.0, -kerb), 1.5, LaneKind.SIDEWALK, ("path",)),
+        "path": ((30.0, -kerb), (30.0, kerb), 1.5, LaneKind.PATH, ("path_out",)),
+        "path_out": ((30.0, kerb), (30.0, 20.0), 1.5, LaneKind.SIDEWALK, ()),
+    }
+    against = {"east": "west", "west": "east"}
+    lanes = [
         LaneDraft(
-            name="cross", centreline=_line((0.0, -kerb), (0.0, kerb)), half_width=2.0, kind=LaneKind.CROSSWALK, successors=("walk_out",)
-        ),
-        LaneDraft(name="walk_out", centreline=_line((0.0, kerb), (0.0, 20.0)), half_width=1.5, kind=walk),
-        LaneDraft(name="path_in", centreline=_line((30.0, -20.0), (30.0, -kerb)), half_width=1.5, kind=walk, successors=("path",)),
-        LaneDraft(name="path", centreline=_line((30.0, -kerb), (30.0, kerb)), half_width=1.5, kind=LaneKind.PATH, successors=("path_out",)),
-        LaneDraft(name="path_out", centreline=_line((30.0, kerb), (30.0, 20.0)), half_width=1.5, kind=walk),
-    )  # fmt: skip
+            name=name, centreline=_line(start, end), half_width=half, kind=kind, successors=following, opposite=against.get(name)
+        )
+        for name, (start, end, half, kind, following) in placed.items()
+    ]
     return MapDraft(name="street", lanes=[_turned(lane, angle, shift) for lane in lanes])
 
 
@@ -130,11 +135,12 @@ class Street:
         body = self.bodies[slot]
         x, y, heading = pose
         cos, sin = np.cos(heading), np.sin(heading)
-        values = dict(
-            x=x, y=y, heading=heading, cos=cos, sin=sin, speed=speed, vx=speed * cos, vy=speed * sin, kind=kind, model=model,
-            status=Status.ACTIVE, size_class=0 if kind >= Kind.MOTORCYCLE else 1, rear_to_centre=spec.rear_to_centre,
-            radius=0.5 * np.hypot(spec.length, spec.width), standing_since=0 if abs(speed) < 0.3 else -1, finished_tick=-1,
-        )  # fmt: skip
+        values = {
+            "x": x, "y": y, "heading": heading, "cos": cos, "sin": sin, "speed": speed, "vx": speed * cos, "vy": speed * sin,
+            "kind": kind, "model": model, "status": Status.ACTIVE, "size_class": 0 if kind >= Kind.MOTORCYCLE else 1,
+            "rear_to_centre": spec.rear_to_centre, "radius": 0.5 * np.hypot(spec.length, spec.width),
+            "standing_since": 0 if abs(speed) < 0.3 else -1, "finished_tick": -1,
+        }  # fmt: skip
         for name, value in values.items():
             body[name] = value
         for name in ("length", "width", "height", "accel_max", "brake_max", "jerk_max", "speed_max"):
@@ -143,9 +149,12 @@ class Street:
         return slot
 
     def pose(self, lane: int, s: float, d: float = 0.0) -> tuple[float, float, float]:
-        points = self.road_map.lane_points(lane)
-        point = points[int(round(s / float(self.road_map.lanes[lane]["spacing"])))]
-        return point["x"] - d * point["sin"], point["y"] + d * point["cos"], float(point["heading"])
+        spacing = float(self.road_map.lanes[lane]["spacing"])
+        index = round(s / spacing)
+        point = self.road_map.lane_points(lane)[index]
+        cos, sin = np.cos(float(point["heading"])), np.sin(float(point["heading"]))
+        ahead = s - index * spacing
+        return point["x"] + ahead * cos - d * sin, point["y"] + ahead * sin + d * cos, float(point["heading"])
 
     def walker(self, route: str, s: float = 0.0, d: float = 0.0, **mind: float) -> int:
         """A pedestrian at s, d of its route's first lane, walking; keywords override its mind's constants."""

@@ -14,12 +14,14 @@ from sim.state import Reason
 
 def gap(bodies, a, b):
     """Separation [m] of two boxes, negative when they overlap."""
-    boxes = [
-        (bodies["x"][i], bodies["y"][i], float(bodies["cos"][i]), float(bodies["sin"][i]))
-        + (0.5 * float(bodies["length"][i]), 0.5 * float(bodies["width"][i]))
+    first, second = (
+        [
+            float(bodies[name][i]) * scale
+            for name, scale in (("x", 1), ("y", 1), ("cos", 1), ("sin", 1), ("length", 0.5), ("width", 0.5))
+        ]
         for i in (a, b)
-    ]
-    return box_gap(*boxes[0], *boxes[1])
+    )
+    return box_gap(*first, *second)
 
 
 def closest(world, a, b):
