@@ -14,20 +14,20 @@ from eval.errors import ExitCode
 from scenarios.errors import InputError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=False)
-@click.option(
-    "--version", "show_version", is_flag=True, is_eager=True, expose_value=False, callback=lambda c, _, on: _print_version(c, on)
-)
-def program() -> None:
-    """Drive scenarios headless, look at maps, and measure the simulator."""
-
-
-def _print_version(context: click.Context, wanted: bool) -> None:
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from eval.describe import product_version
 
         click.echo(f"avstack {product_version()}")
         context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=False)
+@click.option(
+    "--version", "wanted", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it and exit."
+)
+def program() -> None:
+    """Drive scenarios headless, look at maps, and measure the simulator."""
 
 
 @program.command()
@@ -100,11 +100,11 @@ def show_map(file: Path, picture: Path | None, as_json: bool) -> None:
 
     from eval.map_report import format_report, map_report
     from eval.outputs import check_picture
-    from scenarios.maps import road_map
+    from scenarios.maps import ground_of
     from scenarios.model import MapSpec
 
     check_picture(picture)
-    found = road_map(MapSpec(file=str(file)), Path.cwd())
+    found = ground_of(MapSpec(file=str(file)), Path.cwd()).road_map
     report = map_report(found)
     if picture is not None:
         from sim.viewer.draw import draw_map, save

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -86,8 +86,21 @@ class _Seat:
 
     name: str
     driver: Driver[object]
-    memory: object
+    memory: object = None
     started: bool = False
+
+
+@dataclass(slots=True)
+class _Episode:
+    """An episode while it runs. driven_m, driven_s: way and time on the road so far, of ego or of everybody without one."""
+
+    world: World
+    scenario: Scenario
+    seats: dict[int, _Seat]
+    recorder: Recorder | None
+    clock: WallClock
+    driven_m: float = 0.0
+    driven_s: float = 0.0
 
 
 def prepare(job: Job) -> Scenario:
@@ -122,15 +135,15 @@ def recording_path(out: Path, scenario_name: str, seed: int) -> Path:
 def run_episode(job: Job) -> EpisodeResult:
     """Run one job to its end. Raises InputError alone; a failing driver or an exhausted time limit is a result."""
     scenario = prepare(job)
-    seats = {index: _Seat(scenario.actors[index].name, driver, None) for index, driver in load_drivers(scenario).items()}
+    seats = {index: _Seat(scenario.actors[index].name, driver) for index, driver in load_drivers(scenario).items()}
     if job.time_limit_s is not None:
         _warm_up(scenario)
-    world = World((scenario,))
     with ExitStack() as stack:
         recorder = _open_recorder(job, scenario, stack)
         clock = stack.enter_context(WallClock(job.time_limit_s))
-        ending, error, details = _drive_guarded(world, scenario, seats, recorder, clock)
-        result = _judge(world, scenario, ending, error)
+        episode = _Episode(World((scenario,)), scenario, seats, recorder, clock)
+        ending, error, details = _drive_guarded(episode)
+        result = _judge(episode, ending, error)
         if recorder is not None and job.out is not None:
             footer = Footer(ending=result.ending, reasons=result.reasons, error=details, trace_hash=result.trace_hash)
             recorder.finish(footer)
@@ -186,61 +199,70 @@ def _open_recorder(job: Job, scenario: Scenario, stack: ExitStack) -> Recorder |
     return stack.enter_context(Recorder(path, header_of(scenario, config), outline(scenario.road_map)))
 
 
-def _drive_guarded(
-    world: World, scenario: Scenario, seats: dict[int, _Seat], recorder: Recorder | None, clock: WallClock
-) -> tuple[Ending | None, str, str]:
+def _drive_guarded(episode: _Episode) -> tuple[Ending | None, str, str]:
     """Drive to the end: (None or what cut the episode short, that in one line, and in full)."""
     try:
-        _drive(world, scenario, seats, recorder, clock)
+        _drive(episode)
     except TimeLimitReached as limit:
-        _record(world, recorder, {})
+        _record(episode, {})
         return Ending.TIME_LIMIT, str(limit), str(limit)
-    except InputError:
-        raise
     except Exception as error:  # a driver may raise anything: the episode so far is kept, and the run goes on with the next seed
-        _record(world, recorder, {})
+        _record(episode, {})
         cause = error.__cause__ if isinstance(error, DriverError) and error.__cause__ is not None else error
         line = f"{error}: {describe_exception(cause)}" if cause is not error else describe_exception(error)
         return Ending.CRASHED, line, "".join(traceback.format_exception(error))
     return None, "", ""
 
 
-def _drive(world: World, scenario: Scenario, seats: dict[int, _Seat], recorder: Recorder | None, clock: WallClock) -> None:
+def _drive(episode: _Episode) -> None:
     """Step the world until everybody is done, ego has crashed, or the scenario's duration is over."""
-    controls = np.zeros((1, len(scenario.actors)), dtype=CONTROL_DTYPE)
-    last = round(scenario.duration_s / TICK_S)
-    while world.tick < last and not _over(world, scenario):
-        clock.check()
+    world = episode.world
+    controls = np.zeros((1, len(episode.scenario.actors)), dtype=CONTROL_DTYPE)
+    last = round(episode.scenario.duration_s / TICK_S)
+    while world.tick < last and not _over(episode):
+        episode.clock.check()
         traces = {}
-        for actor in _seated_now(world, seats):
-            decision = _decide(world, scenario, actor, seats[actor], clock)
-            controls[0, actor] = _as_record(decision.control, seats[actor].name)
+        for actor in _seated_now(episode):
+            decision = _decide(episode, actor)
+            controls[0, actor] = _as_record(decision.control, episode.seats[actor].name)
             traces[actor] = _scalars(decision.trace)
-        _record(world, recorder, traces)
+        _record(episode, traces)
         world.step(controls)
-    _record(world, recorder, {})
+        _measure(episode)
+    _record(episode, {})
 
 
-def _seated_now(world: World, seats: dict[int, _Seat]) -> Iterator[int]:
-    status = world.state.bodies["status"][0]
-    return (actor for actor in seats if status[actor] == Status.ACTIVE)
+def _seated_now(episode: _Episode) -> list[int]:
+    status = episode.world.state.bodies["status"][0]
+    return [actor for actor in episode.seats if status[actor] == Status.ACTIVE]
 
 
-def _decide(world: World, scenario: Scenario, actor: int, seat: _Seat, clock: WallClock) -> DriverStep[object]:
-    """One step of one driver; DriverError where it raises or returns something else than a decision."""
-    frame = world.frame(0, actor)
+def _decide(episode: _Episode, actor: int) -> DriverStep[object]:
+    """One step of one driver; DriverError where it raises, exits, or returns something else than a decision."""
+    seat, body, clock = episode.seats[actor], episode.scenario.actors[actor], episode.clock
+    if body.route is None:
+        raise DriverError(f"driver of {seat.name!r} has no route")
+    frame = episode.world.frame(0, actor)
     try:
         if not seat.started:
-            body = scenario.actors[actor]
-            seat.memory = clock.guard(seat.driver.start, scenario.road_map, body.route, body.body, scenario.seed)  # type: ignore[arg-type]
+            seat.memory = clock.guard(seat.driver.start, episode.scenario.road_map, body.route, body.body, episode.scenario.seed)
             seat.started = True
         decision = clock.guard(seat.driver.step, frame, seat.memory)
-    except Exception as error:
-        raise DriverError(f"driver of {seat.name!r} at {world.tick * TICK_S:.1f} s") from error
+    except (Exception, SystemExit) as error:
+        raise DriverError(f"driver of {seat.name!r} at {episode.world.tick * TICK_S:.1f} s") from error
     if not isinstance(decision, DriverStep):
         raise DriverError(f"driver of {seat.name!r} returned {type(decision).__name__} instead of a DriverStep")
     seat.memory = decision.memory
     return decision
+
+
+def _measure(episode: _Episode) -> None:
+    """Count the way and the time of this tick."""
+    bodies, ego = episode.world.state.bodies[0], episode.scenario.ego
+    chosen = bodies if ego is None else bodies[ego : ego + 1]
+    moving = chosen[(chosen["status"] == Status.ACTIVE) & (chosen["model"] != Model.STILL)]
+    episode.driven_m += float(np.sum(np.abs(moving["speed"]), dtype=np.float64)) * TICK_S
+    episode.driven_s += len(moving) * TICK_S
 
 
 def _as_record(control: Control, name: str) -> tuple[float, float, int, int, int, int]:
@@ -258,26 +280,28 @@ def _scalars(trace: Mapping[str, NDArray[np.generic]]) -> dict[str, float]:
     return {name: float(array.reshape(-1)[0]) for name, array in arrays.items() if array.size == 1 and array.dtype.kind in "biuf"}
 
 
-def _over(world: World, scenario: Scenario) -> bool:
-    if world.finished(0):
+def _over(episode: _Episode) -> bool:
+    if episode.world.finished(0):
         return True
-    events = world.events(0)
-    if scenario.ego is None or len(events) == 0:
+    ego, events = episode.scenario.ego, episode.world.events(0)
+    if ego is None or len(events) == 0:
         return False
-    mine = (events["kind"] == EventKind.COLLISION) & ((events["a"] == scenario.ego) | (events["b"] == scenario.ego))
-    return bool(mine.any()) and world.tick * TICK_S >= float(events["time_s"][mine].min()) + AFTERMATH_S
+    mine = (events["kind"] == EventKind.COLLISION) & ((events["a"] == ego) | (events["b"] == ego))
+    return bool(mine.any()) and episode.world.tick * TICK_S >= float(events["time_s"][mine].min()) + AFTERMATH_S
 
 
-def _record(world: World, recorder: Recorder | None, traces: Mapping[int, Mapping[str, float]]) -> None:
-    if recorder is not None:
-        recorder.append(world.tick, world.state.bodies[0], world.state.minds[0], world.events(0), traces)
+def _record(episode: _Episode, traces: Mapping[int, Mapping[str, float]]) -> None:
+    world = episode.world
+    if episode.recorder is not None:
+        episode.recorder.append(world.tick, world.state.bodies[0], world.state.minds[0], world.events(0), traces)
 
 
-def _judge(world: World, scenario: Scenario, cut_short: Ending | None, error: str) -> EpisodeResult:
+def _judge(episode: _Episode, cut_short: Ending | None, error: str) -> EpisodeResult:
+    world, scenario = episode.world, episode.scenario
     completed = bool(world.finished(0))
     counts = count_events(world.events(0), _EVENT_NAMES, scenario.ego)
     time_s = round(world.tick * TICK_S, 3)
-    mean_speed = _mean_speed(world, scenario)
+    mean_speed = round(episode.driven_m / episode.driven_s, 4) if episode.driven_s > 0.0 else 0.0
     ego = scenario.ego is not None
     reasons = judge(scenario.criteria, counts, ego=ego, completed=completed, time_s=time_s, mean_speed=mean_speed)
     if cut_short is not None:
@@ -294,13 +318,3 @@ def _judge(world: World, scenario: Scenario, cut_short: Ending | None, error: st
         trace_hash=world.trace_hash(0),
         error=error,
     )
-
-
-def _mean_speed(world: World, scenario: Scenario) -> float:
-    """Distance over time on the road [m/s], of ego or summed over everybody who appeared."""
-    bodies = world.state.bodies[0]
-    chosen = bodies if scenario.ego is None else bodies[scenario.ego : scenario.ego + 1]
-    entered = chosen[chosen["entered_tick"] >= 0]
-    left = np.where(entered["finished_tick"] >= 0, entered["finished_tick"], world.tick)
-    time_s = float(np.sum(left - entered["entered_tick"])) * TICK_S
-    return round(float(np.sum(entered["distance"], dtype=np.float64)) / time_s, 4) if time_s > 0.0 else 0.0

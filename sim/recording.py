@@ -161,6 +161,7 @@ class Recorder:
         self._buffer = np.zeros(FLUSH_TICKS * len(header.actors), dtype=TICK_DTYPE)
         self._traces: list[list[tuple[str, float]] | None] = [None] * len(self._buffer)
         self._count = 0
+        self._last_tick = -1
         self._events_seen = 0
         self._events_new: NDArray[np.void] = np.zeros(0, dtype=RECORDED_EVENT_DTYPE)
         self._status = np.full(len(header.actors), -1, dtype=np.int32)
@@ -174,10 +175,14 @@ class Recorder:
         events: NDArray[np.void],
         traces: Mapping[int, Mapping[str, float]],
     ) -> None:
-        """Add one tick: bodies and minds (A', ) with the columns of `sim.state`, all events so far, and scalar traces by actor.
+        """Add one tick: bodies and minds (A,) with the columns of `sim.state`, all events so far, and scalar traces by actor.
 
-        Actors get a row while they are active and once more when that ends.
+        Actors get a row while they are active and once more when that ends. A driver's trace called "reason" becomes that of its row:
+        the world does not know why an external driver does what it does. A tick that is there already is left as it is.
         """
+        if tick == self._last_tick:
+            return
+        self._last_tick = tick
         actors = len(self._header.actors)
         status = bodies["status"][:actors]
         changed = (status != self._status) & (self._status == self._header.status_active)
@@ -194,8 +199,9 @@ class Recorder:
         for name, _ in _MIND_COLUMNS:
             rows[name] = minds[name][here]
         for offset, actor in enumerate(here):
-            trace = traces.get(int(actor))
-            self._traces[first + offset] = list(trace.items()) if trace else None
+            trace = dict(traces.get(int(actor), {}))
+            rows["reason"][offset] = int(trace.pop("reason", rows["reason"][offset]))
+            self._traces[first + offset] = list(trace.items()) or None
         self._count = last
         self._events_new = events[self._events_seen :]
         if (tick + 1) % FLUSH_TICKS == 0:
@@ -254,7 +260,14 @@ def read_recording(path: Path, *, partial: bool = False) -> Recording:
         raise RecordingError(f"{path}: no such recording") from None
     except RecordingError:
         raise
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError) as error:  # a damaged length asks for terabytes
+    except (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        MemoryError,
+    ) as error:  # a damaged length asks for terabytes
         raise RecordingError(f"{path}: not a recording, or a damaged one ({_first_line(error)})") from error
 
 

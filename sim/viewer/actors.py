@@ -17,6 +17,7 @@ BRAKE: Colour = (225, 0, 0)
 WINDOW: Colour = (235, 240, 245)
 OBJECT: Colour = (122, 104, 84)
 WAVE: Colour = (0, 170, 190)
+_LABEL_GAP = 23.0  # pixels between the labels of two paths
 _SIZE_MIN = 2.5  # pixels, half of what the smallest road user may shrink to
 
 
@@ -32,9 +33,10 @@ def draw_paths(canvas: Canvas, recording: Recording, cast: Sequence[Member], vie
             continue
         for place in np.flatnonzero(member.track["tick"] % per_second == 0):
             canvas.dot((points[place, 0], points[place, 1]), 2.6 if ego else 2.0, PAPER, member.colour)
+    taken: list[NDArray[np.float64]] = []
     for member in cast:
         if member.main and len(member.track):
-            _label_path(canvas, recording, member, view, per_second)
+            _label_path(canvas, recording, member, view, taken)
     for event in contacts(recording):
         draw_contact(canvas, view, float(event["x"]), float(event["y"]))
     canvas.unclip()
@@ -151,14 +153,19 @@ def _label_body(canvas: Canvas, header: Header, member: Member, row: np.void, vi
         canvas.text((at[0], at[1] + clear), _words(header.reason_names[reason]), 11, EGO_COLOUR, "centre", PAPER)
 
 
-def _label_path(canvas: Canvas, recording: Recording, member: Member, view: View, per_second: int) -> None:
-    """The actor's label where its path begins inside the view, and ego's seconds."""
+def _label_path(canvas: Canvas, recording: Recording, member: Member, view: View, taken: list[NDArray[np.float64]]) -> None:
+    """The actor's label where its path begins inside the view, further on where another label is there; and ego's seconds."""
+    per_second = max(1, round(1.0 / recording.header.tick_s))
     points = view.pixels(np.column_stack((member.track["x"], member.track["y"])))
     inside = (points[:, 0] >= view.left + 8) & (points[:, 0] <= view.left + view.width - 8)
     inside &= (points[:, 1] >= view.top + 8) & (points[:, 1] <= view.top + view.height - 8)
     if not inside.any():
         return
-    start = points[int(np.argmax(inside))]
+    free = inside.copy()
+    for other in taken:
+        free &= np.hypot(*(points - other).T) > _LABEL_GAP
+    start = points[int(np.argmax(free if free.any() else inside))]
+    taken.append(start)
     canvas.dot((start[0], start[1]), 9.0 if member.label != "ego" else 12.0, member.colour, PAPER)
     canvas.text((start[0], start[1]), member.label, 12 if member.label != "ego" else 11, PAPER, "centre")
     if member.actor != recording.header.ego:

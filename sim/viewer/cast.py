@@ -22,7 +22,8 @@ PALETTE: tuple[Colour, ...] = (
 OTHERS_COLOUR: Colour = (150, 154, 160)
 NEAR = 45.0
 """Distance [m] within which another road user counts as part of what ego met."""
-_MARGIN = 9.0
+_ENCOUNTER = 16.0  # m, distance at which another is still part of the action
+_MARGIN = 12.0
 _SPAN_MIN = 46.0
 
 
@@ -100,7 +101,7 @@ def contacts(recording: Recording) -> NDArray[np.void]:
 def choose_moments(recording: Recording, cast: Sequence[Member], count: int) -> tuple[int, ...]:
     """`count` ticks in order: the first and last of ego's passage, the first contacts, and between them where most happens.
 
-    The gaps are halved by a measure of action: time, plus the way that the main actors cover in it.
+    The gaps are halved by a measure of action: a little for the time, more for others close to ego and for its acceleration.
     """
     leading = cast[0].track if cast and cast[0].actor == recording.header.ego else recording.rows
     if len(leading) == 0:
@@ -117,17 +118,37 @@ def choose_moments(recording: Recording, cast: Sequence[Member], count: int) -> 
     return tuple(chosen)
 
 
+def focus(recording: Recording, cast: Sequence[Member]) -> Floats | None:
+    """(2,) where ego met others: the mean of its places, weighted by how close they were; None where it met nobody."""
+    ego = next((member.track for member in cast if member.actor == recording.header.ego), None)
+    if ego is None:
+        return None
+    weights = _encounters(recording, cast, ego["tick"])
+    if weights.sum() < 1.0:
+        return None
+    return np.array([float(np.average(ego["x"], weights=weights)), float(np.average(ego["y"], weights=weights))])
+
+
 def _action(recording: Recording, cast: Sequence[Member], first: int, last: int) -> Floats:
     """(last - first + 1,) increasing measure of what has happened up to each tick."""
     ticks = np.arange(first, last + 1)
-    moved = np.zeros(len(ticks))
+    density = np.full(len(ticks), 0.12) + _encounters(recording, cast, ticks)
     for member in cast:
-        if member.main:
-            weight = 3.0 if member.actor == recording.header.ego else 0.5
-            moved += weight * np.interp(ticks, member.track["tick"], np.abs(member.track["speed"]), left=0.0, right=0.0)
-    total = max(float(moved.sum()), 1e-9)
-    grown: Floats = np.cumsum(0.6 * moved / total + 0.4 / len(ticks))
+        if member.actor == recording.header.ego:
+            density += 0.1 * np.minimum(np.abs(np.interp(ticks, member.track["tick"], member.track["accel"])), 4.0)
+    grown: Floats = np.cumsum(density)
     return grown
+
+
+def _encounters(recording: Recording, cast: Sequence[Member], ticks: NDArray[np.integer]) -> Floats:
+    """(T,) how close the main others are to ego at each tick, from 0 for nobody to 1 for each that is upon it."""
+    ego = next((member.track for member in cast if member.actor == recording.header.ego), None)
+    total: Floats = np.zeros(len(ticks))
+    for member in cast:
+        if ego is not None and member.main and member.actor != recording.header.ego:
+            gap = np.minimum(_distances(ego, member.track), 1e3)
+            total += np.interp(ticks, member.track["tick"], np.exp(-((gap / _ENCOUNTER) ** 2)), left=0.0, right=0.0)
+    return total
 
 
 def _still(track: NDArray[np.void]) -> bool:

@@ -18,7 +18,7 @@ from sim.roads.lane_map import LaneKind, LaneMap, Regulation
 from sim.roads.outline import MapOutline, outline
 from sim.viewer.actors import describe_actor, draw_bodies, draw_paths
 from sim.viewer.canvas import ALARM, FAINT, INK, PAPER, Canvas, Colour, View, fit, nice_step, shorten, text_width
-from sim.viewer.cast import Member, area, choose_cast, choose_moments, contacts
+from sim.viewer.cast import Member, area, choose_cast, choose_moments, contacts, focus
 from sim.viewer.charts import draw_curves, draw_reasons
 from sim.viewer.road import draw_light, draw_road, draw_sign
 
@@ -34,6 +34,7 @@ _INSET_RATIO = 2.0
 _SAME_VIEW_SPAN = 95.0
 """Up to this size [m] all moments show the same area; beyond it each follows ego."""
 _FOLLOW_SPAN = 64.0
+_FOCUS_REACH = 0.4
 
 
 def draw_map(road_map: LaneMap, size: tuple[int, int] = (1400, 1000)) -> pygame.Surface:
@@ -189,9 +190,12 @@ def _moment_view(
         return fit(bounds, *place)
     rows = recording.at(tick)
     mine = rows[rows["actor"] == recording.header.ego] if recording.header.ego is not None else rows[:0]
+    met = focus(recording, cast)
     if len(mine):
         ahead = 0.18 * _FOLLOW_SPAN
         x, y = float(mine["x"][0] + ahead * np.cos(mine["heading"][0])), float(mine["y"][0] + ahead * np.sin(mine["heading"][0]))
+        if met is not None and np.hypot(mine["x"][0] - met[0], mine["y"][0] - met[1]) < _FOCUS_REACH * _FOLLOW_SPAN:
+            x, y = float(met[0]), float(met[1])  # one place for as long as ego is there: what moved is seen at a glance
     else:
         impacts = contacts(recording)
         if not len(impacts):
