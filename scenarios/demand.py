@@ -7,13 +7,13 @@ reverse.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from scenarios.ground import Ground, PlaceError, Spot, Toward
 from scenarios.model import KINDS, Everywhere, Flow, Pedestrians, Traffic
-from scenarios.places import EDGE_GAP, random_spot
+from scenarios.places import EDGE_GAP, KERB_DISTANCE, random_spot, walk_over
 from scenarios.ranges import key_of
 from sim.interface import SPECS, Floats, Kind
 from sim.rng import Purpose, generator
@@ -22,7 +22,7 @@ from sim.roads.route import Route
 
 ARRIVALS_MAX = 5000
 GAP = 6.0  # m, between the boxes of vehicles that stand on the road at the start
-TRIES = 30
+TRIES = 12  # places looked at for each vehicle
 TURN_WEIGHTS: Mapping[Turn, float] = {Turn.STRAIGHT: 2.0, Turn.LEFT: 1.0, Turn.RIGHT: 1.0, Turn.U_TURN: 0.0}
 """How turns are mixed where a flow says 'any'; a common split at town junctions."""
 
@@ -52,8 +52,12 @@ class Circle:
 def pick(mix: Mapping[str, float], u: float) -> str:
     """The name that a draw u in [0, 1) falls on."""
     names = sorted(mix)
-    ends = np.cumsum([mix[name] for name in names])
-    return names[min(int(np.searchsorted(ends, u * ends[-1], side="right")), len(names) - 1)]
+    left = u * sum(mix.values())
+    for name in names:
+        left -= mix[name]
+        if left < 0.0:
+            return name
+    return max(names, key=lambda name: mix[name])  # only rounding leads here
 
 
 def kind_mix(traffic: Traffic, flow: Flow | None = None) -> Mapping[str, float]:
@@ -185,7 +189,7 @@ def _standing(ground: Ground, traffic: Traffic, wish: Everywhere, taken: Sequenc
         if far or any(np.hypot(x - o.x, y - o.y) < circle.radius + o.radius + GAP for o in occupied):
             continue
         occupied.append(circle)
-        route = ground.wandering(spot, wish.distance, random)
+        route = ground.end_of(ground.wandering(spot, wish.distance, random).lanes)
         if len(route.lanes) > 1 or route.goal_s > spot.s:
             arrivals.append(Arrival(name=f"around_{len(arrivals)}", kind=kind, spot=spot, route=route, depart_s=0.0, style=style))
     return arrivals
@@ -199,7 +203,7 @@ def _entering(ground: Ground, traffic: Traffic, wish: Everywhere, span: tuple[fl
         kind, style = KINDS[pick(kinds, float(random.random()))], pick(traffic.styles, float(random.random()))
         lane = ground.entries[int(random.integers(len(ground.entries)))]
         spot = Spot(lane=lane, s=min(0.5 * SPECS[kind].length + EDGE_GAP, 0.5 * ground.length[lane]))
-        route = ground.wandering(spot, wish.distance, random)
+        route = ground.end_of(ground.wandering(spot, wish.distance, random).lanes)
         arrivals.append(Arrival(name=f"entering_{index}", kind=kind, spot=spot, route=route, depart_s=time, style=style))
     return arrivals
 
@@ -219,13 +223,13 @@ def pedestrian_arrivals(ground: Ground, wish: Pedestrians, span: tuple[float, fl
     arrivals = []
     for index, (time, row) in enumerate(zip(times, rows, strict=True)):
         walks = ground.walks[numbers[int(row[0] * len(numbers))]]
-        walk = walks[int(row[1] * len(walks))]
-        width = 2.0 * float(ground.road_map.lane_points(walk[0])[0]["half_width"])
-        spot = Spot(lane=walk[0], s=min(0.3, 0.5 * ground.length[walk[0]]), d=0.6 * width * (float(row[2]) - 0.5))
+        start = walk_over(ground, walks[int(row[1] * len(walks))], KERB_DISTANCE)
+        width = 2.0 * float(ground.road_map.lane_points(start.spot.lane)[0]["half_width"])
+        spot = replace(start.spot, d=0.6 * width * (float(row[2]) - 0.5))
         jaywalks = float(row[3]) < wish.jaywalk_share
         arrivals.append(
             Arrival(
-                name=f"person_{index}", kind=Kind.PEDESTRIAN, spot=spot, route=ground.end_of(walk), depart_s=time,
+                name=f"person_{index}", kind=Kind.PEDESTRIAN, spot=spot, route=start.route, depart_s=time,
                 style="normal", jaywalks=jaywalks,
             )
         )  # fmt: skip

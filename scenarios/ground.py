@@ -1,7 +1,7 @@
 """A map as scenarios speak of it: arms with the lanes that lead in and out, places on them, and routes between them.
 
 Columns of the LaneMap are copied into plain lists once, because compiling a scenario looks at a few lanes many times. An arm
-of a built map is the part of a lane's name before `_in_` or `_out_`; on a map file it is the name of a road that leads into or out
+of a built map is the part of a lane's name before `_in_` or `_out_`; on a map file it is the name or id of a road that leads into or out
 of a junction.
 """
 
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,8 +22,8 @@ from sim.roads.route import Route, RouteError, shortest_route
 _IN = re.compile(r"(.+)_in_(\d+)\Z")
 _OUT = re.compile(r"(.+)_out_(\d+)\Z")
 GOAL_MARGIN = 1.0  # m, a route is complete this far before the end of its last lane
+LAST_LANE = 15.0  # m, least that a random route goes on behind a junction
 HOPS_MAX = 10_000
-JOIN_WALK = 500.0  # m, how far back from a stop line a place is looked for
 
 
 class PlaceError(ValueError):
@@ -69,7 +70,7 @@ class Ground:
     entries: tuple[int, ...] = ()
     walks: tuple[tuple[tuple[int, ...], ...], ...] = ()
     driving: tuple[int, ...] = ()
-    driving_ends: tuple[float, ...] = ()
+    driving_ends: Sequence[float] = ()
     remembered: dict[tuple[object, ...], Route] = field(default_factory=dict)
 
     def lane(self, name: str) -> int:
@@ -153,14 +154,14 @@ class Ground:
 
     def _turning(self, lane: int, turn: Turn) -> Route:
         approach = self.onward(lane, True)
-        for at in self._abreast(approach[-1]):
+        for at in self._near_first(approach[-1]):
             for inside in self.successors[at]:
                 if self.junction[inside] >= 0 and self.turn[inside] == turn:
                     beyond = self.onward_through(inside)
-                    sideways = _between(approach[-1], at, self._abreast_ordered(approach[-1]))
+                    sideways = _between(approach[-1], at, self.abreast(approach[-1]))
                     return self.end_of([*approach, *sideways, *beyond])
         name = self.road_map.lane_names[lane]
-        offered = sorted({Turn(self.turn[i]).name.lower() for at in self._abreast(approach[-1]) for i in self.successors[at]})
+        offered = sorted({Turn(self.turn[i]).name.lower() for at in self._near_first(approach[-1]) for i in self.successors[at]})
         raise PlaceError(f"no {turn.name.lower()} turn ahead of lane {name!r}", f"it offers: {', '.join(offered) or 'nothing'}")
 
     def onward_through(self, inside: int) -> list[int]:
@@ -173,13 +174,13 @@ class Ground:
             lanes.append(following)
         return [*lanes[:-1], *self.onward(lanes[-1], True)]
 
-    def _abreast(self, lane: int) -> list[int]:
+    def _near_first(self, lane: int) -> list[int]:
         """The lane first, then its same-direction neighbours from near to far."""
-        order = self._abreast_ordered(lane)
+        order = self.abreast(lane)
         here = order.index(lane)
         return sorted(order, key=lambda other: abs(order.index(other) - here))
 
-    def _abreast_ordered(self, lane: int) -> list[int]:
+    def abreast(self, lane: int) -> list[int]:
         """Same-direction neighbours from left to right."""
         order = [lane]
         while (left := self.left[order[0]]) >= 0 and left not in order and self.kind[left] == LaneKind.DRIVING:
@@ -220,7 +221,7 @@ class Ground:
         return self.end_of(route.lanes, s)
 
     def wandering(self, spot: Spot, distance: float, random: np.random.Generator) -> Route:
-        """At least `distance` [m], or as far as there is road, along random turns; no lane twice, no lane changes."""
+        """`distance` [m], or as far as there is road, along random turns; no lane twice, no lane changes, no end in a junction."""
         lanes, covered = [spot.lane], self.length[spot.lane] - spot.s
         while covered < distance or self.junction[lanes[-1]] >= 0:
             choices = [
@@ -231,8 +232,15 @@ class Ground:
             lanes.append(choices[int(random.integers(len(choices)))])
             covered += self.length[lanes[-1]]
         while len(lanes) > 1 and self.junction[lanes[-1]] >= 0:
-            lanes.pop()
-        return self.end_of(lanes)
+            covered -= self.length[lanes.pop()]
+        length = self.length[lanes[-1]]
+        spare = min(covered - distance, max(length - LAST_LANE, 0.0))
+        return self.end_of(lanes, length - spare if spare > GOAL_MARGIN else None)
+
+    def distance(self, route: Route) -> float:
+        """Metres from the start of a route's first lane to its goal."""
+        along = [before for before, after in pairwise(route.lanes) if after in self.successors[before]]
+        return sum(self.length[lane] for lane in along) + route.goal_s
 
     def pose(self, spot: Spot) -> tuple[float, float, float]:
         """x, y, heading of a spot, along its lane."""
@@ -321,8 +329,10 @@ def _arms(ground: Ground, driving: Iterable[int], toward: Toward) -> dict[str, t
         if match:
             named.setdefault(match[1], []).append((int(match[2]), lane))
         elif ground.junction[lane] < 0 and any(ground.junction[other] >= 0 for other in beside[lane]):
-            rank = len(ground._abreast_ordered(lane)[: ground._abreast_ordered(lane).index(lane)])
-            roads.setdefault(ground.road_map.road_names[lane], []).append((rank, lane))
+            abreast = ground.abreast(lane)
+            lane_name = ground.road_map.lane_names[lane]
+            for key in dict.fromkeys((ground.road_map.road_names[lane], lane_name.partition(".")[0])):
+                roads.setdefault(key, []).append((abreast.index(lane), lane))
     return {name: tuple(lane for _, lane in sorted(lanes)) for name, lanes in (named or roads).items()}
 
 

@@ -18,10 +18,11 @@ from scenarios.model import MapSpec
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
 from sim.roads.lane_map import MapDraft
-from sim.roads.layouts.check import CONTROLS
 
 MAPS_KEPT = 16
 MAP_SUFFIXES = (".xodr",)
+_OVERRIDES = {"all_way": "all_way_stop"}
+"""The builders' word for a control, where map files have another; scenarios may say either."""
 
 
 def builder_names() -> tuple[str, ...]:
@@ -55,7 +56,7 @@ def ground_of(spec: MapSpec, folder: Path) -> Ground:
         raise InputError("the map has neither builder nor file")
     parameters = dict(spec.parameters)
     if spec.left_hand is not None:
-        parameters["left_hand"] = spec.left_hand
+        parameters["left_hand_traffic"] = spec.left_hand
     return _from_builder(spec.builder, json.dumps(parameters, sort_keys=True))
 
 
@@ -65,7 +66,7 @@ def _from_file(path: Path, changed: int, controls: tuple[tuple[str, str], ...], 
     try:
         draft = read_opendrive(path)
         if controls:
-            draft = override_control(draft, {arm: CONTROLS[control] for arm, control in controls})
+            draft = override_control(draft, {arm: _OVERRIDES.get(control, control) for arm, control in controls})
         if left_hand is not None:
             draft = replace(draft, left_hand_traffic=left_hand)
         return survey(assemble(draft))

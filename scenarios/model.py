@@ -22,7 +22,7 @@ Pose: TypeAlias = Annotated[tuple[float, float, float], Strict(False)]
 TrackRow: TypeAlias = Annotated[tuple[float, float, float, float, float], Strict(False)]
 KindName: TypeAlias = Literal["car", "van", "truck", "bus", "motorcycle", "bicycle", "pedestrian"]
 TurnName: TypeAlias = Literal["straight", "left", "right", "u_turn"]
-Control: TypeAlias = Literal["none", "stop", "all_way", "yield", "signal"]
+Control: TypeAlias = Literal["none", "stop", "all_way", "all_way_stop", "yield", "signal"]
 Sensing: TypeAlias = Literal["state", "objects", "lidar"]
 
 KINDS: dict[str, Kind] = {kind.name.lower(): kind for kind in Kind}
@@ -79,7 +79,7 @@ class Place(Strictly):
     index: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="which lane of the approach, 0 nearest the centre line"
     )
-    before_stop: NotNegative | None = Field(default=None, description="distance of the front bumper before the stop line [m]")
+    before_stop: NotNegative | None = Field(default=None, description="distance of the front bumper before the stop line, of a pedestrian before the kerb [m]")
     crosswalk: Annotated[int, Field(ge=0)] | None = Field(default=None, description="number of a crosswalk, for pedestrians")
     side: Literal["start", "end"] = Field(default="start", description="end of the crosswalk the pedestrian comes from")
     pose: Pose | None = Field(default=None, description="x, y [m], heading [rad]")
@@ -91,8 +91,8 @@ class Place(Strictly):
         given = [name for name in ("lane", "approach", "crosswalk", "pose") if getattr(self, name) is not None]
         if len(given) + self.anywhere != 1:
             raise ValueError("a place is one of 'lane', 'approach', 'crosswalk', 'pose', 'anywhere'")
-        if self.before_stop is not None and (self.s is not None or not given[:1] or given[0] not in ("lane", "approach")):
-            raise ValueError("'before_stop' goes with 'lane' or 'approach', instead of 's'")
+        if self.before_stop is not None and (self.s is not None or not given or given[0] not in ("lane", "approach", "crosswalk")):
+            raise ValueError("'before_stop' goes with 'lane', 'approach' or 'crosswalk', instead of 's'")
         return self
 
 
@@ -245,7 +245,7 @@ class Everywhere(Strictly):
     vehicles_per_hour: NotNegative = 0.0
     distance: Positive = Field(default=400.0, description="length of their random routes [m]")
     radius: Positive | None = Field(default=None, description="only within this distance of the ego's start [m]")
-    max_count: Annotated[int, Field(ge=0)] = Field(default=60, description="never more than this at the start")
+    max_count: Annotated[int, Field(ge=0, le=500)] = Field(default=60, description="never more than this at the start")
 
     @model_validator(mode="after")
     def _consistent(self) -> Everywhere:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,6 +15,9 @@ from sim.interface import VehicleSpec
 from sim.roads.lane_map import LaneKind, Turn
 from sim.roads.route import Route
 
+KERB_DISTANCE = 3.0  # m, from where people turn up to the kerb
+BEYOND_KERB = 4.0  # m, how far they are followed behind a crosswalk
+PLACE_TRIES = 50  # random places looked at for one start
 EDGE_GAP = 1.0  # m, free road behind a vehicle that starts where its road begins
 
 
@@ -30,8 +34,7 @@ def start_of(ground: Ground, at: Place, goal: Goal | None, body: VehicleSpec, ra
     if at.crosswalk is not None:
         return _on_crosswalk(ground, at, at.crosswalk)
     if at.anywhere:
-        spot = random_spot(ground, random, body.length)
-        return Start(spot=spot, route=route_to(ground, spot, goal, random))
+        return _anywhere(ground, goal, body.length, random)
     failures: list[PlaceError] = []
     starts: list[Start] = []
     for lane in _lanes_of(ground, at):
@@ -43,6 +46,27 @@ def start_of(ground: Ground, at: Place, goal: Goal | None, body: VehicleSpec, ra
     if not starts:
         raise failures[0]
     return min(starts, key=lambda start: lane_changes(ground, start.route.lanes))
+
+
+def _anywhere(ground: Ground, goal: Goal | None, length: float, random: np.random.Generator) -> Start:
+    """A random place from which the goal can be reached; the longest way found where a wanted distance is not to be had."""
+    best: tuple[float, Start] | None = None
+    failure = PlaceError("the map has no lane to drive on")
+    for _ in range(PLACE_TRIES):
+        spot = random_spot(ground, random, length)
+        try:
+            start = Start(spot=spot, route=route_to(ground, spot, goal, random))
+        except PlaceError as error:
+            failure = error
+            continue
+        far = ground.distance(start.route) - spot.s
+        if best is None or far > best[0]:
+            best = far, start
+        if goal is None or goal.distance is None or far >= goal.distance - 0.1:
+            break
+    if best is None:
+        raise failure
+    return best[1]
 
 
 def _lanes_of(ground: Ground, at: Place) -> tuple[int, ...]:
@@ -89,11 +113,21 @@ def _on_crosswalk(ground: Ground, at: Place, number: int) -> Start:
     which = 0 if at.side == "start" else 1
     if which >= len(walks):
         raise PlaceError(f"nobody walks crosswalk {number} from its {at.side}", "its map gives no lane that way")
-    walk = walks[which]
-    s = 0.3 if at.s is None else at.s
-    if not 0.0 <= s <= ground.length[walk[0]]:
-        raise PlaceError(f"s = {s:g} m is not on the way to crosswalk {number}", f"it begins with {ground.length[walk[0]]:.1f} m")
-    return Start(spot=Spot(lane=walk[0], s=s, d=at.d), route=ground.end_of(walk))
+    return _shifted(walk_over(ground, walks[which], KERB_DISTANCE if at.before_stop is None else at.before_stop), at.d)
+
+
+def _shifted(start: Start, d: float) -> Start:
+    """The same start, d [m] to the left."""
+    return replace(start, spot=replace(start.spot, d=d))
+
+
+def walk_over(ground: Ground, walk: Sequence[int], before_kerb: float) -> Start:
+    """From `before_kerb` [m] before a crosswalk, or where its sidewalk begins, to a little beyond it."""
+    crosswalk = next(lane for lane in walk if ground.kind[lane] == LaneKind.CROSSWALK)
+    lead_in = ground.length[walk[0]] if walk[0] != crosswalk else 0.0
+    s = max(lead_in - before_kerb, min(0.3, 0.5 * ground.length[walk[0]]))
+    beyond = min(BEYOND_KERB, 0.9 * ground.length[walk[-1]]) if walk[-1] != crosswalk else None
+    return Start(spot=Spot(lane=walk[0], s=s), route=ground.end_of(walk, beyond))
 
 
 def route_to(ground: Ground, spot: Spot, goal: Goal | None, random: np.random.Generator) -> Route:
@@ -147,7 +181,7 @@ def random_spot(ground: Ground, random: np.random.Generator, length: float) -> S
     """A place anywhere on the driving lanes outside junctions, each metre equally likely."""
     total = ground.driving_ends[-1]
     along = float(random.random()) * total
-    index = int(np.searchsorted(np.asarray(ground.driving_ends), along, side="right"))
+    index = bisect_right(ground.driving_ends, along)
     index = min(index, len(ground.driving) - 1)
     lane = ground.driving[index]
     s = along - (ground.driving_ends[index] - ground.length[lane])

@@ -187,9 +187,13 @@ def _item_name(value: Data, index: int) -> str:
 
 
 def _pick(choice: Choice, random: np.random.Generator) -> tuple[int, Data]:
-    weights = np.asarray(choice.weights if choice.weights is not None else np.ones(len(choice.choice)), dtype=np.float64)
-    index = int(np.searchsorted(np.cumsum(weights) / weights.sum(), random.random(), side="right"))
-    index = min(index, len(choice.choice) - 1)
+    weights = choice.weights if choice.weights is not None else [1.0] * len(choice.choice)
+    left = float(random.random()) * sum(weights)
+    index = 0
+    for index, weight in enumerate(weights):
+        left -= weight
+        if left < 0.0:
+            break
     return index, choice.choice[index]  # type: ignore[return-value]  # plain data stays plain data
 
 

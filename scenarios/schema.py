@@ -123,7 +123,7 @@ def check(
 ) -> ScenarioSpec:
     """A spec from plain data. InputError lists every fault of the data, of its ranges, and of the builder's arguments."""
     place = _Place(file=file, positions=positions or {}, settings=settings)
-    if not isinstance(tree, dict):
+    if not isinstance(tree, dict) or range_type(tree) is not None:
         raise _placed((), f"a scenario is a mapping of keys, got {_shown(tree)}", "start with 'version: 1'", False, place)
     faults = [(path, text) for path, raw in find_ranges(tree) for text in _range_faults(path, raw)]
     broken = frozenset(path for path, _ in faults)
