@@ -1,7 +1,8 @@
 """One wrapper around numba for every kernel of the package.
 
 Compiled code is cached on disk. numba does not notice an edited callee in another file, so each source file's kernels live in a
-folder keyed on a hash of that file and of all it imports; where no folder is writable the kernels compile in memory and everything still works.
+folder keyed on a hash of that file and of all it imports; where no folder is writable the kernels compile in memory and everything
+still works.
 """
 
 from __future__ import annotations
@@ -21,19 +22,22 @@ import numba
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-
-_IMPORT = re.compile(r"^\s*(?:from|import)\s+(sim(?:\.\w+)*)(?:\s+import\s+\(?([^)#]*))?", re.MULTILINE)
+# The names end with the line or with the closing bracket: one import must not swallow the next. Parsing instead would cost 0.1 s a start.
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from|import)[ \t]+(sim(?:\.\w+)*)(?:[ \t]+import[ \t]+(?:\(([^)]*)\)|([^(\n#]+)))?", re.MULTILINE
+)
 
 
 @functools.cache
-def _imports(path: Path) -> frozenset[Path]:
+def imported_files(path: Path) -> frozenset[Path]:
     """Files of `sim` that a source file imports by name."""
     root = Path(__file__).parent.parent
-    found = set()
-    for module, names in _IMPORT.findall(path.read_text(encoding="utf-8")):
+    found: set[Path] = set()
+    for module, bracketed, plain in _IMPORT.findall(path.read_text(encoding="utf-8")):
         place = root.joinpath(*module.split("."))
-        candidates = [place, *(place / name.strip() for name in names.split(","))]
-        found.update(file for stem in candidates for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file())
+        named = [words[0] for words in map(str.split, (bracketed or plain).split(",")) if words]
+        for stem in (place, *(place / name for name in named)):
+            found.update(file for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file())
     return frozenset(found)
 
 
@@ -43,7 +47,7 @@ def sources_digest(path: Path) -> str:
     files = {path}
     front = [path]
     while front:
-        new = _imports(front.pop()) - files
+        new = imported_files(front.pop()) - files
         files |= new
         front.extend(new)
     digest = hashlib.sha256()
@@ -94,7 +98,9 @@ def _cache_root() -> Path | None:
 
 CACHE_ROOT = _cache_root()
 if CACHE_ROOT is None:
-    warnings.warn("no folder is writable for compiled kernels; set AVSTACK_CACHE_DIR to avoid compiling at every start", stacklevel=2)
+    warnings.warn(
+        "no folder is writable for compiled kernels; set AVSTACK_CACHE_DIR to avoid compiling at every start", stacklevel=2
+    )
 
 
 def cache_folder(source: Path) -> Path | None:
@@ -105,7 +111,15 @@ def cache_folder(source: Path) -> Path | None:
 def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compile `function` with numba: releases the GIL, no fast-math, no Python fallback, cached on disk."""
     folder = cache_folder(Path(function.__code__.co_filename).resolve())
-    if folder is not None:
-        numba.config.CACHE_DIR = str(folder)  # numba reads it when a function asks for caching
-    compiled: Callable[_P, _R] = numba.njit(cache=folder is not None, nogil=True, fastmath=False)(function)
+    elsewhere: str = getattr(numba.config, "CACHE_DIR")  # noqa: B009  as in _set_numba_cache
+    # numba reads the folder when a function asks for caching; other users of numba in this process keep theirs.
+    _set_numba_cache(str(folder) if folder is not None else elsewhere)
+    try:
+        compiled: Callable[_P, _R] = numba.njit(cache=folder is not None, nogil=True, fastmath=False)(function)
+    finally:
+        _set_numba_cache(elsewhere)
     return compiled
+
+
+def _set_numba_cache(folder: str) -> None:
+    setattr(numba.config, "CACHE_DIR", folder)  # noqa: B010  numba makes its options at run time, unknown to mypy
