@@ -1,8 +1,8 @@
 """One wrapper around numba for every kernel of the package.
 
 Compiled code is cached on disk. numba does not notice an edited callee in another file, so each source file's kernels live in a
-folder keyed on a hash of that file and of all it imports; where no folder is writable the kernels compile in memory and everything
-still works.
+folder keyed on a hash of that file and of all it imports; where no folder is writable the kernels compile in memory and
+everything still works.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numba
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-# The names end with the line or with the closing bracket: one import must not swallow the next. Parsing instead would cost 0.1 s a start.
+# Names end with the line or with the closing bracket: one import must not swallow the next. (Parsing would cost 0.1 s a start.)
 _IMPORT = re.compile(
     r"^[ \t]*(?:from|import)[ \t]+(sim(?:\.\w+)*)(?:[ \t]+import[ \t]+(?:\(([^)]*)\)|([^(\n#]+)))?", re.MULTILINE
 )

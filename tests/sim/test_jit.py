@@ -1,13 +1,15 @@
-"""Where compiled kernels are kept: keyed on the sources, and never a reason to fail."""
+"""Where compiled kernels are kept: keyed on the sources they depend on, and never a reason to fail."""
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
 import sim.jit
@@ -69,6 +71,63 @@ def test_an_edited_source_gets_a_new_folder(sources, tmp_path):
     after, changed, _ = run(sources, AVSTACK_CACHE_DIR=str(home))
     assert after != before
     assert changed != value, "a stale kernel would have given the old value"
+
+
+def test_an_edited_callee_in_another_file_is_noticed(sources, tmp_path):
+    """numba itself looks only at the file of the caller."""
+    home = str(tmp_path / "cache")
+    caller, callee = sources / "sim" / "rng.py", sources / "sim" / "mixer.py"
+    text = caller.read_text()
+    start, end = text.index("@kernel\ndef mix("), text.index("@kernel\ndef draw_bits(")
+    constants = text[text.index("Bits = ") : start]
+    callee.write_text(f"import numpy as np\nfrom sim.jit import kernel\n{constants}\n{text[start:end]}")
+    caller.write_text(text[:start] + "from sim.mixer import mix\n" + text[end:])
+    before, value, _ = run(sources, AVSTACK_CACHE_DIR=home)
+    callee.write_text(callee.read_text().replace("0xBF58476D1CE4E5B9", "0xBF58476D1CE4E5BB"))
+    after, changed, _ = run(sources, AVSTACK_CACHE_DIR=home)
+    assert after != before
+    assert changed != value
+
+
+def parsed_imports(path: Path) -> set[Path]:
+    """What `imported_files` should find, by Python's own parser."""
+    root = Path(sim.jit.__file__).parents[1]
+    modules: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+    places = [root.joinpath(*module.split(".")) for module in modules if module.split(".")[0] == "sim"]
+    files = {file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")}
+    return {file for file in files if file.is_file()}
+
+
+def test_no_import_of_the_simulator_is_overlooked():
+    for path in Path(sim.jit.__file__).parent.rglob("*.py"):
+        assert sim.jit.imported_files(path) == parsed_imports(path), path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from sim.rng import uniform\nfrom sim.interface import Floats\n@kernel\ndef f(): ...",
+        "from sim.rng import (\n    uniform,  # a comment, with a comma\n    normal as n,\n)\nimport sim.interface as i",
+        "from sim import rng, interface  # both",
+        "def f():\n    from sim.rng import uniform\n    import sim.interface",
+    ],
+)
+def test_imports_are_found_however_they_are_written(tmp_path, text):
+    path = tmp_path / "module.py"
+    path.write_text(text)
+    names = {file.stem for file in sim.jit.imported_files(path)}
+    assert names - {"__init__"} == {"rng", "interface"}
+
+
+def test_the_cache_of_other_users_of_numba_is_left_alone():
+    before = vars(numba.config)["CACHE_DIR"]
+    sim.jit.kernel(parsed_imports)
+    assert vars(numba.config)["CACHE_DIR"] == before
 
 
 def test_bounds_checked_kernels_are_kept_apart(sources, tmp_path):
