@@ -12,7 +12,9 @@ from eval.run import EpisodeResult
 from eval.statistics import Rate
 
 WIDTH_MIN = 100
-"""Columns assumed where the terminal is narrower, or there is none: a log file has no edge."""
+"""Columns used where the terminal is narrower."""
+WIDTH_OF_FILE = 200
+"""Columns where there is no terminal: a log file has no edge."""
 
 
 def episode_table(results: Sequence[EpisodeResult], title: str) -> Table:
@@ -43,7 +45,7 @@ def rate_table(rates: Mapping[str, Rate]) -> Table:
 def render(table: Table) -> str:
     """The table as text, coloured only on a terminal."""
     console = Console()
-    console.width = max(console.width, WIDTH_MIN)
+    console.width = max(console.width, WIDTH_MIN) if console.is_terminal else WIDTH_OF_FILE
     with console.capture() as captured:
         console.print(table)
-    return captured.get()
+    return "".join(line.rstrip() + "\n" for line in captured.get().splitlines())

@@ -177,7 +177,7 @@ class Recorder:
     ) -> None:
         """Add one tick: bodies and minds (A,) with the columns of `sim.state`, all events so far, and scalar traces by actor.
 
-        Actors get a row while they are active and once more when that ends. A driver's trace called "reason" becomes that of its row:
+        Actors get a row while they are active and once more when that ends. A driver's trace "reason" becomes its row's, for
         the world does not know why an external driver does what it does. A tick that is there already is left as it is.
         """
         if tick == self._last_tick:
