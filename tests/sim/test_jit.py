@@ -15,15 +15,27 @@ import pytest
 import sim.jit
 
 SCRIPT = """
-import sys, warnings
+import pathlib, sys, warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    import sim.jit
-    from sim.rng import uniform
-import pathlib, sim.rng
-print(sim.jit.cache_folder(pathlib.Path(sim.rng.__file__).resolve()))
-print(uniform(1, 2, 3, 4, 5, 6))
+    import sim.outer
+print(sim.jit.cache_folder(pathlib.Path(sim.outer.__file__).resolve()))
+print(sim.outer.outer(3.0))
 print(len([w for w in caught if "AVSTACK_CACHE_DIR" in str(w.message)]))
+"""
+INNER = """
+from sim.jit import kernel
+@kernel
+def inner(x: float) -> float:
+    return 2.0 * x
+"""
+OUTER = """
+import sim.jit
+from sim.jit import kernel
+from sim.inner import inner
+@kernel
+def outer(x: float) -> float:
+    return inner(x) + 1.0
 """
 
 
@@ -40,12 +52,12 @@ def run(sources: Path, **environment: str) -> list[str]:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """A copy of the three modules that kernels need, free to be edited."""
+    """Two small kernels in files of their own, one calling the other, beside a copy of the real `sim.jit`."""
     folder = tmp_path / "sources" / "sim"
     folder.mkdir(parents=True)
-    here = Path(sim.jit.__file__).parent
-    for name in ("__init__.py", "jit.py", "rng.py"):
-        shutil.copy(here / name, folder / name)
+    shutil.copy(Path(sim.jit.__file__), folder)
+    for name, text in (("__init__.py", ""), ("inner.py", INNER), ("outer.py", OUTER)):
+        (folder / name).write_text(text)
     return folder.parent
 
 
@@ -63,30 +75,17 @@ def test_kernels_are_cached_in_the_chosen_folder_and_read_back(sources, tmp_path
     assert {path: path.stat().st_mtime_ns for path in compiled(home)} == kept, "the second start compiled nothing"
 
 
-def test_an_edited_source_gets_a_new_folder(sources, tmp_path):
-    home = tmp_path / "cache"
-    before, value, _ = run(sources, AVSTACK_CACHE_DIR=str(home))
-    rng = sources / "sim" / "rng.py"
-    rng.write_text(rng.read_text().replace("0xBF58476D1CE4E5B9", "0xBF58476D1CE4E5BB"))
-    after, changed, _ = run(sources, AVSTACK_CACHE_DIR=str(home))
-    assert after != before
-    assert changed != value, "a stale kernel would have given the old value"
-
-
-def test_an_edited_callee_in_another_file_is_noticed(sources, tmp_path):
-    """numba itself looks only at the file of the caller."""
+@pytest.mark.parametrize(("file", "old", "new"), [("outer.py", "+ 1.0", "+ 2.0"), ("inner.py", "2.0 *", "3.0 *")])
+def test_an_edited_source_is_compiled_anew(sources, tmp_path, file, old, new):
+    """The callee's file counts too: numba itself looks only at the caller's."""
     home = str(tmp_path / "cache")
-    caller, callee = sources / "sim" / "rng.py", sources / "sim" / "mixer.py"
-    text = caller.read_text()
-    start, end = text.index("@kernel\ndef mix("), text.index("@kernel\ndef draw_bits(")
-    constants = text[text.index("Bits = ") : start]
-    callee.write_text(f"import numpy as np\nfrom sim.jit import kernel\n{constants}\n{text[start:end]}")
-    caller.write_text(text[:start] + "from sim.mixer import mix\n" + text[end:])
     before, value, _ = run(sources, AVSTACK_CACHE_DIR=home)
-    callee.write_text(callee.read_text().replace("0xBF58476D1CE4E5B9", "0xBF58476D1CE4E5BB"))
+    edited = sources / "sim" / file
+    edited.write_text(edited.read_text().replace(old, new))
     after, changed, _ = run(sources, AVSTACK_CACHE_DIR=home)
     assert after != before
-    assert changed != value
+    assert float(value) == 7.0
+    assert float(changed) == (8.0 if file == "outer.py" else 10.0)
 
 
 def parsed_imports(path: Path) -> set[Path]:
