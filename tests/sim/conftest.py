@@ -225,9 +225,9 @@ class Street:
                 localise_pedestrian(self.state, self.roads, 0, a)
                 if self.minds["to_goal"][a] <= 0.0:
                     self.bodies["status"][a] = Status.FINISHED
-            for a in active:
-                if self.bodies["model"][a] == Model.EXTERNAL:
-                    self._drive(int(a))
+            for slot in active:
+                if self.bodies["model"][slot] == Model.EXTERNAL:
+                    self._drive(int(slot))
             self.state.worlds["tick"] += 1
             self.history.append(self.bodies.copy())
 
