@@ -3,7 +3,7 @@
 A vehicle is a box centred on the centreline, turned inward on curves because the line is tracked by its centre while its rear axle has no
 side slip. Sweeping such boxes, instead of blocking one rectangle per junction, allows a driver to start before the other has cleared and
 stays right for merges and long vehicles. Intervals are found by conservative advancement: a gap between two boxes bounds how far either
-may move before they touch, so the walk takes long steps where it is far and stops within `TOLERANCE` of first contact.
+may move before they touch, so the walk takes long steps where it is far and ends close to first contact.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from sim.roads.lane_map import (
     LaneKind,
 )
 
-TOLERANCE = 0.05  # m, smallest step of a walk; interval ends are within half of it
+STRIDE = 0.2  # m, smallest step of a walk
+HALVINGS = 3  # of the last stride, to place an interval's end within 0.03 m
 LEVELS_APART = 3.0  # m, lanes further apart in height never meet
 CHUNK = 8.0  # m, pieces of a lane in the broad phase
 NOWHERE = 1e9  # m, bounds of an empty interval
@@ -112,11 +113,19 @@ def _first_contact(
         if gap <= 0.0:
             gap = box_gap(ax, ay, ac, asn, la, wa, bx, by, bc, bs, lb, wb)
             if gap < 0.0:
-                return s - sign * 0.5 * step if step <= TOLERANCE else s
+                free, hit = s - sign * step, s
+                for _ in range(HALVINGS if 0.0 < step <= STRIDE else 0):
+                    s = 0.5 * (free + hit)
+                    bx, by, bc, bs = footprint_pose(poses, swept, b, s, size_b)
+                    if box_gap(ax, ay, ac, asn, la, wa, bx, by, bc, bs, lb, wb) < 0.0:
+                        hit = s
+                    else:
+                        free = s
+                return hit
             gap /= other["rate"]
         if remaining <= 0.0:
             return NOWHERE
-        step = min(max(gap, TOLERANCE), remaining)
+        step = min(max(gap, STRIDE), remaining)
         remaining -= step
         s += sign * step
 
@@ -166,14 +175,15 @@ def _survey(
 
 
 @kernel
-def _edge(poses: Floats, swept: NDArray[np.void], a: int, free: float, hit: float, size_a: int, b: int, size_b: int) -> float:
-    """Boundary s on lane a between a free and a blocked position, by bisection."""
-    for _ in range(4):
-        middle = 0.5 * (free + hit)
+def _edge(poses: Floats, swept: NDArray[np.void], a: int, outer: float, hit: float, size_a: int, b: int, size_b: int) -> float:
+    """Boundary s on lane a between `outer` and a blocked position, by bisection; `outer` itself where that is blocked too."""
+    free, middle = outer, outer
+    for _ in range(5):
         if _first_contact(poses, swept, a, middle, size_a, b, size_b, 1.0, True) < NOWHERE:
             hit = middle
         else:
             free = middle
+        middle = 0.5 * (free + hit)
     return hit
 
 
@@ -228,11 +238,10 @@ def _fill_tables(
         if last < first:
             continue
         record["row_first"], record["row_count"] = first, last - first + 1
-        record["enter"], record["leave"] = first * TABLE_SPACING, last * TABLE_SPACING
-        if first > low_row:
-            record["enter"] = _edge(poses, swept, a, (first - 1) * TABLE_SPACING, first * TABLE_SPACING, size_a, b, size_b)
-        if last < high_row:
-            record["leave"] = _edge(poses, swept, a, (last + 1) * TABLE_SPACING, last * TABLE_SPACING, size_a, b, size_b)
+        before = max((first - 1) * TABLE_SPACING, swept[size_a, a]["low"])
+        beyond = min((last + 1) * TABLE_SPACING, swept[size_a, a]["high"])
+        record["enter"] = _edge(poses, swept, a, before, first * TABLE_SPACING, size_a, b, size_b)
+        record["leave"] = _edge(poses, swept, a, beyond, last * TABLE_SPACING, size_a, b, size_b)
         used += last - first + 1
     return rows, used
 

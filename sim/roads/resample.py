@@ -68,10 +68,16 @@ def _checked(draft: LaneDraft) -> tuple[Floats, Floats]:
     return line[keep], columns[keep]
 
 
+def _is_straight(line: Floats) -> bool:
+    along = line[-1, :2] - line[0, :2]
+    aside = (line[:, 0] - line[0, 0]) * along[1] - (line[:, 1] - line[0, 1]) * along[0]
+    return bool(np.abs(aside).max() < 1e-3 * np.hypot(*along))
+
+
 def _refined(line: Floats) -> Floats:
     """Dense points (Q, 3) on a smooth curve through a sparse centreline (P, 3)."""
     s = arc_length(line)
-    if len(line) < 3 or np.diff(s).max() <= DENSE:
+    if len(line) < 3 or np.diff(s).max() <= DENSE or _is_straight(line):
         return line
     pieces = np.maximum(1, np.ceil(np.diff(s) / LONGEST_CHORD).astype(int))
     knots = np.concatenate([s[i] + (s[i + 1] - s[i]) * np.arange(n) / n for i, n in enumerate(pieces)] + [s[-1:]])
