@@ -1,4 +1,4 @@
-"""Where a vehicle may be: the union of drivable lanes and polygons as a bitmap, the room beside every centreline, and its border lines."""
+"""Where a vehicle may be: the union of drivable lanes and polygons as a bitmap, the room beside each centreline, and the border."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ CELL = 0.2  # m, side of a bitmap cell; grows on very large maps
 CELLS_MAX = 64_000_000
 MARGIN = 1.0  # m, free rim around the map
 SEAM = 0.03  # m, widening of each lane so that neighbours leave no crack
+CAP = 0.4  # m, widening beyond each lane's ends, so that the room at its very end is that just before it
 SNAP = 0.3  # m, an edge found this close to the lane's own border is that border
 
 
@@ -57,14 +58,16 @@ def _fill_triangle(
 
 
 @kernel
-def _fill_lane(cells: NDArray[np.uint8], points: NDArray[np.void], x0: float, y0: float, cell: float, seam: float) -> None:
-    for i in range(len(points) - 1):
+def _fill_lane(cells: NDArray[np.uint8], points: NDArray[np.void], x0: float, y0: float, cell: float) -> None:
+    last = len(points) - 2
+    for i in range(last + 1):
         p, q = points[i], points[i + 1]
-        wp, wq = p["half_width"] + seam, q["half_width"] + seam
-        plx, ply = (p["x"] - wp * p["sin"] - x0) / cell, (p["y"] + wp * p["cos"] - y0) / cell
-        prx, pry = (p["x"] + wp * p["sin"] - x0) / cell, (p["y"] - wp * p["cos"] - y0) / cell
-        qlx, qly = (q["x"] - wq * q["sin"] - x0) / cell, (q["y"] + wq * q["cos"] - y0) / cell
-        qrx, qry = (q["x"] + wq * q["sin"] - x0) / cell, (q["y"] - wq * q["cos"] - y0) / cell
+        back, onward = (CAP if i == 0 else 0.0), (CAP if i == last else 0.0)
+        px, py = (p["x"] - back * p["cos"] - x0) / cell, (p["y"] - back * p["sin"] - y0) / cell
+        qx, qy = (q["x"] + onward * q["cos"] - x0) / cell, (q["y"] + onward * q["sin"] - y0) / cell
+        wp, wq = (p["half_width"] + SEAM) / cell, (q["half_width"] + SEAM) / cell
+        plx, ply, prx, pry = px - wp * p["sin"], py + wp * p["cos"], px + wp * p["sin"], py - wp * p["cos"]
+        qlx, qly, qrx, qry = qx - wq * q["sin"], qy + wq * q["cos"], qx + wq * q["sin"], qy - wq * q["cos"]
         _fill_triangle(cells, plx, ply, prx, pry, qrx, qry)
         _fill_triangle(cells, plx, ply, qrx, qry, qlx, qly)
 
@@ -157,7 +160,7 @@ def draw_drivable(lanes: Sequence[NDArray[np.void]], polygons: Sequence[Floats])
     shape = np.ceil((high - low) / cell).astype(int) + 1
     cells = np.zeros((shape[1], shape[0]), np.uint8)
     for points in lanes:
-        _fill_lane(cells, points, low[0], low[1], cell, SEAM)
+        _fill_lane(cells, points, low[0], low[1], cell)
     for outline in polygons:
         polygon = np.ascontiguousarray(np.asarray(outline, dtype=np.float64)[:, :2])
         first = max(0, int((polygon[:, 1].min() - low[1]) / cell) - 1)

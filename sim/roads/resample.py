@@ -80,12 +80,11 @@ def _refined(line: Floats) -> Floats:
     if len(line) < 3 or np.diff(s).max() <= DENSE or _is_straight(line):
         return line
     pieces = np.maximum(1, np.ceil(np.diff(s) / LONGEST_CHORD).astype(int))
-    knots = np.concatenate([s[i] + (s[i + 1] - s[i]) * np.arange(n) / n for i, n in enumerate(pieces)] + [s[-1:]])
+    within = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    knots = np.append(np.repeat(s[:-1], pieces) + within * np.repeat(np.diff(s) / pieces, pieces), s[-1])
     points = interpolate(knots, s, line)
     dense = np.linspace(0.0, s[-1], max(2, int(np.ceil(s[-1] / 0.1)) + 1))
-    curve = np.stack(
-        [Akima1DInterpolator(knots, points[:, k])(dense) for k in range(2)] + [np.interp(dense, s, line[:, 2])], axis=1
-    )
+    curve = np.column_stack([Akima1DInterpolator(knots, points[:, :2])(dense), np.interp(dense, s, line[:, 2])])
     curve[0], curve[-1] = line[0], line[-1]
     return curve
 
