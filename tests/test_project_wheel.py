@@ -68,7 +68,8 @@ def test_it_imports_from_where_it_was_installed(installed, tmp_path):
     ids=" ".join,
 )
 def test_the_command_line_works_outside_the_checkout(installed, tmp_path, arguments):
-    assert run("-m", "eval.cli", *arguments, folder=tmp_path, PYTHONPATH=str(installed))
+    script = installed / "bin" / "avstack"
+    assert run(str(script), *arguments, folder=tmp_path, PYTHONPATH=str(installed))
     if arguments[0] == "run":
         assert (tmp_path / "p.png").stat().st_size > 1000
         assert any((tmp_path / "recordings").iterdir())
