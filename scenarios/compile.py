@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from shapely import Polygon
 
-from scenarios.demand import Arrival, Circle, everywhere_arrivals, flow_arrivals, pedestrian_arrivals, pick
+from scenarios.demand import Arrival, Room, everywhere_arrivals, flow_arrivals, pedestrian_arrivals, pick, room_taken
 from scenarios.errors import InputError
 from scenarios.ground import Ground, PlaceError, Spot
 from scenarios.maps import ground_of
@@ -317,6 +317,12 @@ def _box(cast: _Cast, actor: Actor) -> tuple[float, float, float]:
     return cast.ground.pose(Spot(lane=actor.route.lanes[0], s=actor.s, d=actor.d))
 
 
+def _room(cast: _Cast, actor: Actor) -> Room:
+    x, y, _ = _box(cast, actor)
+    lane = actor.route.lanes[0] if actor.route is not None else -1
+    return room_taken((x, y), lane, actor.body.length, actor.speed)
+
+
 def _check_overlaps(cast: _Cast) -> None:
     """Two who are there from the same moment may not stand in each other."""
     placed = [
@@ -355,9 +361,7 @@ def _add_demand(cast: _Cast) -> None:
         except PlaceError as error:
             cast.refuse(("traffic", "pedestrians"), error)
     if traffic.everywhere is not None:
-        taken = [
-            Circle(x=pose[0], y=pose[1], radius=0.5 * actor.body.length) for actor in cast.actors for pose in (_box(cast, actor),)
-        ]
+        taken = [_room(cast, actor) for actor in cast.actors]
         try:
             _arrive(
                 cast, everywhere_arrivals(cast.ground, traffic, traffic.everywhere, taken, span, seed), ("traffic", "everywhere")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scenarios.ground import Ground, PlaceError, Spot, Toward
+from scenarios.ground import PLACE_SPACING, Ground, PlaceError, Spot, Toward
 from scenarios.model import KINDS, Everywhere, Flow, Pedestrians, Traffic
-from scenarios.places import EDGE_GAP, KERB_DISTANCE, random_spot, walk_over
+from scenarios.places import EDGE_GAP, KERB_DISTANCE, walk_over
 from scenarios.ranges import key_of
 from sim.interface import SPECS, Floats, Kind
 from sim.rng import Purpose, generator
@@ -21,7 +21,9 @@ from sim.roads.lane_map import Turn
 from sim.roads.route import Route
 
 ARRIVALS_MAX = 5000
-GAP = 6.0  # m, between the boxes of vehicles that stand on the road at the start
+GAP = 3.0  # m, between vehicles that are on the road at the start, besides
+HEADWAY_S = 0.8  # s, of travel at the speed limit
+BESIDE = 3.0  # m, between centres on different lanes
 TRIES = 12  # places looked at for each vehicle
 TURN_WEIGHTS: Mapping[Turn, float] = {Turn.STRAIGHT: 2.0, Turn.LEFT: 1.0, Turn.RIGHT: 1.0, Turn.U_TURN: 0.0}
 """How turns are mixed where a flow says 'any'; a common split at town junctions."""
@@ -41,12 +43,35 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Circle:
-    """Room taken on the road at the start [m]."""
+class Room:
+    """Room taken on the road at the start: around x, y [m], and `reach` [m] along its lane (-1: none), half a
+    vehicle and half the distance it keeps at its speed."""
 
     x: float
     y: float
-    radius: float
+    reach: float
+    lane: int
+
+
+def room_taken(place: tuple[float, float], lane: int, length: float, speed: float) -> Room:
+    """The room of one vehicle or thing."""
+    return Room(x=place[0], y=place[1], reach=0.5 * length + 0.5 * HEADWAY_S * speed, lane=lane)
+
+
+class _TakenRoom:
+    """All the room taken so far, as rows of x, y, reach, lane."""
+
+    def __init__(self, rooms: Sequence[Room]) -> None:
+        self._rows = np.array([(room.x, room.y, room.reach, room.lane) for room in rooms]).reshape(-1, 4)
+
+    def free(self, room: Room) -> bool:
+        """True where a vehicle fits: clear of its own lane's others by GAP, of everybody else by BESIDE."""
+        along = self._rows[:, 2] + room.reach + GAP
+        needed = np.where((self._rows[:, 3] == room.lane) | (self._rows[:, 3] < 0), along, BESIDE)
+        return not bool(np.any(np.hypot(self._rows[:, 0] - room.x, self._rows[:, 1] - room.y) < needed))
+
+    def add(self, room: Room) -> None:
+        self._rows = np.vstack([self._rows, (room.x, room.y, room.reach, room.lane)])
 
 
 def pick(mix: Mapping[str, float], u: float) -> str:
@@ -75,13 +100,13 @@ def flow_arrivals(
 ) -> list[Arrival]:
     """Everybody that one flow brings between span[0] and span[1] [s]. Raises PlaceError on unknown arms or turns."""
     times = _times(flow.vehicles_per_hour, flow.count, flow.arrivals == "fixed", flow.window_s or span, label, seed)
-    options = _options(ground, flow)
+    approaches = _approaches(ground, flow)
     rows = generator(seed, Purpose.ROUTE, key_of(label)).random((len(times), 5))
     kinds, styles = kind_mix(traffic, flow), flow.styles or traffic.styles
     arrivals = []
     for index, (time, row) in enumerate(zip(times, rows, strict=True)):
         kind = KINDS[pick(kinds, row[3])]
-        spot, route = _way(ground, options, flow, row, SPECS[kind].length)
+        spot, route = _way(ground, approaches, flow, row, SPECS[kind].length)
         arrivals.append(
             Arrival(name=f"{label}_{index}", kind=kind, spot=spot, route=route, depart_s=time, style=pick(styles, row[4]))
         )
@@ -109,29 +134,48 @@ def _times(rate: float | None, count: int | None, fixed: bool, window: tuple[flo
     return [round(float(time), 3) for time in times]
 
 
-def _options(ground: Ground, flow: Flow) -> list[dict[Turn, list[int]]]:
-    """For each arm of the flow: the turns that it offers and wants, with the lanes that lead to them."""
-    wanted = _wanted(flow)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approach:
+    """Where arrivals of a flow come from: lanes by the turn they lead to; exits, where the way out comes later (roundabouts)."""
+
+    lanes: Mapping[Turn, Sequence[int]]
+    exits: Sequence[str] = ()
+
+
+def _approaches(ground: Ground, flow: Flow) -> list[Approach]:
+    """The arms of the flow that offer what it wants."""
     if flow.approach == "any":
         arms = _outer_arms(ground)
     else:
         names = [flow.approach] if isinstance(flow.approach, str) else flow.approach
-        arms = [ground.arm(name, Toward.IN) for name in names]
-    options = []
-    for lanes in arms:
-        offered: dict[Turn, list[int]] = {}
-        for lane in lanes:
-            for inside in ground.successors[lane]:
-                turn = Turn(ground.turn[inside])
-                if ground.junction[inside] >= 0 and wanted.get(turn, 0.0) > 0.0 and lane not in offered.setdefault(turn, []):
-                    offered[turn].append(lane)
-        if offered or (flow.turn == "any" and lanes):
-            options.append(offered or {Turn.STRAIGHT: list(lanes)})
+        arms = {name: ground.arm(name, Toward.IN) for name in names}
+    found = []
+    for name, lanes in arms.items():
+        approach = _approach(ground, flow, name, lanes)
+        if approach is not None:
+            found.append(approach)
         elif flow.approach != "any":
-            raise PlaceError(f"approach {flow.approach!r} offers no turn {flow.turn!r}")
-    if not options:
+            raise PlaceError(f"approach {name!r} offers no turn {flow.turn!r}")
+    if not found:
         raise PlaceError(f"nobody can arrive: no approach offers turn {flow.turn!r}")
-    return options
+    return found
+
+
+def _approach(ground: Ground, flow: Flow, name: str, lanes: Sequence[int]) -> Approach | None:
+    """What one arm offers of what the flow wants; None for nothing."""
+    wanted = _wanted(flow)
+    offered: dict[Turn, list[int]] = {}
+    for lane in lanes:
+        for inside in ground.successors[lane]:
+            if ground.junction[inside] in ground.crossroads and lane not in offered.setdefault(Turn(ground.turn[inside]), []):
+                offered[Turn(ground.turn[inside])].append(lane)
+    if flow.turn == "any" and not offered:
+        return Approach(lanes={Turn.STRAIGHT: lanes})
+    exits = [arm for arm in ground.arms_out if arm != name]
+    if flow.turn == "any" and sum(map(len, offered.values())) == 1 and len(exits) > 1:
+        return Approach(lanes=offered, exits=exits)
+    chosen = {turn: lanes for turn, lanes in offered.items() if wanted.get(turn, 0.0) > 0.0}
+    return Approach(lanes=chosen) if chosen else None
 
 
 def _wanted(flow: Flow) -> Mapping[Turn, float]:
@@ -140,57 +184,65 @@ def _wanted(flow: Flow) -> Mapping[Turn, float]:
     return TURN_WEIGHTS if flow.turn == "any" else {Turn[flow.turn.upper()]: 1.0}
 
 
-def _outer_arms(ground: Ground) -> list[tuple[int, ...]]:
-    """Arms whose road begins at the edge of the map, else every arm; without arms, the lanes that begin at the edge."""
-    arms = list(ground.arms_in.values())
-    outer = [lanes for lanes in arms if any(not ground.predecessors[ground.first_of(lane)] for lane in lanes)]
-    return outer or arms or [(lane,) for lane in ground.entries]
+def _outer_arms(ground: Ground) -> dict[str, tuple[int, ...]]:
+    """Arms whose road begins at the edge of the map, else every arm, else lanes that begin at the edge."""
+    outer: dict[tuple[int, ...], str] = {}
+    for name, lanes in ground.arms_in.items():
+        if any(not ground.predecessors[ground.first_of(lane)] for lane in lanes):
+            outer.setdefault(lanes, name)  # an arm may have two names
+    by_name = {name: lanes for lanes, name in outer.items()} or ground.arms_in
+    return by_name or {ground.road_map.lane_names[lane]: (lane,) for lane in ground.entries}
 
 
-def _way(
-    ground: Ground, options: Sequence[Mapping[Turn, Sequence[int]]], flow: Flow, row: Floats, length: float
-) -> tuple[Spot, Route]:
-    """Start and route of one arrival from its draws: arm, turn, lane."""
-    offered = options[int(row[0] * len(options))]
+def _way(ground: Ground, approaches: Sequence[Approach], flow: Flow, row: Floats, length: float) -> tuple[Spot, Route]:
+    """Start and route of one arrival from its draws: arm, turn or exit, lane."""
+    approach = approaches[int(row[0] * len(approaches))]
     weights = _wanted(flow)
-    turn = Turn[pick({item.name: max(weights.get(item, 0.0), 1e-9) for item in offered}, float(row[1]))]
-    lanes = offered[turn]
+    turn = Turn[pick({item.name: max(weights.get(item, 0.0), 1e-9) for item in approach.lanes}, float(row[1]))]
+    lanes = approach.lanes[turn]
     lane = lanes[int(row[2] * len(lanes))]
     if flow.before_stop is not None:
         spot = ground.back_from_line(lane, flow.before_stop + 0.5 * length)
     else:
         first = ground.first_of(lane)
         spot = Spot(lane=first, s=min(0.5 * length + EDGE_GAP, 0.5 * ground.length[first]))
-    has_junction = any(ground.junction[inside] >= 0 for inside in ground.successors[lane])
+    if approach.exits:
+        return spot, ground.leaving(spot.lane, approach.exits[int(row[1] * len(approach.exits))])
+    has_junction = any(ground.junction[inside] in ground.crossroads for inside in ground.successors[lane])
     return spot, ground.turning(spot.lane, turn) if has_junction else ground.straight_on(spot.lane)
 
 
 def everywhere_arrivals(
-    ground: Ground, traffic: Traffic, wish: Everywhere, taken: Sequence[Circle], span: tuple[float, float], seed: int
+    ground: Ground, traffic: Traffic, wish: Everywhere, taken: Sequence[Room], span: tuple[float, float], seed: int
 ) -> list[Arrival]:
     """Vehicles at random places on random routes at the start, clear of what is there; then arrivals at the map's edges."""
     return [*_standing(ground, traffic, wish, taken, seed), *_entering(ground, traffic, wish, span, seed)]
 
 
-def _standing(ground: Ground, traffic: Traffic, wish: Everywhere, taken: Sequence[Circle], seed: int) -> list[Arrival]:
+def _standing(ground: Ground, traffic: Traffic, wish: Everywhere, taken: Sequence[Room], seed: int) -> list[Arrival]:
     random = generator(seed, Purpose.PLACEMENT, key_of("everywhere"))
-    lane_km = ground.driving_ends[-1] / 1000.0
+    places = ground.places
+    near = np.arange(len(places.lane))
+    if wish.radius is not None and taken:
+        near = np.flatnonzero(np.hypot(places.x - taken[0].x, places.y - taken[0].y) <= wish.radius)
+    lane_km = len(near) * PLACE_SPACING / 1000.0
     count = min(wish.max_count, wish.count if wish.count is not None else round((wish.per_lane_km or 0.0) * lane_km))
-    occupied, kinds = list(taken), kind_mix(traffic)
+    kinds = kind_mix(traffic)
+    occupied = _TakenRoom(taken)
     arrivals: list[Arrival] = []
-    for _ in range(count * TRIES):
+    for place in near[random.integers(max(len(near), 1), size=count * TRIES)] if len(near) else ():
         if len(arrivals) == count:
             break
-        kind, style = KINDS[pick(kinds, float(random.random()))], pick(traffic.styles, float(random.random()))
-        spot = random_spot(ground, random, SPECS[kind].length)
-        x, y, _ = ground.pose(spot)
-        circle = Circle(x=x, y=y, radius=0.5 * SPECS[kind].length)
-        far = wish.radius is not None and bool(taken) and np.hypot(x - taken[0].x, y - taken[0].y) > wish.radius
-        if far or any(np.hypot(x - o.x, y - o.y) < circle.radius + o.radius + GAP for o in occupied):
+        u, v = random.random(2)
+        kind, style = KINDS[pick(kinds, float(u))], pick(traffic.styles, float(v))
+        spot = Spot(lane=int(places.lane[place]), s=float(places.s[place]))
+        xy = float(places.x[place]), float(places.y[place])
+        room = room_taken(xy, spot.lane, SPECS[kind].length, float(places.speed_limit[place]))
+        if not occupied.free(room):
             continue
-        occupied.append(circle)
         route = ground.end_of(ground.wandering(spot, wish.distance, random).lanes)
         if len(route.lanes) > 1 or route.goal_s > spot.s:
+            occupied.add(room)
             arrivals.append(Arrival(name=f"around_{len(arrivals)}", kind=kind, spot=spot, route=route, depart_s=0.0, style=style))
     return arrivals
 

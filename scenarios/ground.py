@@ -1,8 +1,8 @@
 """A map as scenarios speak of it: arms with the lanes that lead in and out, places on them, and routes between them.
 
 Columns of the LaneMap are copied into plain lists once, because compiling a scenario looks at a few lanes many times. An arm
-of a built map is the part of a lane's name before `_in_` or `_out_`; on a map file it is the name or id of a road that leads into or out
-of a junction.
+of a built map is the part of a lane's name before `_in_` or `_out_`; on a map file it is the name or id of a road that leads into
+or out of a junction; on a map without any, of one that begins or ends there.
 """
 
 from __future__ import annotations
@@ -14,14 +14,19 @@ from enum import Enum
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scenarios.nearest import nearest
+from sim.interface import Floats
 from sim.roads.lane_map import LaneKind, LaneMap, Regulation, Turn
 from sim.roads.route import Route, RouteError, shortest_route
 
 _IN = re.compile(r"(.+)_in_(\d+)\Z")
 _OUT = re.compile(r"(.+)_out_(\d+)\Z")
 GOAL_MARGIN = 1.0  # m, a route is complete this far before the end of its last lane
+PARALLEL_COSINE = 0.8  # ways less parallel than this cross
+PLACE_SPACING = 2.0  # m, between the places that random starts are drawn from
+END_CLEARANCE = 5.0  # m, of random starts from the ends of their lane
 LAST_LANE = 15.0  # m, least that a random route goes on behind a junction
 HOPS_MAX = 10_000
 
@@ -50,6 +55,17 @@ class Spot:
     d: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """(N,) lane, s, x, y [m], speed_limit [m/s] every PLACE_SPACING on driving lanes outside junctions, clear of their ends."""
+
+    lane: NDArray[np.int64]
+    s: Floats
+    x: Floats
+    y: Floats
+    speed_limit: Floats
+
+
 @dataclass(slots=True, kw_only=True)
 class Ground:
     """One map with everything scenarios look up on it; immutable but for the routes it remembers."""
@@ -65,12 +81,13 @@ class Ground:
     regulated: list[bool]
     successors: list[list[int]]
     predecessors: list[list[int]]
+    places: Places
     arms_in: dict[str, tuple[int, ...]] = field(default_factory=dict)
     arms_out: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    crossroads: frozenset[int] = frozenset()
+    """Junctions where ways part or cross; the others are mere seams (ramps, mid-block crossings) that routes run through."""
     entries: tuple[int, ...] = ()
     walks: tuple[tuple[tuple[int, ...], ...], ...] = ()
-    driving: tuple[int, ...] = ()
-    driving_ends: Sequence[float] = ()
     remembered: dict[tuple[object, ...], Route] = field(default_factory=dict)
 
     def lane(self, name: str) -> int:
@@ -124,7 +141,7 @@ class Ground:
         seen = {lane}
         while True:
             following = self._straightest(lanes[-1])
-            if following is None or following in seen or (stop_at_junction and self.junction[following] >= 0):
+            if following is None or following in seen or (stop_at_junction and self.junction[following] in self.crossroads):
                 return lanes
             lanes.append(following)
             seen.add(following)
@@ -156,7 +173,7 @@ class Ground:
         approach = self.onward(lane, True)
         for at in self._near_first(approach[-1]):
             for inside in self.successors[at]:
-                if self.junction[inside] >= 0 and self.turn[inside] == turn:
+                if self.junction[inside] in self.crossroads and self.turn[inside] == turn:
                     beyond = self.onward_through(inside)
                     sideways = _between(approach[-1], at, self.abreast(approach[-1]))
                     return self.end_of([*approach, *sideways, *beyond])
@@ -167,7 +184,7 @@ class Ground:
     def onward_through(self, inside: int) -> list[int]:
         """From a junction lane through the rest of the junction and along the road behind it, up to the next junction."""
         lanes = [inside]
-        while self.junction[lanes[-1]] >= 0 and len(lanes) < HOPS_MAX:
+        while self.junction[lanes[-1]] in self.crossroads:
             following = self._straightest(lanes[-1])
             if following is None or following in lanes:
                 return lanes
@@ -221,7 +238,7 @@ class Ground:
         return self.end_of(route.lanes, s)
 
     def wandering(self, spot: Spot, distance: float, random: np.random.Generator) -> Route:
-        """`distance` [m], or as far as there is road, along random turns; no lane twice, no lane changes, no end in a junction."""
+        """`distance` [m], or as far as there is road, along random turns; no lane twice or changed, no end in a junction."""
         lanes, covered = [spot.lane], self.length[spot.lane] - spot.s
         while covered < distance or self.junction[lanes[-1]] >= 0:
             choices = [
@@ -298,16 +315,34 @@ def survey(road_map: LaneMap) -> Ground:
         junction=lanes["junction"].tolist(), turn=lanes["turn"].tolist(), stop_s=lanes["stop_s"].tolist(),
         regulated=(lanes["regulation"] != Regulation.NONE).tolist(),
         successors=[road_map.lane_successors(i).tolist() for i in range(count)],
-        predecessors=[_predecessors(road_map, i) for i in range(count)],
+        predecessors=[_predecessors(road_map, i) for i in range(count)], places=_places(road_map),
     )  # fmt: skip
     driving = [i for i in range(count) if ground.kind[i] == LaneKind.DRIVING]
+    ground.crossroads = _crossroads(ground, driving)
     ground.arms_in = _arms(ground, driving, Toward.IN)
     ground.arms_out = _arms(ground, driving, Toward.OUT)
-    ground.driving = tuple(i for i in driving if ground.junction[i] < 0 and ground.length[i] > 1.0) or tuple(driving)
-    ground.driving_ends = tuple(np.cumsum([ground.length[i] for i in ground.driving]).tolist())
-    ground.entries = tuple(i for i in ground.driving if not ground.predecessors[i]) or ground.driving
+    ground.entries = tuple(i for i in driving if not ground.predecessors[i]) or tuple(driving)
     ground.walks = tuple(_walks(ground, crosswalk.lanes) for crosswalk in road_map.crosswalks)
     return ground
+
+
+def _places(road_map: LaneMap) -> Places:
+    """Places on lanes outside junctions, or on all driving lanes where there are no others."""
+    driving = np.flatnonzero(road_map.lanes["kind"] == LaneKind.DRIVING)
+    outside = driving[(road_map.lanes["junction"][driving] < 0) & (road_map.lanes["length"][driving] > 2.0 * END_CLEARANCE)]
+    lane, s, rows = [], [], []
+    for number in outside if len(outside) else driving:
+        record = road_map.lanes[number]
+        length, margin = float(record["length"]), min(END_CLEARANCE, 0.5 * float(record["length"]))
+        along = np.arange(margin, max(length - margin, margin + 0.1), PLACE_SPACING)
+        points = road_map.lane_points(int(number))
+        index = np.minimum(np.round(along / float(record["spacing"])).astype(np.int64), len(points) - 1)
+        lane.append(np.full(len(along), number, np.int64))
+        s.append(along)
+        rows.append(points[index])
+    point = np.concatenate(rows) if rows else np.zeros(0, road_map.points.dtype)
+    lanes, distances = (np.concatenate(lane), np.concatenate(s)) if rows else (np.zeros(0, np.int64), np.zeros(0))
+    return Places(lane=lanes, s=distances, x=point["x"], y=point["y"], speed_limit=point["speed_limit"].astype(np.float64))
 
 
 def _predecessors(road_map: LaneMap, lane: int) -> list[int]:
@@ -319,21 +354,52 @@ def _predecessors(road_map: LaneMap, lane: int) -> list[int]:
 
 
 def _arms(ground: Ground, driving: Iterable[int], toward: Toward) -> dict[str, tuple[int, ...]]:
-    """Lanes by arm: by the builders' names where there are any, else by the road that touches a junction."""
+    """Lanes by arm: by the builders' names, else by road at the crossroads, else by road at the edges of the map."""
     pattern = _IN if toward is Toward.IN else _OUT
     named: dict[str, list[tuple[int, int]]] = {}
     roads: dict[str, list[tuple[int, int]]] = {}
+    edges: dict[str, list[tuple[int, int]]] = {}
     beside = ground.successors if toward is Toward.IN else ground.predecessors
     for lane in driving:
         match = pattern.match(ground.road_map.lane_names[lane])
         if match:
             named.setdefault(match[1], []).append((int(match[2]), lane))
-        elif ground.junction[lane] < 0 and any(ground.junction[other] >= 0 for other in beside[lane]):
-            abreast = ground.abreast(lane)
-            lane_name = ground.road_map.lane_names[lane]
-            for key in dict.fromkeys((ground.road_map.road_names[lane], lane_name.partition(".")[0])):
-                roads.setdefault(key, []).append((abreast.index(lane), lane))
-    return {name: tuple(lane for _, lane in sorted(lanes)) for name, lanes in (named or roads).items()}
+            continue
+        if ground.junction[lane] in ground.crossroads:
+            continue
+        rank = ground.abreast(lane).index(lane)
+        if any(ground.junction[other] in ground.crossroads for other in beside[lane]):
+            for key in _road_keys(ground, lane):
+                roads.setdefault(key, []).append((rank, lane))
+        if not (ground.predecessors if toward is Toward.IN else ground.successors)[lane]:
+            for key in _road_keys(ground, lane):
+                edges.setdefault(key, []).append((rank, lane))
+    return {name: tuple(lane for _, lane in sorted(lanes)) for name, lanes in (named or roads or edges).items()}
+
+
+def _road_keys(ground: Ground, lane: int) -> Iterable[str]:
+    """What the road of a lane may be called: its name, and its id or direction, which is how the lane's own name begins."""
+    name = ground.road_map.lane_names[lane]
+    keys = (ground.road_map.road_names[lane], name.partition("." if "." in name else "_")[0])
+    return dict.fromkeys(key for key in keys if key)
+
+
+def _crossroads(ground: Ground, driving: Iterable[int]) -> frozenset[int]:
+    """Junctions with a turn, or with ways at an angle to each other."""
+    headings: dict[int, list[tuple[float, float]]] = {}
+    found: set[int] = set()
+    for lane in driving:
+        junction = ground.junction[lane]
+        if junction < 0:
+            continue
+        point = ground.road_map.lane_points(lane)[0]
+        direction = (float(point["cos"]), float(point["sin"]))
+        others = headings.setdefault(junction, [])
+        crossing = any(abs(direction[0] * other[0] + direction[1] * other[1]) < PARALLEL_COSINE for other in others)
+        if ground.turn[lane] != Turn.STRAIGHT or crossing:
+            found.add(junction)
+        others.append(direction)
+    return frozenset(found)
 
 
 def _walks(ground: Ground, names: Iterable[str]) -> tuple[tuple[int, ...], ...]:

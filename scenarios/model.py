@@ -79,7 +79,9 @@ class Place(Strictly):
     index: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="which lane of the approach, 0 nearest the centre line"
     )
-    before_stop: NotNegative | None = Field(default=None, description="distance of the front bumper before the stop line, of a pedestrian before the kerb [m]")
+    before_stop: NotNegative | None = Field(
+        default=None, description="distance of the front bumper before the stop line, of a pedestrian before the kerb [m]"
+    )
     crosswalk: Annotated[int, Field(ge=0)] | None = Field(default=None, description="number of a crosswalk, for pedestrians")
     side: Literal["start", "end"] = Field(default="start", description="end of the crosswalk the pedestrian comes from")
     pose: Pose | None = Field(default=None, description="x, y [m], heading [rad]")
@@ -91,7 +93,9 @@ class Place(Strictly):
         given = [name for name in ("lane", "approach", "crosswalk", "pose") if getattr(self, name) is not None]
         if len(given) + self.anywhere != 1:
             raise ValueError("a place is one of 'lane', 'approach', 'crosswalk', 'pose', 'anywhere'")
-        if self.before_stop is not None and (self.s is not None or not given or given[0] not in ("lane", "approach", "crosswalk")):
+        if self.before_stop is not None and (
+            self.s is not None or not given or given[0] not in ("lane", "approach", "crosswalk")
+        ):
             raise ValueError("'before_stop' goes with 'lane', 'approach' or 'crosswalk', instead of 's'")
         return self
 

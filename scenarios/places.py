@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -34,7 +33,7 @@ def start_of(ground: Ground, at: Place, goal: Goal | None, body: VehicleSpec, ra
     if at.crosswalk is not None:
         return _on_crosswalk(ground, at, at.crosswalk)
     if at.anywhere:
-        return _anywhere(ground, goal, body.length, random)
+        return _anywhere(ground, goal, random)
     failures: list[PlaceError] = []
     starts: list[Start] = []
     for lane in _lanes_of(ground, at):
@@ -48,12 +47,12 @@ def start_of(ground: Ground, at: Place, goal: Goal | None, body: VehicleSpec, ra
     return min(starts, key=lambda start: lane_changes(ground, start.route.lanes))
 
 
-def _anywhere(ground: Ground, goal: Goal | None, length: float, random: np.random.Generator) -> Start:
+def _anywhere(ground: Ground, goal: Goal | None, random: np.random.Generator) -> Start:
     """A random place from which the goal can be reached; the longest way found where a wanted distance is not to be had."""
     best: tuple[float, Start] | None = None
     failure = PlaceError("the map has no lane to drive on")
     for _ in range(PLACE_TRIES):
-        spot = random_spot(ground, random, length)
+        spot = random_spot(ground, random)
         try:
             start = Start(spot=spot, route=route_to(ground, spot, goal, random))
         except PlaceError as error:
@@ -98,7 +97,7 @@ def _spot_on(ground: Ground, lane: int, at: Place, length: float) -> Spot:
 def spot_of(ground: Ground, at: Place, length: float, random: np.random.Generator) -> Spot:
     """A place for a thing that goes nowhere (not one given as a pose)."""
     if at.anywhere:
-        return replace(random_spot(ground, random, length), d=at.d)
+        return replace(random_spot(ground, random), d=at.d)
     if at.crosswalk is not None:
         start = _on_crosswalk(ground, at, at.crosswalk)
         return start.spot
@@ -177,13 +176,10 @@ def lane_changes(ground: Ground, lanes: Sequence[int]) -> int:
     return sum(after not in ground.successors[before] for before, after in pairwise(lanes))
 
 
-def random_spot(ground: Ground, random: np.random.Generator, length: float) -> Spot:
+def random_spot(ground: Ground, random: np.random.Generator) -> Spot:
     """A place anywhere on the driving lanes outside junctions, each metre equally likely."""
-    total = ground.driving_ends[-1]
-    along = float(random.random()) * total
-    index = bisect_right(ground.driving_ends, along)
-    index = min(index, len(ground.driving) - 1)
-    lane = ground.driving[index]
-    s = along - (ground.driving_ends[index] - ground.length[lane])
-    margin = min(0.5 * length + EDGE_GAP, 0.5 * ground.length[lane])
-    return Spot(lane=lane, s=min(max(s, margin), ground.length[lane] - margin))
+    places = ground.places
+    if len(places.lane) == 0:
+        raise PlaceError("the map has no lane to drive on")
+    index = int(random.integers(len(places.lane)))
+    return Spot(lane=int(places.lane[index]), s=float(places.s[index]))

@@ -7,7 +7,9 @@ by their `name` where they have one), so that adding a range elsewhere changes n
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
 from typing import Annotated, TypeAlias
 
 import numpy as np
@@ -188,12 +190,8 @@ def _item_name(value: Data, index: int) -> str:
 
 def _pick(choice: Choice, random: np.random.Generator) -> tuple[int, Data]:
     weights = choice.weights if choice.weights is not None else [1.0] * len(choice.choice)
-    left = float(random.random()) * sum(weights)
-    index = 0
-    for index, weight in enumerate(weights):
-        left -= weight
-        if left < 0.0:
-            break
+    index = bisect_right(list(accumulate(weights)), float(random.random()) * sum(weights))
+    index = min(index, len(weights) - 1)
     return index, choice.choice[index]  # type: ignore[return-value]  # plain data stays plain data
 
 

@@ -152,9 +152,9 @@ def _builder(tree: Tree) -> str | None:
 
 
 def _placed(path: TreePath, message: str, fix: str, at_key: bool, source: _Place | ScenarioSpec) -> InputError:
-    """The error at the override that set this path, else at the position of the nearest enclosing value that has one."""
+    """The error at the override that set this path or something in it, else at the nearest enclosing value with a position."""
     for prefix, words in source.settings:
-        if path[: len(prefix)] == prefix:
+        if path[: len(prefix)] == prefix or (path and prefix[: len(path)] == path):
             return InputError(f"--set {words}: {message}", fix=fix)
     for count in range(len(path), -1, -1):
         position = source.positions.get(path[:count])

@@ -11,7 +11,11 @@ FAMILY = Family(
         "tags": ["junction", "gap acceptance"],
         "map": {
             "builder": "t_junction",
-            "parameters": {"control": {"choice": [{"south": "yield"}, {"south": "stop"}]}, "arm_length": 120.0, "sidewalks": True},
+            "parameters": {
+                "control": {"choice": [{"south": "yield"}, {"south": "stop"}]},
+                "arm_length": 120.0,
+                "sidewalks": True,
+            },
         },
         "ego": {
             "at": {"approach": "south", "before_stop": {"uniform": [30.0, 70.0]}},
@@ -19,8 +23,18 @@ FAMILY = Family(
         },
         "traffic": {
             "demand": [
-                {"name": "eastern", "approach": "east", "vehicles_per_hour": {"uniform": [150.0, 600.0]}, "turn": {"straight": 5, "left": 1}},
-                {"name": "western", "approach": "west", "vehicles_per_hour": {"uniform": [150.0, 600.0]}, "turn": {"straight": 5, "right": 1}},
+                {
+                    "name": "eastern",
+                    "approach": "east",
+                    "vehicles_per_hour": {"uniform": [150.0, 600.0]},
+                    "turn": {"straight": 5, "left": 1},
+                },
+                {
+                    "name": "western",
+                    "approach": "west",
+                    "vehicles_per_hour": {"uniform": [150.0, 600.0]},
+                    "turn": {"straight": 5, "right": 1},
+                },
             ],
             "cyclists": 0.05,
         },

@@ -11,7 +11,11 @@ FAMILY = Family(
         "tags": ["junction", "gap acceptance"],
         "map": {
             "builder": "four_way",
-            "parameters": {"control": {"choice": ["signal", {"east": "stop", "west": "stop"}]}, "arm_length": 120.0, "crosswalks": True},
+            "parameters": {
+                "control": {"choice": ["signal", {"east": "stop", "west": "stop"}]},
+                "arm_length": 120.0,
+                "crosswalks": True,
+            },
         },
         "ego": {"at": {"approach": "south", "before_stop": {"uniform": [30.0, 70.0]}}, "to": {"turn": "left"}},
         "traffic": {

@@ -62,7 +62,9 @@ def test_seeds_differ_and_repeat(family):
     starts = {(episode.actors[0].s, episode.actors[0].speed, episode.parameters) for episode in episodes}
     assert len(starts) > 1
     again = compile_scenario(spec, 2)
-    assert [(a.name, a.s, a.depart_s, a.style) for a in again.actors] == [(a.name, a.s, a.depart_s, a.style) for a in episodes[2].actors]
+    assert [(a.name, a.s, a.depart_s, a.style) for a in again.actors] == [
+        (a.name, a.s, a.depart_s, a.style) for a in episodes[2].actors
+    ]
 
 
 def test_the_exported_schema_and_a_yaml_file_hold_it(family):

@@ -118,12 +118,18 @@ HEAD = "version: 1\nname: x\nmap: {builder: four_way}\n"
         (HEAD + "ego: {}\n", "f.yaml:4:6: ego: needs 'at' (where it starts), 'route' or 'track'"),
         (HEAD + "ego: {at: {lane: a, approach: b}}\n", "f.yaml:4:11: ego.at: a place is one of"),
         (HEAD + "ego: {at: {lane: a}, kind: cra}\n", "did you mean 'car'?"),
-        (HEAD + "ego: {at: {lane: a}, style: agressive}\n", "f.yaml:4:29: ego.style: unknown style 'agressive'; did you mean 'aggressive'?"),
+        (
+            HEAD + "ego: {at: {lane: a}, style: agressive}\n",
+            "f.yaml:4:29: ego.style: unknown style 'agressive'; did you mean 'aggressive'?",
+        ),
         (HEAD + "ego: {at: {lane: a}, to: {exit: b, turn: left}}\n", "f.yaml:4:26: ego.to: a goal is one of"),
         (HEAD + "ego: {at: {lane: a}, present: false}\n", "the ego cannot be absent"),
         (HEAD + "traffic: {styles: {clam: 1}}\n", "f.yaml:4:19: traffic.styles: unknown style 'clam'; did you mean 'calm'?"),
         (HEAD + "traffic: {kinds: {tank: 1}}\n", "unknown kind of vehicle 'tank'"),
-        (HEAD + "traffic: {demand: [{approach: a}]}\n", "f.yaml:4:20: traffic.demand.0: give either 'vehicles_per_hour' or 'count'"),
+        (
+            HEAD + "traffic: {demand: [{approach: a}]}\n",
+            "f.yaml:4:20: traffic.demand.0: give either 'vehicles_per_hour' or 'count'",
+        ),
         (HEAD + "traffic: {demand: lots}\n", "f.yaml:4:19: traffic.demand: must be a valid number, got 'lots' or must be a list"),
         (HEAD + "traffic: {users: [5]}\n", "f.yaml:4:19: traffic.users.0: must be a mapping of keys, got 5"),
         (HEAD + "traffic: {users: [{at: {lane: a}, kind: car, jaywalks: true}]}\n", "only a pedestrian jaywalks"),
@@ -135,13 +141,22 @@ HEAD = "version: 1\nname: x\nmap: {builder: four_way}\n"
         ),
         ("version: 1\nname: x\nmap: {builder: four_way, file: a.xodr}\n", "f.yaml:3:6: map: give either 'builder' or 'file'"),
         ("version: 1\nname: x\nmap: {file: a.xodr, controls: {a: give_way}}\n", "is not one of 'none', 'stop', 'all_way'"),
-        (HEAD + "duration_s: {uniform: [5, 1]}\n", "f.yaml:4:13: range of duration_s: the lower bound comes first, got [5.0, 1.0]"),
+        (
+            HEAD + "duration_s: {uniform: [5, 1]}\n",
+            "f.yaml:4:13: range of duration_s: the lower bound comes first, got [5.0, 1.0]",
+        ),
         (HEAD + "duration_s: {uniform: [-5, 1]}\n", "f.yaml:4:13: duration_s: must be greater than 0, got -5"),
         (HEAD + "duration_s: {choice: []}\n", "range of duration_s: choice: "),
         (HEAD + "duration_s: {choice: [5, 6], weights: [1]}\n", "weights must be 2 numbers"),
-        (HEAD + "duration_s: {normal: {mean: 5, std: -1}}\n", "range of duration_s: normal.std: must be greater than or equal to 0"),
+        (
+            HEAD + "duration_s: {normal: {mean: 5, std: -1}}\n",
+            "range of duration_s: normal.std: must be greater than or equal to 0",
+        ),
         (HEAD + "latency_ticks: {uniform: [0.5, 2]}\n", "f.yaml:4:16: latency_ticks: must be a valid integer"),
-        (HEAD + "ego: {at: {lane: a}, to: {choice: [{exit: b}, {trn: left}]}}\n", "unknown key 'trn' in ego.to; did you mean 'turn'?"),
+        (
+            HEAD + "ego: {at: {lane: a}, to: {choice: [{exit: b}, {trn: left}]}}\n",
+            "unknown key 'trn' in ego.to; did you mean 'turn'?",
+        ),
         ("5\n", "f.yaml:1:1: a scenario is a mapping of keys, got 5"),
     ],
 )
@@ -153,7 +168,8 @@ def test_each_fault_is_named_at_its_place(text, error):
 
 def test_all_faults_at_once_in_file_order():
     errors = errors_of(
-        "version: 1\nnme: x\nmap: {builder: four_wy}\nego:\n  at: {approach: south}\n  sped: 5\n  kind: cra\nduration_s: {uniform: [2, 1]}\n"
+        "version: 1\nnme: x\nmap: {builder: four_wy}\nego:\n"
+        "  at: {approach: south}\n  sped: 5\n  kind: cra\nduration_s: {uniform: [2, 1]}\n"
     )
     assert [line.split(": ")[0] for line in errors] == [
         "f.yaml:1:1", "f.yaml:2:1", "f.yaml:3:16", "f.yaml:6:3", "f.yaml:7:9", "f.yaml:8:13",
