@@ -31,6 +31,7 @@ AT_END = 0.05  # m; nearer than this is the end itself
 LEVEL = 2.0  # m; things further apart in height are on different bridges
 SPACING = 0.5  # m between points of a crosswalk lane
 ELONGATED = 1.3  # a crosswalk is walked along its longer side, unless it is nearly square
+CROSSWALK_MOST = 150.0  # m; anything longer or wider is a damaged number
 DEPTH = 4.0  # m of a crosswalk marking that does not say how deep it is
 OUTLINE_MOST = 1000  # corners
 
@@ -276,8 +277,9 @@ def _lay(marking: _Marking, sidewalks: Whereabouts | None, feet: dict[Strand, li
     """The two lanes of one crosswalk; notes in `feet` where they meet sidewalks."""
     first, last, half_width = _walking_line(marking)
     length = float(np.hypot(*(last - first)[:2]))
-    if length < 1.0 or half_width < 0.2:
-        layout.warnings.append(f"{marking.road.label}: crosswalk {marking.name!r} is {length:.1f} m long; left out")
+    if not (1.0 <= length <= CROSSWALK_MOST and 0.2 <= half_width <= CROSSWALK_MOST):
+        size = f"{length:.1f} m long and {2.0 * half_width:.1f} m wide"
+        layout.warnings.append(f"{marking.road.label}: crosswalk {marking.name!r} is {size}; left out")
         return ()
     step = (last - first) / length
     ends = []
@@ -313,7 +315,7 @@ def _densify(corners: Sequence[Floats]) -> Floats:
 
 
 def _settle(strand: Strand, feet: Sequence[_Foot]) -> list[_Foot]:
-    """Feet moved to the sidewalk's end or to a foot before them where that is next to them, so that all lanes meet in one point."""
+    """Feet moved to the sidewalk's end or to an earlier foot where that is next to them, so that all lanes meet in one point."""
     settled: list[_Foot] = []
     for foot in feet:
         taken = [strand.points[0], strand.points[-1], *(other.place for other in settled)]

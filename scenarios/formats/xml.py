@@ -80,7 +80,8 @@ class Element:
             return default
         raw = self.text(name)
         try:
-            value = float(raw)
+            # Python alone also takes 1_000 and the digits of every script.
+            value = float(raw if raw.isascii() and "_" not in raw else "")
         except ValueError:
             raise self.error(f"{name}={raw!r} is not a number", "Write a plain decimal number.") from None
         if not math.isfinite(value):
@@ -95,7 +96,7 @@ class Element:
             return default
         raw = self.text(name)
         try:
-            return int(raw)
+            return int(raw if raw.isascii() and "_" not in raw else "")
         except ValueError:
             raise self.error(f"{name}={raw!r} is not an integer", "Write a whole number.") from None
 

@@ -54,7 +54,9 @@ def test_sign_without_orientation_stands_on_the_side_it_is_for():
     assert controls(read({0: signal("206", s=78.0, t=4.0, orientation="none")}))[0] == Regulation.NONE
 
 
-@pytest.mark.parametrize(("validity", "expected"), [("-1 -1", Regulation.STOP), ("-3 -2", Regulation.NONE), ("0 0", Regulation.NONE)])
+@pytest.mark.parametrize(
+    ("validity", "expected"), [("-1 -1", Regulation.STOP), ("-3 -2", Regulation.NONE), ("0 0", Regulation.NONE)]
+)
 def test_validity_beats_orientation(validity, expected):
     low, high = validity.split()
     inside = f'<validity fromLane="{low}" toLane="{high}"/>'
@@ -75,7 +77,9 @@ def test_reference_inside_the_junction_controls_the_approach():
 
 
 def test_all_way_plate_by_dependency_and_by_standing_below():
-    by_dependency = signal("206", s=78.0, inside='<dependency id="p"/>') + signal("1022", s=40.0, signal_id="p", extra='text="ALL WAY"')
+    by_dependency = signal("206", s=78.0, inside='<dependency id="p"/>') + signal(
+        "1022", s=40.0, signal_id="p", extra='text="ALL WAY"'
+    )
     assert controls(read({0: by_dependency}))[0] == Regulation.ALL_WAY_STOP
     below = signal("206", s=78.0) + signal("R1-3P", s=78.5, signal_id="p")
     assert controls(read({0: below}))[0] == Regulation.ALL_WAY_STOP
@@ -174,7 +178,9 @@ def test_light_beats_sign():
 
 
 def test_light_far_from_any_junction_cuts_the_road():
-    text = document(road("1", length=300.0, sections=[section([lane(-1), lane(-2)])], signals=signal("1000001", s=120.0, extra=LIGHT)))
+    text = document(
+        road("1", length=300.0, sections=[section([lane(-1), lane(-2)])], signals=signal("1000001", s=120.0, extra=LIGHT))
+    )
     draft = parse_opendrive(text)
     lanes = lanes_of(draft)
     assert lanes["1.-1"].centreline[-1, 0] == pytest.approx(120.0)
@@ -222,7 +228,9 @@ def test_speed_sign_holds_from_its_place_on(kind, extra, mps):
 def walked(objects: str = "", signals: str = ""):
     lanes = [lane(-1), lane(-2, kind="sidewalk", width=2.0)]
     return parse_opendrive(
-        document(road("1", sections=[section(lanes, [lane(1), lane(2, kind="sidewalk", width=2.0)])], objects=objects, signals=signals))
+        document(
+            road("1", sections=[section(lanes, [lane(1), lane(2, kind="sidewalk", width=2.0)])], objects=objects, signals=signals)
+        )
     )
 
 

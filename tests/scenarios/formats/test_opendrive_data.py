@@ -1,8 +1,8 @@
-"""Every public OpenDRIVE file: it loads, its driving lanes connect without dangling ends, and its content is what the file holds."""
+"""Every public OpenDRIVE file: it loads, its driving lanes connect without dangling ends, and its content is the file's."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +34,12 @@ FILES = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def draft_of(path: Path) -> MapDraft:
     return read_opendrive(path)
 
 
-@lru_cache(maxsize=None)
+@cache
 def map_of(path: Path) -> LaneMap:
     return load_opendrive(path)
 
@@ -84,7 +84,7 @@ def test_joints_are_exact(data_dir, name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_lanes_end_only_where_they_may(data_dir, name):
-    """A driving lane ends at the rim of the map, or with a lane beside it to change to, or it is a turning lane used both ways."""
+    """A driving lane ends at the rim of the map, or with a lane beside it to change to, or is a turning lane used both ways."""
     draft = draft_of(data_dir / name)
     lanes = {one.name: one for one in draft.lanes}
     leads_in = {follower for one in draft.lanes for follower in one.successors}
@@ -109,7 +109,7 @@ def test_neighbours_run_side_by_side(data_dir, name):
         assert other.right == one.name
         for index in (0, -1):
             distance = np.hypot(*(one.centreline[index] - other.centreline[index])[:2])
-            widths = one.half_width[index] + other.half_width[index]
+            widths = np.asarray(one.half_width)[index] + np.asarray(other.half_width)[index]
             assert distance == pytest.approx(widths, abs=1.0), one.name
 
 
@@ -137,7 +137,10 @@ def test_lights_of_five_intersections(data_dir):
     road_map = map_of(data_dir / (ESMINI + "multi_intersections.xodr"))
     assert approaches(road_map) == {"signal": 18}
     # The hold lines are painted 4 m before the end of the roads, behind the crosswalks.
-    before = [road_map.lanes["length"][lane] - road_map.lanes["stop_s"][lane] for lane in np.flatnonzero(road_map.lanes["stop_s"] >= 0.0)]
+    before = [
+        road_map.lanes["length"][lane] - road_map.lanes["stop_s"][lane]
+        for lane in np.flatnonzero(road_map.lanes["stop_s"] >= 0.0)
+    ]
     assert all(3.9 < distance < 8.0 for distance in before)
 
 
@@ -156,7 +159,9 @@ def test_bridge_does_not_cross_the_road_below(data_dir):
     for cluster in road_map.clusters:
         size = cluster["size"]
         matrix = road_map.cluster_matrix[cluster["matrix_start"] : cluster["matrix_start"] + size * size].reshape(size, size)
-        members = np.flatnonzero(lanes["cluster"] == np.flatnonzero(road_map.clusters["matrix_start"] == cluster["matrix_start"])[0])
+        members = np.flatnonzero(
+            lanes["cluster"] == np.flatnonzero(road_map.clusters["matrix_start"] == cluster["matrix_start"])[0]
+        )
         heights = np.array([road_map.lane_points(int(lane))["z"].mean() for lane in members[np.argsort(lanes["local"][members])]])
         a, b = np.nonzero(matrix >= 0)
         assert np.all(np.abs(heights[a] - heights[b]) < 4.0)
@@ -168,5 +173,3 @@ def test_reading_is_deterministic(data_dir):
     assert [(one.name, one.successors, one.regulation) for one in first.lanes] == [
         (one.name, one.successors, one.regulation) for one in second.lanes
     ]
-
-

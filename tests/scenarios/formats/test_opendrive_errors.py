@@ -34,7 +34,10 @@ NO_LANES = "".join(("<lanes>", "</lanes>"))
         (document(road("1", sections=[section([lane(1)])])), "lane id 1 is on the right"),
         (document(road("1", sections=[])), "no <laneSection>"),
         (document(road("1", sections=[section([lane(-1)], s=50.0)])), "first lane section starts at s=50"),
-        (document(road("1", sections=[section([lane(-1)]), section([lane(-1)], s=60.0), section([lane(-1)], s=30.0)])), "before the section"),
+        (
+            document(road("1", sections=[section([lane(-1)]), section([lane(-1)], s=60.0), section([lane(-1)], s=30.0)])),
+            "before the section",
+        ),
         (document(road("1", sections=[section([lane(-1, kind="none")])])), "no lane in the file"),
         (document(road("1"), road("1")), "road id '1' is used twice"),
         (document(road("1", link=to_road("successor", "7", "start"))), "there is no road '7'"),
@@ -45,7 +48,12 @@ NO_LANES = "".join(("<lanes>", "</lanes>"))
         (document(road("1", elevation='<elevation s="0" a="0" b="1e300" c="1e300" d="0"/>')), "runs off to infinity"),
         (document(road("1"), minor=4, major=2), "OpenDRIVE 2.4 is not supported"),
         (document(road("1"), '<junction id="1" type="magic"/>'), "type='magic'"),
-        (document(road("1"), '<junction id="1"><connection incomingRoad="1" connectingRoad="5" contactPoint="start"/></junction>'), "no road '5'"),
+        (
+            document(
+                road("1"), '<junction id="1"><connection incomingRoad="1" connectingRoad="5" contactPoint="start"/></junction>'
+            ),
+            "no road '5'",
+        ),
         (document(), "no <road>"),
         ("<OpenDRIVE/>", "no <header>"),
         ("<OpenSCENARIO/>", "root element must be <OpenDRIVE>"),
@@ -68,8 +76,9 @@ def test_error_points_at_the_very_element():
     text = document(road("1"), road("2", plan=geometry(shape="<bezier/>")))
     with pytest.raises(InputError) as caught:
         parse_opendrive(text, name="bad.xodr")
-    row = text.splitlines()[caught.value.line - 1]
-    assert row[caught.value.column - 1 :].startswith("<geometry")
+    line, column = caught.value.line or 0, caught.value.column or 0
+    row = text.splitlines()[line - 1]
+    assert row[column - 1 :].startswith("<geometry")
     assert "bezier" in row
 
 
@@ -88,7 +97,9 @@ def test_missing_file_and_directory(tmp_path: Path):
 
 @pytest.mark.parametrize("minor", [0, 1, 3, 9])
 def test_other_minor_versions_warn(minor):
-    assert any(f"OpenDRIVE 1.{minor} is read as if" in warning for warning in parse_opendrive(document(road("1"), minor=minor)).warnings)
+    assert any(
+        f"OpenDRIVE 1.{minor} is read as if" in warning for warning in parse_opendrive(document(road("1"), minor=minor)).warnings
+    )
 
 
 @pytest.mark.parametrize("minor", [4, 5, 6, 7, 8])

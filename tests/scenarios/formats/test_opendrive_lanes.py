@@ -89,7 +89,8 @@ def test_roads_crossing_without_a_junction_get_one():
 
 
 @pytest.mark.parametrize(
-    ("contact_a", "contact_b", "lane_a", "lane_b"), [("end", "start", -1, -1), ("end", "end", -1, 1), ("start", "start", 1, -1), ("start", "end", 1, 1)]
+    ("contact_a", "contact_b", "lane_a", "lane_b"),
+    [("end", "start", -1, -1), ("end", "end", -1, 1), ("start", "start", 1, -1), ("start", "end", 1, 1)],
 )
 def test_roads_join_at_any_pair_of_ends(contact_a, contact_b, lane_a, lane_b):
     """Road 1 lies on 0..100, road 2 on 100..200 with whatever direction its contact point asks for."""
@@ -124,7 +125,8 @@ def test_links_told_by_one_side_only_are_enough():
 
 def test_missing_lane_links_are_made_up_by_position():
     draft = read(
-        road("1", link=to_road("successor", "2", "start")), road("2", plan=geometry(x=100.0), link=to_road("predecessor", "1", "end"))
+        road("1", link=to_road("successor", "2", "start")),
+        road("2", plan=geometry(x=100.0), link=to_road("predecessor", "1", "end")),
     )
     assert by_name(draft)["1.-1"].successors == ("2.-1",)
     assert any("joined by position" in warning for warning in draft.warnings)
@@ -162,7 +164,9 @@ def test_opening_lane_begins_where_it_is_wide_enough_and_has_a_neighbour():
 
 def test_closing_lane_is_no_dangling_end():
     closing = lane(-2, inside='<width sOffset="0" a="3.5"/><width sOffset="50" a="3.5" b="-0.1"/>', link=follow(after=-2))
-    after = section([lane(-1, link=follow(before=-1)), lane(-2, inside='<width sOffset="0" a="0"/>', link=follow(before=-2))], s=85.0)
+    after = section(
+        [lane(-1, link=follow(before=-1)), lane(-2, inside='<width sOffset="0" a="0"/>', link=follow(before=-2))], s=85.0
+    )
     draft = read(road("1", sections=[section([lane(-1, link=follow(after=-1)), closing]), after]))
     road_map = assemble(draft)
     assert not road_map.dangling
@@ -202,7 +206,13 @@ def test_joint_across_a_field_is_refused():
 def test_rounding_error_roads_are_left_out():
     draft = read(
         road("1", link=to_road("successor", "2", "start"), sections=[section([lane(-1, link=follow(after=-1))])]),
-        road("2", length=0.01, plan=geometry(0.01, x=100.0), link=to_road("successor", "3", "start"), sections=[section([lane(-1, link=follow(before=-1, after=-1))])]),
+        road(
+            "2",
+            length=0.01,
+            plan=geometry(0.01, x=100.0),
+            link=to_road("successor", "3", "start"),
+            sections=[section([lane(-1, link=follow(before=-1, after=-1))])],
+        ),
         road("3", plan=geometry(x=100.01)),
     )
     lanes = by_name(draft)
@@ -250,14 +260,24 @@ def test_virtual_junction_warns_and_drives_on():
 def test_junction_with_both_ends_of_a_road_uses_the_nearer_one():
     loop = road("1", link=to_junction("predecessor", "5") + to_junction("successor", "5"))
     inner = road("2", plan=geometry(x=100.0), junction="5", link=to_road("predecessor", "1", "end"))
-    junction = '<junction id="5"><connection id="0" incomingRoad="1" connectingRoad="2" contactPoint="start"><laneLink from="-1" to="-1"/></connection></junction>'
+    connection = (
+        '<connection id="0" incomingRoad="1" connectingRoad="2" contactPoint="start"><laneLink from="-1" to="-1"/></connection>'
+    )
+    junction = f'<junction id="5">{connection}</junction>'
     assert by_name(read(loop, inner, junction))["1.-1"].successors == ("2.-1",)
 
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("driving", LaneKind.DRIVING), ("entry", LaneKind.DRIVING), ("offRamp", LaneKind.DRIVING), ("biking", LaneKind.CYCLE)]
-    + [("shoulder", LaneKind.SHOULDER), ("stop", LaneKind.SHOULDER), ("parking", LaneKind.PARKING)],
+    [
+        ("driving", LaneKind.DRIVING),
+        ("entry", LaneKind.DRIVING),
+        ("offRamp", LaneKind.DRIVING),
+        ("biking", LaneKind.CYCLE),
+        ("shoulder", LaneKind.SHOULDER),
+        ("stop", LaneKind.SHOULDER),
+        ("parking", LaneKind.PARKING),
+    ],
 )
 def test_lane_types(kind, expected):
     assert by_name(read(road("1", sections=[section([lane(-1), lane(-2, kind=kind)])])))["1.-2"].kind == expected
@@ -306,7 +326,14 @@ def test_speed_changes_along_the_road_and_on_the_lane():
     np.testing.assert_allclose(lanes["1.-1"].speed_limit[[0, -1]], [10, 20])
 
 
-@pytest.mark.parametrize(("types", "kph"), [('<type s="0" type="town"/>', 50), ('<type s="0" type="motorway"/>', 130), ('<type s="0" type="town"><speed max="no limit"/></type>', 130)])
+@pytest.mark.parametrize(
+    ("types", "kph"),
+    [
+        ('<type s="0" type="town"/>', 50),
+        ('<type s="0" type="motorway"/>', 130),
+        ('<type s="0" type="town"><speed max="no limit"/></type>', 130),
+    ],
+)
 def test_limit_by_road_type(types, kph):
     draft = read(road("1", types=types))
     assert draft.lanes[0].speed_limit * 3.6 == pytest.approx(kph, abs=0.1)

@@ -29,7 +29,7 @@ def test_text_inside():
     assert parse_xml(b"<a> hello <b/> </a>", file="f").body == "hello"
 
 
-@pytest.mark.parametrize("raw", ["nan", "inf", "-inf", "1,5", "", "0x10", "1e999"])
+@pytest.mark.parametrize("raw", ["nan", "inf", "-inf", "1,5", "", "0x10", "1e999", "1_0"])
 def test_bad_numbers_are_named_with_place_and_value(raw):
     root = parse_xml(f'<a>\n <b s="{raw}"/></a>'.encode(), file="f.xml")
     with pytest.raises(InputError) as caught:

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 LINE = "<line/>"
 
 
-def geometry(length: float = 100.0, *, shape: str = LINE, s: float = 0.0, x: float = 0.0, y: float = 0.0, hdg: float = 0.0) -> str:
+def geometry(
+    length: float = 100.0, *, shape: str = LINE, s: float = 0.0, x: float = 0.0, y: float = 0.0, hdg: float = 0.0
+) -> str:
     return f'<geometry s="{s}" x="{x}" y="{y}" hdg="{hdg}" length="{length}">{shape}</geometry>'
 
 
-def lane(lane_id: int, *, kind: str = "driving", width: float = 3.5, link: str = "", inside: str | None = None, extra: str = "") -> str:
+def lane(
+    lane_id: int, *, kind: str = "driving", width: float = 3.5, link: str = "", inside: str | None = None, extra: str = ""
+) -> str:
     borders = inside if inside is not None else f'<width sOffset="0" a="{width}" b="0" c="0" d="0"/>'
     return f'<lane id="{lane_id}" type="{kind}" {extra}><link>{link}</link>{borders}</lane>'
 
@@ -86,10 +90,14 @@ ARM_LENGTH = 80.0
 HALF = 12.0
 
 
-def crossroads(signals: dict[int, str] | None = None, *, extra: str = "", controllers: str = "", objects: dict[int, str] | None = None) -> str:
-    """Four two-way arms (roads 0 to 3, east, north, west, south, running towards the middle) and straight connecting roads 10 to 13."""
+def crossroads(
+    signals: dict[int, str] | None = None, *, extra: str = "", controllers: str = "", objects: dict[int, str] | None = None
+) -> str:
+    """Four two-way arms (roads 0 to 3: east, north, west, south, towards the middle) and straight connecting roads 10 to 13."""
     parts = []
-    for arm, (x, y, hdg) in enumerate(((1, 0, 3.141592653589793), (0, 1, -1.5707963267948966), (-1, 0, 0.0), (0, -1, 1.5707963267948966))):
+    for arm, (x, y, hdg) in enumerate(
+        ((1, 0, 3.141592653589793), (0, 1, -1.5707963267948966), (-1, 0, 0.0), (0, -1, 1.5707963267948966))
+    ):
         start = HALF + ARM_LENGTH
         parts.append(
             road(
@@ -114,8 +122,9 @@ def crossroads(signals: dict[int, str] | None = None, *, extra: str = "", contro
                 types="",
             )
         )
+    link = '<laneLink from="-1" to="-1"/>'
     connections = "".join(
-        f'<connection id="{arm}" incomingRoad="{arm}" connectingRoad="{10 + arm}" contactPoint="start"><laneLink from="-1" to="-1"/></connection>'
+        f'<connection id="{arm}" incomingRoad="{arm}" connectingRoad="{10 + arm}" contactPoint="start">{link}</connection>'
         for arm in range(4)
     )
     junction = f'<junction id="9" name="middle">{connections}{extra}</junction>'
