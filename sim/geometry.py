@@ -1,6 +1,7 @@
 """Plane geometry shared by everything: angles, oriented boxes, SE(2) transforms, polylines. Pure functions.
 
-World frame x east, y north; heading counter-clockwise from +x. Kernels are scalar and may be called from other kernels; the rest is numpy.
+World frame x east, y north; heading counter-clockwise from +x. Kernels are scalar and may be called from other kernels; the rest
+is numpy.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def resample(points: Floats, count: int) -> Floats:
 
 
 def polyline_heading(points: Floats) -> Floats:
-    """Unwrapped tangent direction (P,) [rad] of an evenly sampled curve (P >= 2, 2); second order up to and including the ends."""
+    """Unwrapped tangent direction (P,) [rad] of an evenly sampled curve (P >= 2, 2); second order, the ends included."""
     if len(points) == 2:
         angle = math.atan2(points[1, 1] - points[0, 1], points[1, 0] - points[0, 0])
         return np.array([angle, angle])
@@ -115,7 +116,7 @@ def polyline_heading(points: Floats) -> Floats:
 
 
 def smooth(values: Floats, window: int, odd: bool) -> Floats:
-    """Moving average (P,) over `window` (odd) samples; the ends are mirrored through the end value (odd) or the end itself (even).
+    """Moving average (P,) over `window` (odd) samples; the ends are mirrored through the end value (odd) or at the end (even).
 
     A straight line is unchanged by the odd mirror, and so are the end values.
     """
@@ -139,4 +140,5 @@ def polyline_curvature(heading: Floats, spacing: float) -> Floats:
 def offset_polyline(points: Floats, heading: Floats, left: Floats | float) -> Floats:
     """Points (P, 2) shifted by `left` [m] along the left normals of `heading` (P,)."""
     normal = np.stack([-np.sin(heading), np.cos(heading)], axis=1)
-    return points[:, :2] + normal * np.broadcast_to(left, len(points))[:, None]
+    shifted: Floats = points[:, :2] + normal * np.broadcast_to(left, len(points))[:, None]
+    return shifted

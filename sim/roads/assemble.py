@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ def _control(draft: MapDraft, lanes: NDArray[np.void]) -> None:
         if lane.signal is not None:
             if lane.signal not in groups:
                 raise RoadError(
-                    f"lane {lane.name!r} of road {lane.road!r}: signal {lane.signal!r} is not among the map's signals {sorted(groups)}"
+                    f"lane {lane.name!r} of road {lane.road!r}: signal {lane.signal!r} is not one of {sorted(groups)}"
                 )
             lanes["signal"][number] = groups[lane.signal]
         elif lane.regulation == Regulation.SIGNAL:
@@ -247,7 +248,8 @@ def _sides(network: _Network, yields: set[tuple[int, int]]) -> list[Side]:
         points = network.points[record["point_start"] : record["point_start"] + record["point_count"]]
         sides.append(
             Side(
-                kind=LaneKind(record["kind"]), regulation=Regulation(record["regulation"]), priority_road=bool(priority_road[lane]),
+                kind=LaneKind(record["kind"]), regulation=Regulation(record["regulation"]),
+                priority_road=bool(priority_road[lane]),
                 turn=Turn(record["turn"]), heading=float(points["heading"][0]), bend=abs(lane_bend(points)),
                 ends=not network.successors[lane], overrides=False,
             )
@@ -294,7 +296,7 @@ def _make_clusters(network: _Network, ordered: NDArray[np.int64]) -> tuple[NDArr
         lanes["local"][members] = np.arange(len(members))
         record = clusters[number]
         record["matrix_start"], record["size"] = start, len(members)
-        xy = np.concatenate([_xy(network, lane) for lane in members])
+        xy = np.concatenate([_xy(network, int(lane)) for lane in members])
         centre = 0.5 * (xy.min(axis=0) + xy.max(axis=0))
         record["x"], record["y"] = centre
         record["radius"] = float(np.hypot(*(xy - centre).T).max())
@@ -328,7 +330,11 @@ def _moved(outlines: Sequence[Floats], origin: tuple[float, float]) -> tuple[Flo
     return tuple(_frozen(np.asarray(outline, dtype=np.float64)[:, :2] - origin) for outline in outlines)
 
 
-def _frozen(array: Floats) -> Floats:
+_A = TypeVar("_A", bound=NDArray[np.generic])
+
+
+def _frozen(array: _A) -> _A:
+    """The same array, read-only from here on."""
     array.setflags(write=False)
     return array
 
@@ -359,16 +365,15 @@ def assemble(draft: MapDraft) -> LaneMap:
     entries = find_entries(lanes, network.successors)
     signals, phases = _signal_arrays(draft.signals)
     joints = joint_warnings(draft.lanes, lanes, network.points, network.successors)
-    arrays = {
-        "lanes": lanes, "points": network.points, "successors": flat_links(network.successors)[0],
-        "predecessors": flat_links(network.predecessors)[0], "entries": entries, "clusters": clusters, "cluster_matrix": matrix,
-        "conflicts": conflicts, "conflict_rows": rows, "signals": signals, "phases": phases,
-    }  # fmt: skip
-    for array in arrays.values():
-        array.setflags(write=False)
     return LaneMap(
-        name=draft.name, **arrays, lane_names=tuple(lane.name for lane in draft.lanes), road_names=tuple(lane.road for lane in draft.lanes),
-        junction_names=_first_seen([lane.junction for lane in draft.lanes]), signal_names=tuple(plan.name for plan in draft.signals),
+        name=draft.name, lanes=_frozen(lanes), points=_frozen(network.points),
+        successors=_frozen(flat_links(network.successors)[0]),
+        predecessors=_frozen(flat_links(network.predecessors)[0]), entries=_frozen(entries), clusters=_frozen(clusters),
+        cluster_matrix=_frozen(matrix), conflicts=_frozen(conflicts), conflict_rows=_frozen(rows), signals=_frozen(signals),
+        phases=_frozen(phases),
+        lane_names=tuple(lane.name for lane in draft.lanes), road_names=tuple(lane.road for lane in draft.lanes),
+        junction_names=_first_seen([lane.junction for lane in draft.lanes]),
+        signal_names=tuple(plan.name for plan in draft.signals),
         crosswalks=tuple(replace(one, outline=_moved([one.outline], origin)[0]) for one in draft.crosswalks), edges=edges,
         scenery=tuple(draft.scenery), origin=origin, left_hand_traffic=draft.left_hand_traffic,
         warnings=(*draft.warnings, *joints, *stop_warnings), dangling=tuple(dangling),

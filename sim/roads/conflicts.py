@@ -1,9 +1,10 @@
 """Conflict tables: for two lanes whose traffic can touch, which positions on one are blocked by each position on the other.
 
-A vehicle is a box centred on the centreline, turned inward on curves because the line is tracked by its centre while its rear axle has no
-side slip. Sweeping such boxes, instead of blocking one rectangle per junction, allows a driver to start before the other has cleared and
-stays right for merges and long vehicles. Intervals are found by conservative advancement: a gap between two boxes bounds how far either
-may move before they touch, so the walk takes long steps where it is far and ends close to first contact.
+A vehicle is a box centred on the centreline, turned inward on curves because the line is tracked by its centre while its rear
+axle has no side slip. Sweeping such boxes, instead of blocking one rectangle per junction, allows a driver to start before the
+other has cleared and stays right for merges and long vehicles. Intervals are found by conservative advancement: a gap between two
+boxes bounds how far either may move before they touch, so the walk takes long steps where it is far and ends close to first
+contact.
 """
 
 from __future__ import annotations
@@ -45,20 +46,21 @@ SWEPT_DTYPE = np.dtype(
     ],
     align=True,
 )  # fmt: skip
-"""A lane as swept by one class: its poses, the range [low, high] of centre positions (beyond the lane's ends where it continues), a bound
-`rate` on how far any corner moves per metre of centre travel, the extent of centre positions, and the box."""
+"""A lane as swept by one class: its poses, the range [low, high] of centre positions (beyond the lane's ends where it continues),
+a bound `rate` on how far any corner moves per metre of centre travel, the extent of centre positions, and the box."""
 
 
 class Sweep(NamedTuple):
-    """Geometry for the kernels. poses: (CLASSES, P, 7) x, y, cos and sin of the box, cos and sin of the tangent, z; lanes: (CLASSES, L) of
-    SWEPT_DTYPE."""
+    """Geometry for the kernels. poses: (CLASSES, P, 7) x, y, cos and sin of the box, cos and sin of the tangent, z; lanes:
+    (CLASSES, L) of SWEPT_DTYPE."""
 
     poses: Floats
     lanes: NDArray[np.void]
 
 
 class Survey(NamedTuple):
-    """Candidate pairs that touch: lanes a < b, their swept ranges on each, and tangent of b relative to a where they meet [rad]."""
+    """Candidate pairs that touch: lanes a < b, their swept ranges on each, and tangent of b relative to a where they meet
+    [rad]."""
 
     a: NDArray[np.int64]
     b: NDArray[np.int64]
@@ -121,7 +123,7 @@ def _first_contact(
                         hit = s
                     else:
                         free = s
-                return hit
+                return float(hit)
             gap /= other["rate"]
         if remaining <= 0.0:
             return NOWHERE
@@ -299,7 +301,8 @@ def candidate_pairs(lanes: NDArray[np.void], sweep: Sweep) -> NDArray[np.int64]:
 
 
 def survey_pairs(lanes: NDArray[np.void], sweep: Sweep, pairs: NDArray[np.int64], neighbours: NDArray[np.bool_]) -> Survey:
-    """Those of `pairs` (N, 2) whose usual vehicles touch; `neighbours` (N,) marks parallel lanes, which must overlap substantially."""
+    """Those of `pairs` (N, 2) whose usual vehicles touch; `neighbours` (N,) marks parallel lanes, which must overlap
+    substantially."""
     size = np.where(lanes["kind"] == LaneKind.DRIVING, FootprintClass.CAR, FootprintClass.SMALL).astype(np.int64)
     out = np.empty((len(pairs), 5))
     _survey(sweep.poses, sweep.lanes, pairs, size[pairs], np.where(neighbours, NEIGHBOUR_WIDTH, 1.0), out)
@@ -312,7 +315,8 @@ def conflict_tables(
 ) -> tuple[NDArray[np.void], NDArray[np.float32]]:
     """Records (N * CLASSES²) of CONFLICT_DTYPE and rows (R, 2) for ordered `pairs` (N, 2), in which (a, b) and (b, a) both occur.
 
-    Kind and priority are left 0. Lanes people walk on are swept with the smallest class alone; the other classes stay empty there.
+    Kind and priority are left 0. Lanes people walk on are swept with the smallest class alone; the other classes stay empty
+    there.
     """
     records = np.zeros(len(pairs) * CLASSES * CLASSES, CONFLICT_DTYPE)
     walking = np.isin(lanes["kind"], WALKING_KINDS)[pairs]

@@ -1,4 +1,5 @@
-"""Where a vehicle may be: the union of drivable lanes and polygons as a bitmap, the room beside each centreline, and the border."""
+"""Where a vehicle may be: the union of drivable lanes and polygons as a bitmap, the room beside each centreline, and the
+border."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The lane graph: links by name to links by index, turns, shared control, clusters of conflicting lanes, and what lies ahead of each lane."""
+"""The lane graph: links by name to links by index, turns, shared control, clusters of conflicting lanes, and what lies ahead of
+each lane."""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ def neighbour_index(drafts: Sequence[LaneDraft], index: dict[str, int], side: st
             continue
         if name not in index:
             raise RoadError(
-                f"lane {draft.name!r} of road {draft.road!r}: its {side} neighbour {name!r} does not exist; name a lane of this map"
+                f"lane {draft.name!r} of road {draft.road!r}: its {side} neighbour {name!r} does not exist on this map"
             )
         found[lane] = index[name]
     return found
@@ -81,10 +82,11 @@ def lane_bend(points: NDArray[np.void]) -> float:
 def share_control(lanes: NDArray[np.void], successors: Links, predecessors: Links) -> None:
     """Copy regulation and signal from approach lanes to the lanes they lead into, and back to approaches that carry none.
 
-    A connecting lane keeps what it was given itself; an approach whose connecting lanes differ takes the most significant one. Only lanes
-    for vehicles share; a crosswalk's signal is its own.
+    A connecting lane keeps what it was given itself; an approach whose connecting lanes differ takes the most significant one.
+    Only lanes for vehicles share; a crosswalk's signal is its own.
     """
-    for lane in np.flatnonzero((lanes["junction"] < 0) & np.isin(lanes["kind"], (LaneKind.DRIVING, LaneKind.CYCLE))):
+    vehicles = np.isin(lanes["kind"], (LaneKind.DRIVING, LaneKind.CYCLE))
+    for lane in np.flatnonzero((lanes["junction"] < 0) & vehicles).tolist():
         inner = [n for n in successors[lane] if lanes["junction"][n] >= 0]
         if lanes["regulation"][lane] != Regulation.NONE:
             for other in inner or successors[lane]:
@@ -92,7 +94,7 @@ def share_control(lanes: NDArray[np.void], successors: Links, predecessors: Link
                     lanes["regulation"][other] = lanes["regulation"][lane]
                     lanes["signal"][other] = lanes["signal"][lane]
         elif inner:
-            best = max(inner, key=lambda n: SIGNIFICANCE.index(Regulation(lanes["regulation"][n])))
+            best = max(inner, key=lambda n: SIGNIFICANCE.index(Regulation(int(lanes["regulation"][n]))))
             lanes["regulation"][lane], lanes["signal"][lane] = lanes["regulation"][best], lanes["signal"][best]
 
 
@@ -103,7 +105,8 @@ def share_priority_road(drafts: Sequence[LaneDraft], predecessors: Links) -> NDA
 
 
 def group_lanes(lane_count: int, pairs: NDArray[np.int64]) -> NDArray[np.int32]:
-    """(L,) number of the connected component of each lane under `pairs` (N, 2), -1 for lanes without any; numbered by first lane."""
+    """(L,) number of the connected component of each lane under `pairs` (N, 2), -1 for lanes without any; numbered by first
+    lane."""
     label = np.full(lane_count, -1, np.int32)
     if len(pairs) == 0:
         return label
@@ -139,7 +142,8 @@ def _entries_from(lane: int, lanes: NDArray[np.void], successors: Links) -> list
 
 
 def find_entries(lanes: NDArray[np.void], successors: Links) -> NDArray[np.void]:
-    """Entry table (E,) of ENTRY_DTYPE; fills entry_start and entry_count of `lanes`. The horizon counts from the end of each lane."""
+    """Entry table (E,) of ENTRY_DTYPE; fills entry_start and entry_count of `lanes`. The horizon counts from the end of each
+    lane."""
     flat: list[tuple[int, int, float]] = []
     for lane in range(len(lanes)):
         own = _entries_from(lane, lanes, successors) if lanes["kind"][lane] != LaneKind.PARKING else []
@@ -162,6 +166,6 @@ def joint_warnings(
             if gap >= 0.1 or (turn > math.radians(20.0) and lanes["kind"][lane] in (LaneKind.DRIVING, LaneKind.CYCLE)):
                 place = f"road {drafts[lane].road!r}, lane {drafts[lane].name!r}, s={float(lanes['length'][lane]):.2f} m"
                 messages.append(
-                    f"{place}: joint to lane {drafts[other].name!r} has a gap of {gap:.2f} m and a kink of {math.degrees(turn):.0f} degrees"
+                    f"{place}: joint to lane {drafts[other].name!r} has a gap of {gap:.2f} m, a kink of {math.degrees(turn):.0f}°"
                 )
     return messages

@@ -80,8 +80,9 @@ POINT_DTYPE = np.dtype(
     ],
     align=True,
 )  # fmt: skip
-"""One centreline sample. room_left/right: distance [m] from the centreline to the drivable edge (capped at ROOM_CAP). curve_room [m]:
-squared curve speed per unit of lateral acceleration, already looking ahead along the lane; filled by `sim.traffic.curves`."""
+"""One centreline sample. room_left/right: distance [m] from the centreline to the drivable edge (capped at ROOM_CAP). curve_room
+[m]: squared curve speed per unit of lateral acceleration, already looking ahead along the lane; filled by
+`sim.traffic.curves`."""
 ROOM_CAP = 15.0
 
 LANE_DTYPE = np.dtype(
@@ -113,9 +114,10 @@ CONFLICT_DTYPE = np.dtype(
     ],
     align=True,
 )  # fmt: skip
-"""One ordered (lane, other lane, class, other class). enter..leave: centre positions s [m] on this lane at which a box can overlap some
-box on the other; other_*: the same on the other lane. Row k of the table belongs to s = (row_first + k) * TABLE_SPACING and holds the
-interval [low, high] of the other's s that overlaps (low > high: free). priority: +1 this lane goes first, -1 it yields, 0 by arrival."""
+"""One ordered (lane, other lane, class, other class). enter..leave: centre positions s [m] on this lane at which a box can
+overlap some box on the other; other_*: the same on the other lane. Row k of the table belongs to s = (row_first + k) *
+TABLE_SPACING and holds the interval [low, high] of the other's s that overlaps (low > high: free). priority: +1 this lane goes
+first, -1 it yields, 0 by arrival."""
 
 SIGNAL_DTYPE = np.dtype([("phase_start", "i4"), ("phase_count", "i4"), ("cycle_s", "f4"), ("offset_s", "f4")], align=True)
 PHASE_DTYPE = np.dtype([("duration_s", "f4"), ("colour", "i4")], align=True)
@@ -135,10 +137,10 @@ class LaneDraft:
     """One lane as a reader or a builder knows it, before assembly.
 
     centreline: (P, 2) or (P, 3) points in driving direction, any spacing <= 2 m on curves; half_width: scalar or (P,).
-    speed_limit: scalar or (P,) [m/s]. successors, left, right, opposite: names of other drafts.
-    road: name of the road for messages. stop_s: distance [m] from the lane's start of a stop line, or None for "at the end" where regulated.
-    regulation, signal: may be given on the approach lane (all its successors take them) or on the connecting lane itself.
-    yields_to: names of junction lanes that this one must let pass (a reader's explicit priority); empty = derive from rules.
+    speed_limit: scalar or (P,) [m/s]. successors, left, right, opposite: names of other drafts. road: name of the road for
+    messages. stop_s: distance [m] from the lane's start of a stop line, or None for "at the end" where regulated. regulation,
+    signal: may be given on the approach lane (all its successors take them) or on the connecting lane itself. yields_to: names of
+    junction lanes that this one must let pass (a reader's explicit priority); empty = derive from rules.
     """
 
     name: str
@@ -195,7 +197,8 @@ class LaneMap:
     entries: NDArray[np.void]
     clusters: NDArray[np.void]
     cluster_matrix: NDArray[np.int32]
-    """Flat; clusters[c].matrix_start + local_i * size + local_j -> first of CLASSES² rows of `conflicts` (class * CLASSES + other), or -1."""
+    """Flat; clusters[c].matrix_start + local_i * size + local_j -> first of CLASSES² rows of `conflicts` (class * CLASSES +
+    other), or -1."""
     conflicts: NDArray[np.void]
     conflict_rows: NDArray[np.float32]
     signals: NDArray[np.void]

@@ -17,7 +17,8 @@ ROUTE_DTYPE = np.dtype(
     [("table_start", "i8"), ("lane_base", "i4"), ("lane_count", "i4"), ("goal_lane", "i4"), ("goal_s", "f4"), ("length", "f4")],
     align=True,
 )
-"""One route. Its step on a lane is entry `table_start + lane - lane_base` of `Roads.route_steps`; length: from its first lane's start."""
+"""One route. Its step on a lane is entry `table_start + lane - lane_base` of `Roads.route_steps`; length: from its first lane's
+start."""
 
 
 class Roads(NamedTuple):
@@ -75,6 +76,11 @@ def _shifted(array: NDArray[np.void], columns: Sequence[tuple[str, int]]) -> NDA
     return moved
 
 
+def _offset(indices: NDArray[np.int32], base: int) -> NDArray[np.int32]:
+    """Indices moved by their base; -1 (none) stays."""
+    return np.where(indices >= 0, indices + base, -1).astype(np.int32)
+
+
 def _joined(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
     return np.concatenate(parts) if len(parts) > 1 else parts[0].copy()
 
@@ -99,8 +105,8 @@ def _pack_maps(maps: Sequence[LaneMap]) -> tuple[Roads, _Bases]:
             m.lanes,
             [
                 ("point_start", points[i]), ("successor_start", successors[i]), ("predecessor_start", predecessors[i]),
-                ("entry_start", entries[i]), ("left", lanes[i]), ("right", lanes[i]), ("opposite", lanes[i]), ("junction", junctions[i]),
-                ("signal", signals[i]), ("cluster", clusters[i]),
+                ("entry_start", entries[i]), ("left", lanes[i]), ("right", lanes[i]), ("opposite", lanes[i]),
+                ("junction", junctions[i]), ("signal", signals[i]), ("cluster", clusters[i]),
             ],
         )
         for i, m in enumerate(maps)
@@ -111,7 +117,7 @@ def _pack_maps(maps: Sequence[LaneMap]) -> tuple[Roads, _Bases]:
         successors=np.concatenate([m.successors + np.int32(lanes[i]) for i, m in enumerate(maps)]),
         entries=_joined([_shifted(m.entries, [("lane", lanes[i])]) for i, m in enumerate(maps)]),
         clusters=_joined([_shifted(m.clusters, [("matrix_start", matrix[i])]) for i, m in enumerate(maps)]),
-        cluster_matrix=np.concatenate([np.where(m.cluster_matrix >= 0, m.cluster_matrix + conflicts[i], -1) for i, m in enumerate(maps)]).astype(np.int32),
+        cluster_matrix=np.concatenate([_offset(m.cluster_matrix, int(conflicts[i])) for i, m in enumerate(maps)]),
         conflicts=_joined([_shifted(m.conflicts, [("row_start", rows[i])]) for i, m in enumerate(maps)]),
         conflict_rows=np.concatenate([m.conflict_rows for m in maps]),
         signals=_joined([_shifted(m.signals, [("phase_start", phases[i])]) for i, m in enumerate(maps)]),
@@ -121,11 +127,13 @@ def _pack_maps(maps: Sequence[LaneMap]) -> tuple[Roads, _Bases]:
         walls=np.concatenate(walls),
         wall_start=_starts([len(w) for w in walls]).astype(np.int32),
         predecessors=np.concatenate([m.predecessors + np.int32(lanes[i]) for i, m in enumerate(maps)]),
-    )  # fmt: skip
+    )
     return roads, _Bases(lanes, signals)
 
 
-def _pack_routes(maps: Sequence[LaneMap], map_of: Sequence[int], routes: Sequence[Sequence[Route]], lane_base: NDArray[np.int64]) -> tuple[NDArray[np.void], NDArray[np.void]]:  # fmt: skip
+def _pack_routes(
+    maps: Sequence[LaneMap], map_of: Sequence[int], routes: Sequence[Sequence[Route]], lane_base: NDArray[np.int64]
+) -> tuple[NDArray[np.void], NDArray[np.void]]:
     """Route records of all worlds in order and the step tables; equal routes on one map share a table."""
     records: list[tuple[int, int, int, int, float, float]] = []
     tables: list[NDArray[np.void]] = []

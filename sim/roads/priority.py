@@ -1,6 +1,8 @@
-"""Who goes first where two lanes conflict: regulation first, then geometry. Directions of approach are headings at the lanes' starts.
+"""Who goes first where two lanes conflict: regulation first, then geometry. Directions of approach are headings at the lanes'
+starts.
 
-Priority to the right holds in right-hand and in left-hand traffic alike; what is mirrored is which turn crosses the oncoming traffic.
+Priority to the right holds in right-hand and in left-hand traffic alike; what is mirrored is which turn crosses the oncoming
+traffic.
 """
 
 from __future__ import annotations

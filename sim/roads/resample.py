@@ -1,7 +1,8 @@
 """From a draft's centreline to uniform samples: positions, smooth heading and curvature, widths and speed limits.
 
-Centrelines come as anything between a dense curve and surveyed points two metres apart, so the curve is interpolated locally (Akima,
-J. ACM 1970: no ringing next to straights) and heading and curvature are averaged over about two metres: a driver steers by them.
+Centrelines come as anything between a dense curve and surveyed points two metres apart, so the curve is interpolated locally
+(Akima, J. ACM 1970: no ringing next to straights) and heading and curvature are averaged over about two metres: a driver steers
+by them.
 """
 
 from __future__ import annotations

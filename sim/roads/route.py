@@ -14,8 +14,8 @@ from sim.rng import Purpose, generator
 from sim.roads.lane_map import LaneKind, LaneMap
 
 STEP_DTYPE = np.dtype([("next", "i4"), ("side", "i4"), ("to_goal", "f4")], align=True)
-"""What a follower of a route does on a lane: next lane (-1 none), side to change to (+1 left, -1 right, 0 stay, 127 = lane is off the
-route), and the distance [m] from the lane's start to the goal (inf if off the route)."""
+"""What a follower of a route does on a lane: next lane (-1 none), side to change to (+1 left, -1 right, 0 stay, 127 = lane is off
+the route), and the distance [m] from the lane's start to the goal (inf if off the route)."""
 OFF_ROUTE = 127
 
 LANE_CHANGE_PENALTY = 60.0  # m, detour that one lane change is worth
@@ -60,7 +60,8 @@ def _check_lane(road_map: LaneMap, lane: int, what: str) -> None:
 def shortest_route(
     road_map: LaneMap, start_lane: int, goal_lane: int, goal_s: float | None = None, kinds: frozenset[LaneKind] = DRIVING_ONLY
 ) -> Route:
-    """Shortest way over lanes of `kinds` from one lane to `goal_s` [m] on another (None: its end); each lane change costs a penalty.
+    """Shortest way over lanes of `kinds` from one lane to `goal_s` [m] on another (None: its end); each lane change costs a
+    penalty.
 
     Raises RouteError naming both lanes where there is no way. Source: Dijkstra, Numerische Mathematik 1, 1959.
     """
@@ -80,9 +81,7 @@ def shortest_route(
             heapq.heappush(queue, (cost + LANE_CHANGE_PENALTY, neighbour, lane))
     if goal_lane not in came_from:
         names = road_map.lane_names
-        raise RouteError(
-            f"map {road_map.name!r}: lane {names[goal_lane]!r} cannot be reached from lane {names[start_lane]!r}; choose another goal"
-        )
+        raise RouteError(f"map {road_map.name!r}: lane {names[goal_lane]!r} cannot be reached from lane {names[start_lane]!r}")
     lanes = [goal_lane]
     while came_from[lanes[-1]] >= 0:
         lanes.append(came_from[lanes[-1]])
@@ -109,7 +108,7 @@ def check_route(road_map: LaneMap, route: Route) -> None:
     length = float(road_map.lanes["length"][route.lanes[-1]])
     if not (math.isfinite(route.goal_s) and 0.0 <= route.goal_s <= length + 1e-3):
         raise RouteError(
-            f"map {road_map.name!r}: goal s={route.goal_s!r} m is not on lane {names[route.lanes[-1]]!r}, which is {length:.2f} m long"
+            f"map {road_map.name!r}: goal s={route.goal_s!r} m is not on lane {names[route.lanes[-1]]!r}, length {length:.2f} m"
         )
 
 
@@ -201,7 +200,8 @@ def random_route(
     start_lanes: Sequence[int] | None = None,
     kinds: frozenset[LaneKind] = DRIVING_ONLY,
 ) -> Route:
-    """A route of at least `min_length` [m] from one of `start_lanes` (None: any lane outside junctions); the longest found if none is.
+    """A route of at least `min_length` [m] from one of `start_lanes` (None: any lane outside junctions); the longest found if
+    none is.
 
     It never repeats a lane. Raises RouteError when the map has no lane to start from.
     """

@@ -52,8 +52,8 @@ def _clear_of(line: float, zones: Sequence[Zone]) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopContext:
-    """What the placement looks at. by_lane: ordered conflicts (other lane, first record) of each lane; touches: ranges on lanes that others
-    sweep although no conflict is kept (ends of approach lanes beside a junction)."""
+    """What the placement looks at. by_lane: ordered conflicts (other lane, first record) of each lane; touches: ranges on lanes
+    that others sweep although no conflict is kept (ends of approach lanes beside a junction)."""
 
     drafts: Sequence[LaneDraft]
     lanes: NDArray[np.void]

@@ -1,4 +1,5 @@
-"""Centreline curves for drafted roads: straight lines, arcs, turns with eased curvature and lane shifts. Points are (P, 2), world frame."""
+"""Centreline curves for drafted roads: straight lines, arcs, turns with eased curvature and lane shifts. Points are (P, 2),
+world frame."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def arc(centre: Floats, radius: float, start_angle: float, end_angle: float) -> 
 
 
 def _turn_shape(angle: float) -> tuple[Floats, float]:
-    """A turn of `angle` [rad] with unit length from the origin along +x, and the distance from its start to where its end tangents meet.
+    """A turn of `angle` [rad] with unit length from the origin along +x, and the distance from its start to where its end
+    tangents meet.
 
     Curvature is a trapezium over the length: two easing ramps and an arc, the shape of a clothoid-arc-clothoid curve.
     """
@@ -89,4 +91,5 @@ def connect(start: Floats, start_heading: float, end: Floats, end_heading: float
         pieces.append(line(turn[-1], end)[1:])
     points = np.vstack(pieces)
     points[0], points[-1] = start, end
-    return points[np.concatenate([[True], np.diff(arc_length(points)) > 1e-6])]
+    distinct: Floats = points[np.concatenate([[True], np.diff(arc_length(points)) > 1e-6])]
+    return distinct

@@ -1,9 +1,9 @@
 """A junction of straight arms: approach and exit lanes, turning lanes, lights, crosswalks and sidewalks.
 
 Names: `<arm>_in_<k>` and `<arm>_out_<k>` are the lanes towards and away from the junction, k from 0 at the centre of the road;
-`<from>_to_<to>` leads through it (`_1`, `_2` ... for further lanes of the same movement). `<arm>_walk_left_out`, `..._in` are the sidewalk
-on the left as seen from the junction, away from and towards it; `<arm>_crosswalk_left`, `_right` cross the arm towards that side;
-`<arm>_<next arm>_corner` and `..._corner_back` go round the corner counter-clockwise and back.
+`<from>_to_<to>` leads through it (`_1`, `_2` ... for further lanes of the same movement). `<arm>_walk_left_out`, `..._in` are the
+sidewalk on the left as seen from the junction, away from and towards it; `<arm>_crosswalk_left`, `_right` cross the arm towards
+that side; `<arm>_<next arm>_corner` and `..._corner_back` go round the corner counter-clockwise and back.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def _turn_between(source: Arm, target: Arm) -> Turn:
 
 
 def _lane_pairs(source: Arm, target: Arm, turn: Turn, exits: Mapping[Turn, Arm], left_hand: bool) -> list[tuple[int, int]]:
-    """(lane in, lane out) of one movement: turns leave from the side they turn to, straight on from every lane that need not turn."""
+    """(lane in, lane out) of one movement: turns leave from the side they turn to, straight on from every lane that need not
+    turn."""
     inner_turn, outer_turn = (Turn.RIGHT, Turn.LEFT) if left_hand else (Turn.LEFT, Turn.RIGHT)
     count_in, count_out = source.lanes_in, target.lanes_out
     if turn == inner_turn:
@@ -115,13 +116,20 @@ def _arm_lanes(frame: JunctionFrame, arm: Arm, ways: Sequence[Movement]) -> list
             }
             drafts.append(
                 LaneDraft(
-                    name=f"{pre}{arm.name}_{label}_{k}", centreline=line(*(ends if inwards else ends[::-1])), half_width=0.5 * arm.lane_width,
-                    speed_limit=junction.speed_limit, successors=onward, left=beside["left"], right=beside["right"], opposite=opposite,
+                    name=f"{pre}{arm.name}_{label}_{k}",
+                    centreline=line(*(ends if inwards else ends[::-1])),
+                    half_width=0.5 * arm.lane_width,
+                    speed_limit=junction.speed_limit,
+                    successors=onward,
+                    left=beside["left"],
+                    right=beside["right"],
+                    opposite=opposite,
                     regulation=arm.control if inwards else Regulation.NONE,
                     signal=pre + arm.name if inwards and arm.control == Regulation.SIGNAL else None,
-                    road=pre + arm.name, priority_road=arm.priority_road,
+                    road=pre + arm.name,
+                    priority_road=arm.priority_road,
                 )
-            )  # fmt: skip
+            )
     return drafts
 
 
@@ -144,11 +152,17 @@ def _connecting_lane(frame: JunctionFrame, way: Movement) -> LaneDraft:
         across = way.turn == (Turn.RIGHT if junction.left_hand_traffic else Turn.LEFT)
         signal = pre + way.source.name + ("_left" if across and junction.protected_left else "")
     return LaneDraft(
-        name=pre + way.name, centreline=centreline,
-        half_width=0.5 * min(way.source.lane_width, way.target.lane_width), speed_limit=junction.speed_limit,
-        successors=(f"{pre}{way.target.name}_out_{way.lane_out}",), junction=junction.name, regulation=way.source.control, signal=signal,
-        road=junction.name, priority_road=way.source.priority_road,
-    )  # fmt: skip
+        name=pre + way.name,
+        centreline=centreline,
+        half_width=0.5 * min(way.source.lane_width, way.target.lane_width),
+        speed_limit=junction.speed_limit,
+        successors=(f"{pre}{way.target.name}_out_{way.lane_out}",),
+        junction=junction.name,
+        regulation=way.source.control,
+        signal=signal,
+        road=junction.name,
+        priority_road=way.source.priority_road,
+    )
 
 
 def _outline(frame: JunctionFrame) -> Floats:

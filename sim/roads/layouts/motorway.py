@@ -1,8 +1,9 @@
 """One carriageway of a motorway towards +x, with an exit and an entry.
 
-Lanes are `main_<section>_<k>`, k from 0 on the fast side; the sections are, in order, `before`, (exit:) `opening`, `leaving`, `between`,
-(entry:) `along`, `closing`, `after`. `exit_opening` leads to the deceleration lane `exit_leaving` and on to `off_ramp`; `on_ramp` leads to the
-acceleration lane `entry_along`, which ends by `entry_closing`, where it yields to the main lane beside it.
+Lanes are `main_<section>_<k>`, k from 0 on the fast side; the sections are, in order, `before`, (exit:) `opening`, `leaving`,
+`between`, (entry:) `along`, `closing`, `after`. `exit_opening` leads to the deceleration lane `exit_leaving` and on to
+`off_ramp`; `on_ramp` leads to the acceleration lane `entry_along`, which ends by `entry_closing`, where it yields to the main
+lane beside it.
 """
 
 from __future__ import annotations
@@ -60,13 +61,18 @@ def _main_lanes(road: _Carriageway, number: int, x: float) -> list[LaneDraft]:
             onward.append("exit_opening")
         drafts.append(
             LaneDraft(
-                name=road.main_name(section, k), centreline=line(np.array([x, road.y(k)]), np.array([x + section.length, road.y(k)])),
-                half_width=0.5 * road.lane_width, speed_limit=road.speed_limit, successors=tuple(onward), road="main",
+                name=road.main_name(section, k),
+                centreline=line(np.array([x, road.y(k)]), np.array([x + section.length, road.y(k)])),
+                half_width=0.5 * road.lane_width,
+                speed_limit=road.speed_limit,
+                successors=tuple(onward),
+                road="main",
                 left=road.main_name(section, k - 1) if k > 0 else None,
                 right=road.main_name(section, k + 1) if k < outermost else beside,
-                junction=section.name if section.side in ("opening", "closing") else None, priority_road=True,
+                junction=section.name if section.side in ("opening", "closing") else None,
+                priority_road=True,
             )
-        )  # fmt: skip
+        )
     return drafts
 
 
@@ -89,25 +95,71 @@ def _side_lanes(road: _Carriageway, section: Section, x: float) -> list[LaneDraf
     beside = road.main_name(section, outermost)
     if section.side == "opening":
         shift = connect(inner, 0.0, outer + ahead, 0.0)
-        return [LaneDraft(name="exit_opening", centreline=shift, half_width=width, speed_limit=road.speed_limit, successors=("exit_leaving",), junction=section.name, road="exit")]  # fmt: skip
+        return [
+            LaneDraft(
+                name="exit_opening",
+                centreline=shift,
+                half_width=width,
+                speed_limit=road.speed_limit,
+                successors=("exit_leaving",),
+                junction=section.name,
+                road="exit",
+            )
+        ]
     if section.side == "leaving":
         return [
-            LaneDraft(name="exit_leaving", centreline=line(outer, outer + ahead), half_width=width, speed_limit=road.speed_limit,
-                      successors=("off_ramp",), left=beside, road="exit"),
-            LaneDraft(name="off_ramp", centreline=_ramp_line(road, x + section.length, on=False), half_width=width, speed_limit=ramp_speed,
-                      road="exit"),
-        ]  # fmt: skip
+            LaneDraft(
+                name="exit_leaving",
+                centreline=line(outer, outer + ahead),
+                half_width=width,
+                speed_limit=road.speed_limit,
+                successors=("off_ramp",),
+                left=beside,
+                road="exit",
+            ),
+            LaneDraft(
+                name="off_ramp",
+                centreline=_ramp_line(road, x + section.length, on=False),
+                half_width=width,
+                speed_limit=ramp_speed,
+                road="exit",
+            ),
+        ]
     if section.side == "along":
         return [
-            LaneDraft(name="on_ramp", centreline=_ramp_line(road, x, on=True), half_width=width, speed_limit=ramp_speed,
-                      successors=("entry_along",), road="entry"),
-            LaneDraft(name="entry_along", centreline=line(outer, outer + ahead), half_width=width, speed_limit=road.speed_limit,
-                      successors=("entry_closing",), left=beside, road="entry"),
-        ]  # fmt: skip
+            LaneDraft(
+                name="on_ramp",
+                centreline=_ramp_line(road, x, on=True),
+                half_width=width,
+                speed_limit=ramp_speed,
+                successors=("entry_along",),
+                road="entry",
+            ),
+            LaneDraft(
+                name="entry_along",
+                centreline=line(outer, outer + ahead),
+                half_width=width,
+                speed_limit=road.speed_limit,
+                successors=("entry_closing",),
+                left=beside,
+                road="entry",
+            ),
+        ]
     if section.side == "closing":
         shift = connect(outer, 0.0, inner + ahead, 0.0)
         after = road.sections[road.sections.index(section) + 1]
-        return [LaneDraft(name="entry_closing", centreline=shift, half_width=width, speed_limit=road.speed_limit, successors=(road.main_name(after, outermost),), junction=section.name, road="entry", yields_to=(beside,))]  # fmt: skip
+        return [
+            LaneDraft(
+                name="entry_closing",
+                centreline=shift,
+                half_width=width,
+                speed_limit=road.speed_limit,
+                successors=(road.main_name(after, outermost),),
+                junction=section.name,
+                road="entry",
+                yields_to=(beside,),
+            )
+        ]
     return []
 
 
@@ -123,29 +175,51 @@ def _draw(name: str, road: _Carriageway, left_hand_traffic: bool) -> MapDraft:
 
 
 def merge(
-    *, lanes: int = 2, lane_width: float = 3.5, speed_limit: float = 27.8, approach_length: float = 200.0, acceleration_length: float = 150.0,
-    closing_length: float = 60.0, after_length: float = 200.0, ramp_length: float = 120.0, left_hand_traffic: bool = False,
-) -> MapDraft:  # fmt: skip
+    *,
+    lanes: int = 2,
+    lane_width: float = 3.5,
+    speed_limit: float = 27.8,
+    approach_length: float = 200.0,
+    acceleration_length: float = 150.0,
+    closing_length: float = 60.0,
+    after_length: float = 200.0,
+    ramp_length: float = 120.0,
+    left_hand_traffic: bool = False,
+) -> MapDraft:
     """A ramp with an acceleration lane onto a carriageway of 1 to 5 lanes; lengths in m. BuilderError for values out of range."""
     check.count("lanes", lanes, 1, 5)
     check.number("lane_width", lane_width, 2.8, 5.0)
     check.number("speed_limit", speed_limit, 5.0, 60.0)
-    for label, value, low in (("approach_length", approach_length, 30.0), ("acceleration_length", acceleration_length, 30.0),
-                              ("closing_length", closing_length, 20.0), ("after_length", after_length, 30.0), ("ramp_length", ramp_length, 40.0)):  # fmt: skip
+    for label, value, low in (
+        ("approach_length", approach_length, 30.0),
+        ("acceleration_length", acceleration_length, 30.0),
+        ("closing_length", closing_length, 20.0),
+        ("after_length", after_length, 30.0),
+        ("ramp_length", ramp_length, 40.0),
+    ):
         check.number(label, value, low, 5000.0)
     sections = (
-        Section(name="before", length=approach_length), Section(name="along", length=acceleration_length, side="along"),
-        Section(name="closing", length=closing_length, side="closing"), Section(name="after", length=after_length),
-    )  # fmt: skip
+        Section(name="before", length=approach_length),
+        Section(name="along", length=acceleration_length, side="along"),
+        Section(name="closing", length=closing_length, side="closing"),
+        Section(name="after", length=after_length),
+    )
     road = _Carriageway(sections=sections, lanes=lanes, lane_width=lane_width, speed_limit=speed_limit, ramp_length=ramp_length)
     return _draw("merge", road, left_hand_traffic)
 
 
 def motorway(
-    *, lanes: int = 3, lane_width: float = 3.6, speed_limit: float = 33.3, length: float = 1200.0, exit_ramp: bool = True,
-    entry_ramp: bool = True, ramp_length: float = 150.0, left_hand_traffic: bool = False,
-) -> MapDraft:  # fmt: skip
-    """A carriageway of 1 to 5 lanes, `length` [m] in all, with an exit and then an entry. BuilderError for values out of range."""
+    *,
+    lanes: int = 3,
+    lane_width: float = 3.6,
+    speed_limit: float = 33.3,
+    length: float = 1200.0,
+    exit_ramp: bool = True,
+    entry_ramp: bool = True,
+    ramp_length: float = 150.0,
+    left_hand_traffic: bool = False,
+) -> MapDraft:
+    """A carriageway of 1 to 5 lanes, `length` [m] in all, with an exit and then an entry. BuilderError for bad values."""
     check.count("lanes", lanes, 1, 5)
     check.number("lane_width", lane_width, 2.8, 5.0)
     check.number("speed_limit", speed_limit, 5.0, 60.0)

@@ -79,7 +79,8 @@ def sorted_arms(junction: Junction) -> tuple[Arm, ...]:
         between = (following.angle - arm.angle) % (2.0 * math.pi)
         if len(arms) > 1 and between < SHARPEST:
             raise BuilderError(
-                f"arms {arm.name!r} and {following.name!r} are {math.degrees(between):.0f} degrees apart; at least {math.degrees(SHARPEST):.0f} are needed"
+                f"arms {arm.name!r} and {following.name!r} are {math.degrees(between):.0f} degrees apart; "
+                f"at least {math.degrees(SHARPEST):.0f} are needed"
             )
     return arms
 
@@ -103,7 +104,8 @@ def mouths(junction: Junction) -> dict[str, float]:
 class JunctionFrame:
     """Where things are: positions on an arm by distance from the centre and offset to the left of its outward direction.
 
-    mouth: where turning begins; throat: where the approach lanes end. A crosswalk lies between the two, on the lanes of the junction.
+    mouth: where turning begins; throat: where the approach lanes end. A crosswalk lies between the two, on the lanes of the
+    junction.
     """
 
     def __init__(self, junction: Junction) -> None:

@@ -1,8 +1,8 @@
 """A single-lane roundabout. Traffic on the ring goes first.
 
-Names: `<arm>_in_0`, `<arm>_out_0` are the arms; `<arm>_entry` and `<arm>_exit` join them to the ring; `ring_<arm>` is the ring past an arm
-(from its exit to its entry) and `ring_<arm>_<next arm>` the ring between two arms. Arms are `arm0`, `arm1`, ... counter-clockwise from east,
-or east, north, west, south where there are four.
+Names: `<arm>_in_0`, `<arm>_out_0` are the arms; `<arm>_entry` and `<arm>_exit` join them to the ring; `ring_<arm>` is the ring
+past an arm (from its exit to its entry) and `ring_<arm>_<next arm>` the ring between two arms. Arms are `arm0`, `arm1`, ...
+counter-clockwise from east, or east, north, west, south where there are four.
 """
 
 from __future__ import annotations
@@ -60,27 +60,80 @@ def _arm(ring: _Ring, n: int, speed_limit: float, control: Regulation) -> list[L
     past = arc(np.zeros(2), ring.radius, leaving, entry)
     onward = arc(np.zeros(2), ring.radius, entry, angle + step - ring.aside)
     wide = 0.5 * ring.ring_width
-    common = {"speed_limit": speed_limit}
     return [
-        LaneDraft(name=f"{name}_in_0", centreline=inbound, half_width=half, successors=(f"{name}_entry",), opposite=f"{name}_out_0",
-                  regulation=control, road=name, **common),
-        LaneDraft(name=f"{name}_out_0", centreline=outbound, half_width=half, opposite=f"{name}_in_0", road=name, **common),
-        LaneDraft(name=f"{name}_entry", centreline=entry_curve, half_width=np.linspace(half, wide, len(entry_curve)), successors=(link,),
-                  junction=junction, regulation=control, road=name, **common),
-        LaneDraft(name=f"{name}_exit", centreline=exit_curve, half_width=np.linspace(wide, half, len(exit_curve)),
-                  successors=(f"{name}_out_0",), junction=junction, road=name, **common),
-        LaneDraft(name=f"ring_{name}", centreline=past, half_width=wide, successors=(link,), junction=junction, road="ring",
-                  priority_road=True, **common),
-        LaneDraft(name=link, centreline=onward, half_width=wide, successors=(f"ring_{following}", f"{following}_exit"), road="ring",
-                  priority_road=True, **common),
-    ]  # fmt: skip
+        LaneDraft(
+            name=f"{name}_in_0",
+            centreline=inbound,
+            half_width=half,
+            successors=(f"{name}_entry",),
+            opposite=f"{name}_out_0",
+            regulation=control,
+            road=name,
+            speed_limit=speed_limit,
+        ),
+        LaneDraft(
+            name=f"{name}_out_0",
+            centreline=outbound,
+            half_width=half,
+            opposite=f"{name}_in_0",
+            road=name,
+            speed_limit=speed_limit,
+        ),
+        LaneDraft(
+            name=f"{name}_entry",
+            centreline=entry_curve,
+            half_width=np.linspace(half, wide, len(entry_curve)),
+            successors=(link,),
+            junction=junction,
+            regulation=control,
+            road=name,
+            speed_limit=speed_limit,
+        ),
+        LaneDraft(
+            name=f"{name}_exit",
+            centreline=exit_curve,
+            half_width=np.linspace(wide, half, len(exit_curve)),
+            successors=(f"{name}_out_0",),
+            junction=junction,
+            road=name,
+            speed_limit=speed_limit,
+        ),
+        LaneDraft(
+            name=f"ring_{name}",
+            centreline=past,
+            half_width=wide,
+            successors=(link,),
+            junction=junction,
+            road="ring",
+            priority_road=True,
+            speed_limit=speed_limit,
+        ),
+        LaneDraft(
+            name=link,
+            centreline=onward,
+            half_width=wide,
+            successors=(f"ring_{following}", f"{following}_exit"),
+            road="ring",
+            priority_road=True,
+            speed_limit=speed_limit,
+        ),
+    ]
 
 
 def roundabout(
-    *, arms: int = 4, radius: float = 16.0, lanes: int = 1, lane_width: float = 3.5, ring_width: float = 5.0, arm_length: float = 80.0,
-    speed_limit: float = 13.9, control: str = "yield", left_hand_traffic: bool = False,
-) -> MapDraft:  # fmt: skip
-    """3 to 6 arms on a ring of `radius` [m] to the middle of its single lane; entries yield, or stop. BuilderError for bad values."""
+    *,
+    arms: int = 4,
+    radius: float = 16.0,
+    lanes: int = 1,
+    lane_width: float = 3.5,
+    ring_width: float = 5.0,
+    arm_length: float = 80.0,
+    speed_limit: float = 13.9,
+    control: str = "yield",
+    left_hand_traffic: bool = False,
+) -> MapDraft:
+    """3 to 6 arms on a ring of `radius` [m] to the middle of its single lane; entries yield, or stop. BuilderError for bad
+    values."""
     check.count("arms", arms, 3, 6)
     check.number("radius", radius, 8.0, 60.0)
     check.count("lanes", lanes, 1, 1)

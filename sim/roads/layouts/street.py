@@ -1,8 +1,9 @@
 """Streets along the x axis: plain, with a crosswalk, lined with parking, or narrowing to one lane.
 
-Traffic on `eastbound_<k>` drives towards +x on the right of the axis, `westbound_<k>` back; k counts from the middle of the road. Where a
-street is cut into pieces, their names are `eastbound_<piece>_<k>`. Left-hand traffic is the mirror image. Sidewalk pieces are
-`walk_<side>_<east or west>_<n>`, n from the west end; crossings are `<crosswalk or path>_<n>_<north or south>`, towards that side.
+Traffic on `eastbound_<k>` drives towards +x on the right of the axis, `westbound_<k>` back; k counts from the middle of the road.
+Where a street is cut into pieces, their names are `eastbound_<piece>_<k>`. Left-hand traffic is the mirror image. Sidewalk pieces
+are `walk_<side>_<east or west>_<n>`, n from the west end; crossings are `<crosswalk or path>_<n>_<north or south>`, towards that
+side.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sim.geometry import Floats
-from sim.roads.lane_map import Crosswalk, LaneDraft, LaneKind, MapDraft, Regulation, SignalPlan
 from sim.interface import Colour
+from sim.roads.lane_map import Crosswalk, LaneDraft, LaneKind, MapDraft, Regulation, SignalPlan
 from sim.roads.layouts import check
 from sim.roads.layouts.curves import line
 from sim.roads.layouts.plan import CROSSWALK_HALF_DEPTH, WALK_OFFSET, Draft
@@ -31,7 +32,8 @@ WALK_GREEN_S, DRIVE_GREEN_S, YELLOW_S, CLEARANCE_S = 10.0, 25.0, 3.0, 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """One piece of a street from x0 to x1 [m]. offset0, offset1: distance of each direction's middle from the axis at either end."""
+    """One piece of a street from x0 to x1 [m]. offset0, offset1: distance of each direction's middle from the axis at either
+    end."""
 
     name: str
     x0: float
@@ -165,11 +167,18 @@ def crosswalk(
     check.number("speed_limit", speed_limit, 2.0, 40.0)
     signalled = check.choice("control", control, ("none", "signal")) == "signal"
     half = 0.5 * lane_width
-    size = {"half_width": half, "offset0": half, "offset1": half}
     pieces = [
-        Piece(name="west", x0=-0.5 * length, x1=-CROSSING_HALF_LENGTH, **size),
-        Piece(name="over", x0=-CROSSING_HALF_LENGTH, x1=CROSSING_HALF_LENGTH, junction="crossing", **size),
-        Piece(name="east", x0=CROSSING_HALF_LENGTH, x1=0.5 * length, **size),
+        Piece(name="west", x0=-0.5 * length, x1=-CROSSING_HALF_LENGTH, half_width=half, offset0=half, offset1=half),
+        Piece(
+            name="over",
+            x0=-CROSSING_HALF_LENGTH,
+            x1=CROSSING_HALF_LENGTH,
+            junction="crossing",
+            half_width=half,
+            offset0=half,
+            offset1=half,
+        ),
+        Piece(name="east", x0=CROSSING_HALF_LENGTH, x1=0.5 * length, half_width=half, offset0=half, offset1=half),
     ]
     draft = Draft(lanes=street_lanes(pieces, lanes, lane_width, speed_limit))
     if signalled:
@@ -191,7 +200,8 @@ def parking_street(
 ) -> MapDraft:
     """A two-way street with a lane of parking (`parking_north`, `parking_south`) and a sidewalk on either side.
 
-    paths: lines (`path_<n>_...`) on which people step out between parked cars, evenly spaced. BuilderError for values out of range.
+    paths: lines (`path_<n>_...`) on which people step out between parked cars, evenly spaced. BuilderError for values out of
+    range.
     """
     check.number("length", length, 40.0, 5000.0)
     check.number("lane_width", lane_width, 2.5, 5.0)
@@ -253,8 +263,8 @@ def narrow_street(
 ) -> MapDraft:  # fmt: skip
     """A two-way street that narrows to one lane of `passage_width` [m] with 0 to 4 passing places in it.
 
-    Both directions share each passage of `passage_length` [m] head-on (`eastbound_narrow<n>_0`, `westbound_narrow<n>_0`); between two
-    passages lies a passing place (`..._place<n>_0`), before and after the wide street (`..._west_0`, `..._east_0`).
+    Both directions share each passage of `passage_length` [m] head-on (`eastbound_narrow<n>_0`, `westbound_narrow<n>_0`); between
+    two passages lies a passing place (`..._place<n>_0`), before and after the wide street (`..._west_0`, `..._east_0`).
     BuilderError for values out of range.
     """
     check.number("passage_length", passage_length, 2.0 * TAPER_LENGTH + 6.0, 500.0)

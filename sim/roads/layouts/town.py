@@ -1,7 +1,8 @@
 """A town on a grid: junctions with mixed controls, sidewalks, crosswalks and buildings.
 
-The junction in column i (from the west) and row j (from the south) is `j<i><j>`; its lanes are named as in `sim.roads.layouts.junction` with
-that name in front: `j00_east_in_0`, `j10_west_to_north`, `j11_south_crosswalk_left`. Streets leave the town over its outer arms.
+The junction in column i (from the west) and row j (from the south) is `j<i><j>`; its lanes are named as in
+`sim.roads.layouts.junction` with that name in front: `j00_east_in_0`, `j10_west_to_north`, `j11_south_crosswalk_left`. Streets
+leave the town over its outer arms.
 """
 
 from __future__ import annotations
@@ -35,12 +36,18 @@ def _arms(
         regulation = check.CONTROLS[control] if not minor or name in MINOR_ARMS else Regulation.NONE
         arms.append(
             Arm(
-                name=name, angle=0.5 * math.pi * number, length=reach["inside" if inside else "outside"], lanes_in=lanes, lanes_out=lanes,
-                lane_width=lane_width, control=regulation, priority_road=minor and name not in MINOR_ARMS,
+                name=name,
+                angle=0.5 * math.pi * number,
+                length=reach["inside" if inside else "outside"],
+                lanes_in=lanes,
+                lanes_out=lanes,
+                lane_width=lane_width,
+                control=regulation,
+                priority_road=minor and name not in MINOR_ARMS,
                 onward=tuple(f"{other}_in_{k}" for k in range(lanes)) if inside else (),
                 walk_onward={"left": f"{other}_walk_right_in", "right": f"{other}_walk_left_in"} if inside else {},
             )
-        )  # fmt: skip
+        )
     return tuple(arms)
 
 
@@ -63,11 +70,22 @@ def _throat(lanes: int, lane_width: float, corner_radius: float, crosswalks: boo
     return frame.throat["east"]
 
 
-def grid_town(
-    *, columns: int = 3, rows: int = 3, block: float = 100.0, lanes: int = 1, lane_width: float = 3.5, corner_radius: float = 6.0,
-    speed_limit: float = 13.9, controls: Sequence[str] = ("signal", "all_way", "stop", "yield"), crosswalks: bool = True,
-    buildings: bool = True, outer_length: float = 50.0, left_hand_traffic: bool = False, priority_to_right: bool = True,
-) -> MapDraft:  # fmt: skip
+def grid_town(  # noqa: PLR0913  a builder's parameters are its interface
+    *,
+    columns: int = 3,
+    rows: int = 3,
+    block: float = 100.0,
+    lanes: int = 1,
+    lane_width: float = 3.5,
+    corner_radius: float = 6.0,
+    speed_limit: float = 13.9,
+    controls: Sequence[str] = ("signal", "all_way", "stop", "yield"),
+    crosswalks: bool = True,
+    buildings: bool = True,
+    outer_length: float = 50.0,
+    left_hand_traffic: bool = False,
+    priority_to_right: bool = True,
+) -> MapDraft:
     """columns x rows junctions (1 to 8 each), `block` [m] apart; `controls` are dealt out in turn along the diagonals.
 
     Stop and yield stand on the streets from north and south there. BuilderError naming the parameter and its value.
@@ -91,18 +109,28 @@ def grid_town(
         for j in range(rows):
             control = controls[(i + j) % len(controls)]
             junction = Junction(
-                name=f"j{i}{j}", prefix=f"j{i}{j}_", arms=_arms(i, j, columns, rows, lanes, control, reach, lane_width),
-                centre=(i * block, j * block), corner_radius=corner_radius, speed_limit=speed_limit, left_hand_traffic=left_hand_traffic,
-                crosswalks=crosswalks, sidewalks=crosswalks,
-            )  # fmt: skip
+                name=f"j{i}{j}",
+                prefix=f"j{i}{j}_",
+                arms=_arms(i, j, columns, rows, lanes, control, reach, lane_width),
+                centre=(i * block, j * block),
+                corner_radius=corner_radius,
+                speed_limit=speed_limit,
+                left_hand_traffic=left_hand_traffic,
+                crosswalks=crosswalks,
+                sidewalks=crosswalks,
+            )
             part = draw_junction(junction)
             town.lanes.extend(part.lanes)
             town.signals.extend(part.signals)
             town.crosswalks.extend(part.crosswalks)
             town.drivable.extend(part.drivable)
     return MapDraft(
-        name="grid_town", lanes=town.lanes, signals=town.signals, crosswalks=town.crosswalks,
+        name="grid_town",
+        lanes=town.lanes,
+        signals=town.signals,
+        crosswalks=town.crosswalks,
         left_hand_traffic=check.flag("left_hand_traffic", left_hand_traffic),
-        priority_to_right=check.flag("priority_to_right", priority_to_right), extra_drivable=town.drivable,
+        priority_to_right=check.flag("priority_to_right", priority_to_right),
+        extra_drivable=town.drivable,
         scenery=_buildings(columns, rows, block, lanes * lane_width) if check.flag("buildings", buildings) else [],
-    )  # fmt: skip
+    )

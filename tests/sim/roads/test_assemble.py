@@ -190,7 +190,7 @@ def test_missing_successors_are_reported_as_dangling_and_gaps_as_warnings():
         ({"left": "ghost"}, "left neighbour 'ghost' does not exist"),
         ({"yields_to": ("ghost",)}, "yields to 'ghost'"),
         ({"regulation": Regulation.SIGNAL}, "names none"),
-        ({"signal": "g9"}, "'g9' is not among"),
+        ({"signal": "g9"}, "'g9' is not one of"),
     ],
 )
 def test_bad_geometry_is_one_error_that_names_lane_and_road(fields, words):

@@ -1,4 +1,5 @@
-"""Every builder over a sweep of its parameters: complete, drivable end to end, comfortable to turn on, and strict about its input."""
+"""Every builder over a sweep of its parameters: complete, drivable end to end, comfortable to turn on, and strict about its
+input."""
 
 import inspect
 

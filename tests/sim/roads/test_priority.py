@@ -5,42 +5,51 @@ import math
 import numpy as np
 import pytest
 
-from sim.roads.lane_map import ConflictKind, LaneKind, Regulation, Turn
+from sim.interface import Colour
+from sim.roads.assemble import assemble
+from sim.roads.builders import BUILDERS
+from sim.roads.lane_map import ConflictKind, LaneKind, Regulation, SignalPlan, Turn
 from sim.roads.priority import BY_ARRIVAL, FIRST, YIELDS, Side, right_of_way
-from tests.sim.roads.maps import assembled, built, lane, pairs, priority
+from tests.sim.roads.maps import assembled, built, lane, pairs, priority, record
+
+
+def _controlled(name, **control):
+    """A junction with control by arm."""
+    return assemble(BUILDERS[name](control=control))
+
+
+def _random_side(draw):
+    return Side(
+        kind=LaneKind(int(draw.choice([0, 1, 3, 6]))),
+        regulation=Regulation(int(draw.integers(5))),
+        priority_road=bool(draw.integers(2)),
+        turn=Turn(int(draw.integers(4))),
+        heading=float(draw.uniform(-math.pi, math.pi)),
+        bend=float(draw.uniform(0, 2)),
+        ends=bool(draw.integers(2)),
+        overrides=bool(draw.integers(2)),
+    )
 
 
 def test_every_rule_is_antisymmetric():
     draw = np.random.default_rng(3)
     for _ in range(3000):
-        sides = [
-            Side(
-                kind=LaneKind(draw.choice([0, 1, 3, 6])), regulation=Regulation(draw.integers(5)), priority_road=bool(draw.integers(2)),
-                turn=Turn(draw.integers(4)), heading=float(draw.uniform(-math.pi, math.pi)), bend=float(draw.uniform(0, 2)),
-                ends=bool(draw.integers(2)), overrides=bool(draw.integers(2)),
-            )
-            for _ in range(2)
-        ]  # fmt: skip
-        kind, left_hand, to_right = ConflictKind(draw.integers(4)), bool(draw.integers(2)), bool(draw.integers(2))
-        assert right_of_way(*sides, kind, left_hand, to_right) == -right_of_way(*sides[::-1], kind, left_hand, to_right)
+        one, other = _random_side(draw), _random_side(draw)
+        kind, left_hand, to_right = ConflictKind(int(draw.integers(4))), bool(draw.integers(2)), bool(draw.integers(2))
+        assert right_of_way(one, other, kind, left_hand, to_right) == -right_of_way(other, one, kind, left_hand, to_right)
 
 
 def test_major_goes_before_yield_and_stop_and_yield_before_stop():
     for control in ("yield", "stop"):
-        road_map = built("t_junction", control=_by_arm(south=control))
+        road_map = _controlled("t_junction", south=control)
         assert priority(road_map, "east_to_west", "south_to_west") == FIRST
         assert priority(road_map, "south_to_west", "west_to_east") == YIELDS
-    mixed = built("four_way", control=_by_arm(south="yield", east="stop", west="stop"))
+    mixed = _controlled("four_way", south="yield", east="stop", west="stop")
     assert priority(mixed, "south_to_north", "east_to_west") == FIRST
 
 
-class _by_arm(dict):  # noqa: N801  a mapping that can be a cache key
-    def __hash__(self):
-        return hash(tuple(sorted(self.items())))
-
-
 def test_two_stop_minors_facing_each_other_let_the_straight_one_go():
-    road_map = built("four_way", control=_by_arm(north="stop", south="stop"))
+    road_map = _controlled("four_way", north="stop", south="stop")
     assert priority(road_map, "north_to_east", "south_to_north") == YIELDS
     assert priority(road_map, "north_to_east", "south_to_east") == YIELDS
     assert priority(road_map, "north_to_south", "east_to_west") == YIELDS
@@ -116,16 +125,10 @@ def test_head_on_meetings_go_by_arrival():
 
 @pytest.mark.parametrize("control", ["none", "signal"])
 def test_a_turning_car_lets_the_cycle_lane_beside_it_go_straight(control):
-    shared = {"junction": "j"}
-    if control == "signal":
-        shared |= {"regulation": Regulation.SIGNAL, "signal": "g"}
+    signal = {"regulation": Regulation.SIGNAL, "signal": "g"} if control == "signal" else {}
+    shared = {"junction": "j", **signal}
     turn = np.linspace(0.0, 0.5 * np.pi, 60)
     car = lane("car", np.stack([4 - 8 * np.cos(turn) + 4, -10 + 8 * np.sin(turn)], axis=1) - [2, 0], **shared)
     cycle = lane("cycle", [[1.5, -14], [1.5, 14]], kind=LaneKind.CYCLE, half_width=0.8, **shared)
-    from sim.interface import Colour
-    from sim.roads.lane_map import SignalPlan
-
     road_map = assembled(car, cycle, signals=[SignalPlan(name="g", phases=((10.0, Colour.GREEN),))])
-    from tests.sim.roads.maps import record
-
     assert record(road_map, "car", "cycle", 1, 0)["priority"] == YIELDS

@@ -1,5 +1,7 @@
 """Routes: search, checks and the step tables that followers read."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -72,8 +74,14 @@ def test_routes_keep_to_the_kinds_they_may_use():
 
 @pytest.mark.parametrize(
     ("lanes", "goal_s", "words"),
-    [((), 0.0, "at least one lane"), ((0, 999), 1.0, "999 is not on map"), ((0, 1), 1.0, "not linked"), ((0,), 1e6, "is not on lane"), ((0,), float("nan"), "is not on lane")],
-)  # fmt: skip
+    [
+        ((), 0.0, "at least one lane"),
+        ((0, 999), 1.0, "999 is not on map"),
+        ((0, 1), 1.0, "not linked"),
+        ((0,), 1e6, "is not on lane"),
+        ((0,), float("nan"), "is not on lane"),
+    ],
+)
 def test_broken_routes_are_refused(lanes, goal_s, words):
     with pytest.raises(RouteError, match=words):
         check_route(built("straight"), Route(lanes=lanes, goal_s=goal_s))
@@ -90,9 +98,7 @@ def test_following_the_steps_reaches_the_goal_over_the_stated_distance(family):
             visited = follow(road_map, steps, int(start))
             assert visited[-1] == route.lanes[-1]
             driven = sum(
-                float(road_map.lanes["length"][one])
-                for one, after in zip(visited, visited[1:], strict=False)
-                if after in road_map.lane_successors(one)
+                float(road_map.lanes["length"][one]) for one, after in pairwise(visited) if after in road_map.lane_successors(one)
             )
             assert steps["to_goal"][start] == pytest.approx(driven + route.goal_s, rel=1e-4)
 
