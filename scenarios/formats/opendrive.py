@@ -14,7 +14,8 @@ import numpy as np
 from scenarios.errors import InputError
 from scenarios.formats.opendrive_control import apply_control
 from scenarios.formats.opendrive_crossings import cut_crossings
-from scenarios.formats.opendrive_lanes import DEFAULT_LIMIT, lay_out
+from scenarios.formats.opendrive_lanes import lay_out
+from scenarios.formats.opendrive_limits import DEFAULT_LIMIT
 from scenarios.formats.opendrive_model import Network, read_network
 from scenarios.formats.opendrive_objects import lay_crosswalks, sight_blockers
 from scenarios.formats.opendrive_strands import to_draft

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scenarios.formats.opendrive_geometry import require_finite
+from scenarios.formats.opendrive_limits import fill_limits, lane_limit
 from scenarios.formats.opendrive_model import Lane, Network, Road, Section
 from scenarios.formats.opendrive_strands import Strand, absorb, join, junction_names, lane_name, part
 from sim.interface import Floats
@@ -40,14 +41,6 @@ KINDS = {
     "parking": LaneKind.PARKING,
 }
 """Lane types that become lanes; border, median, curb, restricted, none and the rest only take up width."""
-
-TYPE_LIMITS = {
-    "town": 50.0, "townExpressway": 70.0, "townCollector": 50.0, "townArterial": 60.0, "townPrivate": 30.0, "townLocal": 50.0,
-    "townPlayStreet": 10.0, "rural": 100.0, "motorway": 130.0, "lowSpeed": 30.0, "pedestrian": 10.0, "bicycle": 20.0,
-}  # fmt: skip
-"""km/h where a road has a type but no limit."""
-DEFAULT_LIMIT = 50.0 / 3.6
-WALKING_LIMIT = 2.0  # m/s, nominal speed of sidewalks and crosswalks
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +86,9 @@ def lay_out(network: Network) -> Layout:
             _find_neighbours(segment)
     _chain(layout)
     _drop_slivers(layout)
-    _fill_limits(layout)
+    unknown = fill_limits(layout.strands)
+    if unknown:
+        layout.warnings.append(f"{unknown} driving lanes have no speed limit and no road type: 50 km/h assumed")
     for strand in layout.strands:
         # A road may have several lanes of one id after each other; the later ones carry their place.
         base = lane_name(strand)
@@ -133,7 +128,7 @@ def _cut_section(
             made = _make_strands(road, lane, s[here], frame[here], (inner[here], outer[here]))
             for strand in made:
                 strand.junction = junction
-                strand.limit = _limit(road, section, lane, strand)
+                strand.limit = lane_limit(road, section, lane, strand)
                 sides = float(inner[here].mean()), float(outer[here].mean())
                 edges[strand] = min(sides), max(sides)
             if made:
@@ -214,49 +209,6 @@ def _make_strands(road: Road, lane: Lane, s: Floats, frame: Floats, borders: tup
         spans = [(float(s[0]), float(s[-1]), lane.id)]
         made.append(Strand(road, kind, way, spans, s[order], points[order], 0.5 * width[order], None, None, both_ways=both))
     return made
-
-
-# Speed limits
-
-
-def _limit(road: Road, section: Section, lane: Lane, strand: Strand) -> Floats | None:
-    """Limit [m/s] at every point of the strand: the lane's own, else the road type's, else None."""
-    if strand.kind == LaneKind.SIDEWALK:
-        return np.full(strand.s.size, WALKING_LIMIT)
-    values = np.zeros(strand.s.size)
-    for record in road.types:
-        speed = record.speed if record.speed is not None else TYPE_LIMITS.get(record.type, 0.0) / 3.6
-        values[strand.s >= record.s - 1e-6] = speed
-    for offset, speed in lane.speeds:
-        values[strand.s >= section.s + offset - 1e-6] = speed
-    if not values.any():
-        return None
-    values[values <= 0.0] = values[values > 0.0].min()
-    return values
-
-
-def _fill_limits(layout: Layout) -> None:
-    """A lane without limit takes that of the lane it comes from, else of the one it leads to; what remains is counted."""
-    pending = [strand for strand in layout.strands if strand.limit is None]
-    while pending:
-        left = []
-        for strand in pending:
-            before = [float(other.limit[-1]) for other in strand.predecessors if other.limit is not None]
-            after = [float(other.limit[0]) for other in strand.successors if other.limit is not None]
-            beside = [
-                float(other.limit[0]) for other in (strand.left, strand.right) if other is not None and other.limit is not None
-            ]
-            known = before or after or beside
-            if known:
-                strand.limit = np.full(strand.s.size, min(known))
-            else:
-                left.append(strand)
-        if len(left) == len(pending):
-            break
-        pending = left
-    unknown = sum(strand.limit is None and strand.kind == LaneKind.DRIVING for strand in layout.strands)
-    if unknown:
-        layout.warnings.append(f"{unknown} driving lanes have no speed limit and no road type: 50 km/h assumed")
 
 
 # Links

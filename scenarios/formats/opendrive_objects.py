@@ -16,7 +16,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from scenarios.formats.opendrive_geometry import COORDINATE_MAX
-from scenarios.formats.opendrive_lanes import WALKING_LIMIT, Layout
+from scenarios.formats.opendrive_lanes import Layout
+from scenarios.formats.opendrive_limits import WALKING_LIMIT
 from scenarios.formats.opendrive_model import Network, Road
 from scenarios.formats.opendrive_signs import Meaning, meaning_of
 from scenarios.formats.opendrive_strands import Strand, join, split

@@ -3,9 +3,9 @@
 Run with netconvert (pip install eclipse-sumo) on $PATH: `python -m tests.oracles.opendrive_netconvert FILE.xodr ...`.
 Prints one block a file and exits with 1 where the number of car connections between two roads differs.
 
-What differs by design: netconvert builds its own lanes inside junctions (we keep the file's connecting roads), cuts roads at every
-lane section (we chain them), shortens roads near junctions (ours have the file's length), keeps roads of a centimetre, has no
-junction where only pavements meet, and reads no direct junctions.
+What differs by design: netconvert builds its own lanes inside junctions (we keep the file's connecting roads), cuts roads at
+every lane section (we chain them), shortens roads near junctions (ours have the file's length), keeps roads of a centimetre, has
+no junction where only pavements meet, and reads no direct junctions.
 """
 
 from __future__ import annotations
