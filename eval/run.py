@@ -37,6 +37,7 @@ AFTERMATH_S = 2.0
 SENSING_LEVELS = ("state", "objects", "lidar")
 AVAILABLE_SENSING = ("state",)
 _EVENT_NAMES = tuple(kind.name for kind in EventKind)
+_ACTIVE, _STILL = int(Status.ACTIVE), int(Model.STILL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +235,7 @@ def _drive(episode: _Episode) -> None:
 
 def _seated_now(episode: _Episode) -> list[int]:
     status = episode.world.state.bodies["status"][0]
-    return [actor for actor in episode.seats if status[actor] == Status.ACTIVE]
+    return [actor for actor in episode.seats if status[actor] == _ACTIVE]
 
 
 def _decide(episode: _Episode, actor: int) -> DriverStep[object]:
@@ -259,10 +260,13 @@ def _decide(episode: _Episode, actor: int) -> DriverStep[object]:
 def _measure(episode: _Episode) -> None:
     """Count the way and the time of this tick."""
     bodies, ego = episode.world.state.bodies[0], episode.scenario.ego
-    chosen = bodies if ego is None else bodies[ego : ego + 1]
-    moving = chosen[(chosen["status"] == Status.ACTIVE) & (chosen["model"] != Model.STILL)]
-    episode.driven_m += float(np.sum(np.abs(moving["speed"]), dtype=np.float64)) * TICK_S
-    episode.driven_s += len(moving) * TICK_S
+    if ego is None:
+        speeds = bodies["speed"][(bodies["status"] == _ACTIVE) & (bodies["model"] != _STILL)]
+        episode.driven_m += float(np.sum(np.abs(speeds), dtype=np.float64)) * TICK_S
+        episode.driven_s += len(speeds) * TICK_S
+    elif bodies["status"][ego] == _ACTIVE:
+        episode.driven_m += abs(float(bodies["speed"][ego])) * TICK_S
+        episode.driven_s += TICK_S
 
 
 def _as_record(control: Control, name: str) -> tuple[float, float, int, int, int, int]:

@@ -13,12 +13,13 @@ import numpy as np
 import pygame
 
 from sim.interface import Colour as Light
+from sim.interface import Floats
 from sim.recording import Ending, Recording
 from sim.roads.lane_map import LaneKind, LaneMap, Regulation
 from sim.roads.outline import MapOutline, outline
 from sim.viewer.actors import describe_actor, draw_bodies, draw_paths
 from sim.viewer.canvas import ALARM, FAINT, INK, PAPER, Canvas, Colour, View, fit, nice_step, shorten, text_width
-from sim.viewer.cast import Member, area, choose_cast, choose_moments, contacts, focus
+from sim.viewer.cast import Member, area, choose_cast, choose_moments, contacts, focus, padded
 from sim.viewer.charts import draw_curves, draw_reasons
 from sim.viewer.road import draw_light, draw_road, draw_sign
 
@@ -35,16 +36,30 @@ _SAME_VIEW_SPAN = 95.0
 """Up to this size [m] all moments show the same area; beyond it each follows ego."""
 _FOLLOW_SPAN = 64.0
 _FOCUS_REACH = 0.4
+_DETAIL_SCALE = 4.0
+"""Pixels a metre from which a map shows its signs and markings well enough without close-ups."""
+_GAP = 8.0
 
 
-def draw_map(road_map: LaneMap, size: tuple[int, int] = (1400, 1000)) -> pygame.Surface:
-    """A whole map with its title, scale and signs."""
+def draw_map(road_map: LaneMap, size: tuple[int, int] = (1600, 1000)) -> pygame.Surface:
+    """A whole map with its title, scale and signs; where it is too large for details, with close-ups of its largest junctions."""
     drawing = outline(road_map)
     canvas = Canvas(*size)
     x0, y0, x1, y1 = drawing.bounds()
-    view = fit((x0 - 5.0, y0 - 5.0, x1 + 5.0, y1 + 5.0), _EDGE, 50.0, size[0] - 2.0 * _EDGE, size[1] - 100.0)
+    bounds = (x0 - 5.0, y0 - 5.0, x1 + 5.0, y1 + 5.0)
+    place = (_EDGE, 50.0, size[0] - 2.0 * _EDGE, size[1] - 100.0)
+    chosen = _junctions(drawing) if fit(bounds, *place).scale < _DETAIL_SCALE else []
+    column = (place[3] - 2.0 * _GAP) / 3.0
+    columns = -(-len(chosen) // 3)
+    view = fit(bounds, place[0], place[1], place[2] - columns * (column + _GAP), place[3])
     draw_road(canvas, drawing, view)
     _draw_scale(canvas, view)
+    for number, (name, around) in enumerate(chosen):
+        left = place[0] + view.width + _GAP + (number // 3) * (column + _GAP)
+        corner = (left, place[1] + (number % 3) * (column + _GAP))
+        _draw_close_up(
+            canvas, drawing, view, f"{number + 1}   {_junction_name(road_map, name)}", around, (*corner, column, column)
+        )
     driving = sum(lane.kind is LaneKind.DRIVING for lane in drawing.lanes)
     junctions = len({lane.junction for lane in drawing.lanes if lane.junction >= 0})
     canvas.text((_EDGE, 26.0), drawing.name, 20)
@@ -83,6 +98,49 @@ def save(picture: pygame.Surface, path: Path) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _junctions(drawing: MapOutline) -> list[tuple[int, tuple[float, float, float, float]]]:
+    """Up to six junctions with their surroundings [m], those with most lanes first; never two that would show the same."""
+    found: dict[int, list[Floats]] = {}
+    for lane in drawing.lanes:
+        if lane.junction >= 0 and lane.kind is LaneKind.DRIVING:
+            found.setdefault(lane.junction, []).append(lane.centre)
+    chosen: list[tuple[int, tuple[float, float, float, float]]] = []
+    for junction, lines in sorted(found.items(), key=lambda item: (-len(item[1]), item[0])):
+        points = np.concatenate(lines)
+        around = padded(points.min(axis=0), points.max(axis=0))
+        middle = 0.5 * (around[0] + around[2]), 0.5 * (around[1] + around[3])
+        if all(not (other[0] < middle[0] < other[2] and other[1] < middle[1] < other[3]) for _, other in chosen):
+            chosen.append((junction, around))
+        if len(chosen) == MOMENTS:
+            break
+    return chosen
+
+
+def _draw_close_up(
+    canvas: Canvas,
+    drawing: MapOutline,
+    whole: View,
+    words: str,
+    around: tuple[float, float, float, float],
+    place: tuple[float, float, float, float],
+) -> None:
+    """One part of the map, and where it is on the whole."""
+    view = fit(around, *place)
+    draw_road(canvas, drawing, view)
+    canvas.rectangle(place[0], place[1], text_width(words, 13) + 14.0, 21.0, PAPER)
+    canvas.text((place[0] + 7.0, place[1] + 10.5), words, 13)
+    _frame(canvas, place)
+    corners = whole.pixels(np.array([[around[0], around[3]], [around[2], around[1]]]))
+    span = corners[1] - corners[0]
+    canvas.rectangle(corners[0, 0], corners[0, 1], span[0], span[1], ALARM, 1.5)
+    canvas.text((corners[0, 0] + 3.0, corners[0, 1] - 8.0), words.split()[0], 13, ALARM, "left", PAPER)
+
+
+def _junction_name(road_map: LaneMap, junction: int) -> str:
+    name = road_map.junction_names[junction] if junction < len(road_map.junction_names) else str(junction)
+    return name if name.startswith("junction") else f"junction {name}"
 
 
 def _draw_title(canvas: Canvas, recording: Recording) -> None:
@@ -131,13 +189,21 @@ def _draw_overview(
     _draw_scale(canvas, view)
     x0, y0, x1, y1 = recording.road_map.bounds()
     if max(x1 - x0, y1 - y0) > _INSET_RATIO * max(view.width, view.height) / view.scale:
-        _draw_inset(canvas, recording.road_map, view)
+        _draw_inset(canvas, recording.road_map, view, cast)
     _frame(canvas, place)
 
 
-def _draw_inset(canvas: Canvas, drawing: MapOutline, view: View) -> None:
+def _draw_inset(canvas: Canvas, drawing: MapOutline, view: View, cast: Sequence[Member]) -> None:
+    """The whole map in the corner where it hides least of the paths; the lower left one has the scale."""
     size = 0.24 * view.width
-    place = (view.left + view.width - size - 6.0, view.top + 6.0, size, size)
+    right, bottom = view.left + view.width - size - 6.0, view.top + view.height - size - 6.0
+    corners = ((right, view.top + 6.0), (view.left + 6.0, view.top + 6.0), (right, bottom))
+    paths = [view.pixels(np.column_stack((member.track["x"], member.track["y"]))) for member in cast if member.main]
+    hidden = [
+        sum(int(np.sum(np.all(np.abs(path - np.array(at) - 0.5 * size) < 0.6 * size, axis=1))) for path in paths)
+        for at in corners
+    ]
+    place = (*corners[int(np.argmin(hidden))], size, size)
     x0, y0, x1, y1 = drawing.bounds()
     inset = fit((x0 - 10.0, y0 - 10.0, x1 + 10.0, y1 + 10.0), *place)
     canvas.rectangle(*place, PAPER)
@@ -146,10 +212,10 @@ def _draw_inset(canvas: Canvas, drawing: MapOutline, view: View) -> None:
         if lane.kind is LaneKind.DRIVING:
             canvas.line(inset.pixels(lane.centre), FAINT, 1.0)
     half = np.array([view.width, view.height]) / (2.0 * view.scale)
-    corners = inset.pixels(np.array([[view.x - half[0], view.y + half[1]], [view.x + half[0], view.y - half[1]]]))
+    shown = inset.pixels(np.array([[view.x - half[0], view.y + half[1]], [view.x + half[0], view.y - half[1]]]))
     canvas.unclip()
-    span = np.maximum(corners[1] - corners[0], 4.0)
-    canvas.rectangle(corners[0, 0], corners[0, 1], span[0], span[1], ALARM, 2.0)
+    span = np.maximum(shown[1] - shown[0], 4.0)
+    canvas.rectangle(shown[0, 0], shown[0, 1], span[0], span[1], ALARM, 2.0)
     _frame(canvas, place)
 
 
@@ -188,21 +254,29 @@ def _moment_view(
     """The episode's whole area while it is small; else ego's surroundings, or those of the first contact, or of everybody."""
     if max(bounds[2] - bounds[0], bounds[3] - bounds[1]) <= _SAME_VIEW_SPAN:
         return fit(bounds, *place)
+    impacts = contacts(recording)
     rows = recording.at(tick)
     mine = rows[rows["actor"] == recording.header.ego] if recording.header.ego is not None else rows[:0]
-    met = focus(recording, cast)
-    if len(mine):
-        ahead = 0.18 * _FOLLOW_SPAN
-        x, y = float(mine["x"][0] + ahead * np.cos(mine["heading"][0])), float(mine["y"][0] + ahead * np.sin(mine["heading"][0]))
-        if met is not None and np.hypot(mine["x"][0] - met[0], mine["y"][0] - met[1]) < _FOCUS_REACH * _FOLLOW_SPAN:
-            x, y = float(met[0]), float(met[1])  # one place for as long as ego is there: what moved is seen at a glance
-    else:
-        impacts = contacts(recording)
-        if not len(impacts):
-            return fit(bounds, *place)
+    here = impacts[np.abs(impacts["tick"] - tick) <= 1]
+    if len(mine) == 0 and len(impacts) == 0:
+        return fit(bounds, *place)
+    if len(mine) == 0:
         x, y = float(impacts["x"][0]), float(impacts["y"][0])
+    else:
+        x, y = _beside_ego(mine[0], focus(recording, cast))
+        if len(here) and np.hypot(here["x"][0] - x, here["y"][0] - y) > _FOCUS_REACH * _FOLLOW_SPAN:
+            x, y = float(here["x"][0]), float(here["y"][0])  # somebody else's collision, out of ego's sight
     half = 0.5 * _FOLLOW_SPAN
     return fit((x - half, y - half, x + half, y + half), *place)
+
+
+def _beside_ego(ego: np.void, met: Floats | None) -> tuple[float, float]:
+    """Where to look: at the place of the encounter for as long as ego is there, to show what moved; else ahead of it."""
+    x, y, heading = float(ego["x"]), float(ego["y"]), float(ego["heading"])
+    if met is not None and np.hypot(x - met[0], y - met[1]) < _FOCUS_REACH * _FOLLOW_SPAN:
+        return float(met[0]), float(met[1])
+    ahead = 0.18 * _FOLLOW_SPAN
+    return x + ahead * float(np.cos(heading)), y + ahead * float(np.sin(heading))
 
 
 def _draw_charts(canvas: Canvas, recording: Recording, cast: Sequence[Member], moments: Sequence[int], top: float) -> None:

@@ -1,6 +1,11 @@
 """`avstack run`: verdicts, exit codes, recordings, pictures, JSON; the same for any number of workers."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pygame
@@ -20,6 +25,7 @@ def test_a_pass_is_zero_and_leaves_a_recording_and_a_picture(avstack, tmp_path):
     recording = read_recording(tmp_path / "out" / f"{SCENE}-0.arrow")
     assert recording.footer.ending is Ending.PASSED
     assert recording.footer.trace_hash
+    assert recording.header.ego is not None
     ego = recording.track(recording.header.ego)
     assert np.hypot(ego["x"][-1] - ego["x"][0], ego["y"][-1] - ego["y"][0]) > 20.0
     assert pygame.image.load(str(picture)).get_width() > 1000
@@ -153,3 +159,25 @@ def test_a_listed_yaml_runs_as_it_is(avstack, tmp_path):
 def test_version_and_help(avstack):
     assert avstack("--version").out.startswith("avstack ")
     assert "Exit code" in avstack("run", "--help").out
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_keeps_what_is_finished(tmp_path, workers):
+    out = tmp_path / "out"
+    program = "import sys; from eval.cli import execute; sys.exit(execute(sys.argv[1:]))"
+    arguments = ["run", SCENE, "--seeds", "0..100000", *SHORT, "--workers", workers, "--out", str(out), "--json"]
+    run = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while run.poll() is None and len(list(out.glob("*.arrow"))) < 3:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        printed, said = run.communicate(timeout=60.0)
+    finally:
+        run.kill()
+    assert run.returncode == 130, said
+    assert "interrupted after" in said
+    report = json.loads(printed)
+    assert report["episodes"] >= 2
+    assert not list(out.glob("*.part"))
+    for row in report["rows"]:
+        assert read_recording(Path(row["recording"])).footer.trace_hash == row["trace_hash"]

@@ -12,7 +12,7 @@ from sim.roads.lane_map import Crosswalk, LaneDraft, LaneKind, LaneMap, MapDraft
 from sim.roads.outline import outline
 
 BODY = np.dtype(
-    [(name, TICK_DTYPE[name]) for name in TICK_DTYPE.names if name not in ("tick", "actor", "lane", "s", "d", "reason")]
+    [(name, TICK_DTYPE[name]) for name in TICK_DTYPE.names or () if name not in ("tick", "actor", "lane", "s", "d", "reason")]
 )
 MIND = np.dtype([(name, TICK_DTYPE[name]) for name in ("lane", "s", "d", "reason")])
 LINKS = {"west": ("east", "north"), "south": ("north", "east"), "east": ("west",), "north": ("south",)}

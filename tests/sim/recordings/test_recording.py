@@ -34,15 +34,15 @@ def test_round_trip_keeps_every_number(write, header):
         rows = recording.at(tick)
         assert list(rows["actor"]) == [actor for actor in range(5) if bodies["status"][actor] == 1]
         for row in rows:
-            for name in BODY.names:
+            for name in BODY.names or ():
                 assert row[name] == bodies[name][row["actor"]]
-            for name in MIND.names:
+            for name in MIND.names or ():
                 assert row[name] == minds[name][row["actor"]]
     assert recording.last_tick == 129
     assert recording.events.tolist() == collision(77).tolist()
-    rows, values = recording.traces["margin"]
+    places, values = recording.traces["margin"]
     assert np.array_equal(values, 0.5 * np.arange(130))
-    assert set(recording.rows["actor"][rows]) == {0}
+    assert set(recording.rows["actor"][places]) == {0}
 
 
 def test_arrays_are_read_only(write):
@@ -136,7 +136,8 @@ def test_a_minute_with_twenty_actors_stays_below_a_megabyte(tmp_path, crossing, 
 
 def test_an_abandoned_recording_leaves_nothing(tmp_path, crossing, header):
     with Recorder(tmp_path / "a.arrow", header, outline(crossing)) as recorder:
-        recorder.append(0, *episode(0), NO_EVENTS, {})
+        bodies, minds = episode(0)
+        recorder.append(0, bodies, minds, NO_EVENTS, {})
         assert part_path(tmp_path / "a.arrow").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -145,7 +146,8 @@ def test_what_a_dead_process_left_can_be_read_and_finished(tmp_path, crossing, h
     path = tmp_path / "a.arrow"
     recorder = Recorder(path, header, outline(crossing))
     for tick in range(2 * FLUSH_TICKS + 10):
-        recorder.append(tick, *episode(tick), collision(20) if tick >= 20 else NO_EVENTS, {})
+        bodies, minds = episode(tick)
+        recorder.append(tick, bodies, minds, collision(20) if tick >= 20 else NO_EVENTS, {})
     left = part_path(path).read_bytes()  # what is on disk now is all that a dead process leaves
     recorder.__exit__(None, None, None)
     part_path(path).write_bytes(left)
