@@ -55,6 +55,7 @@ DRIVER_RESPONSE = 0.8  # s
 STOP_SHORT = 1.0  # m
 SPARE_MAX, SPARE_MIN = 3.0, 0.8  # s, spare time in the critical gap at first and after long waiting
 STANDING = 0.5  # m/s
+STOOD = 25  # ticks after which a standing vehicle is taken to wait
 PULL_AWAY = 1.5  # m/s², of a standing vehicle that may start
 WALK_AROUND = 40  # ticks before a vehicle standing in the way is walked around
 FAR = 1e9  # m, nothing to stop for
@@ -327,7 +328,7 @@ def _arrival(distance: float, speed: float, accel: float) -> float:
 def _gives_way(near: float, speed: float, accel: float, standing_ticks: int, claims: bool) -> bool:
     """Whether a vehicle `near` [m] before the zone visibly lets somebody cross, or may be asked to (`claims`)."""
     if speed < STANDING:
-        return accel < 0.3 and (claims or standing_ticks >= 10) and near > 0.3
+        return accel < 0.15 and (claims or standing_ticks >= STOOD) and near > 0.3
     if accel < -0.4 and speed * speed < -2.0 * accel * (near - 0.5):
         return True
     return claims and near > speed * DRIVER_RESPONSE + speed * speed / (2.0 * COMFORTABLE_BRAKE) + STOP_SHORT
