@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import signal
 import time
@@ -51,7 +52,7 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     index: int = -1
-    since: float = 0.0
+    since: float = math.inf
 
 
 class ProcessPool:
@@ -77,7 +78,9 @@ class ProcessPool:
             while any(worker.index >= 0 for worker in pool):
                 for slot in self._ready(pool):
                     worker = pool[slot]
-                    done: Done[_J, _R] = _collect(worker, jobs[worker.index], self._overdue(worker))
+                    done: Done[_J, _R] | None = _collect(worker, jobs[worker.index], self._overdue(worker))
+                    if done is None:
+                        continue
                     if done.failure and waiting:
                         _stop([worker])
                         pool[slot] = _start(work)
@@ -108,7 +111,7 @@ def _start(work: Callable[[_J], _R]) -> _Worker:
 
 
 def _serve(pipe: Connection, work: Callable[[_J], _R]) -> None:
-    """The worker: a job in, (True, result) or (False, exception) out, until the pipe is closed."""
+    """The worker: a job in, (None, None) and then (True, result) or (False, exception) out, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     while True:
         try:
@@ -116,6 +119,7 @@ def _serve(pipe: Connection, work: Callable[[_J], _R]) -> None:
         except EOFError:
             return
         try:
+            pipe.send((None, None))
             answer: tuple[bool, object] = (True, work(job))
         except Exception as error:  # handed over to the parent, which raises it
             answer = (False, error)
@@ -124,14 +128,15 @@ def _serve(pipe: Connection, work: Callable[[_J], _R]) -> None:
 
 def _hand_out(worker: _Worker, waiting: deque[int], jobs: Sequence[_J]) -> None:
     index = waiting.popleft()
-    worker.index, worker.since = index, time.monotonic()
+    worker.index, worker.since = index, math.inf  # its clock starts when it says that it has begun
     try:
         worker.pipe.send(jobs[index])
     except (BrokenPipeError, ConnectionResetError):
         return  # it has died: the pipe's end is reported as ready, and `_collect` tells
 
 
-def _collect(worker: _Worker, job: _J, overdue: bool) -> Done[_J, _R]:
+def _collect(worker: _Worker, job: _J, overdue: bool) -> Done[_J, _R] | None:
+    """What became of the job of a worker that has something to say, or None where it has only begun."""
     if not worker.pipe.poll() and overdue:
         worker.process.kill()
         worker.process.join()
@@ -141,6 +146,9 @@ def _collect(worker: _Worker, job: _J, overdue: bool) -> Done[_J, _R]:
     except (EOFError, ConnectionResetError):
         worker.process.join()
         return Done(job=job, result=None, failure=f"its process died ({_exit_reason(worker.process.exitcode)})")
+    if good is None:
+        worker.since = time.monotonic()
+        return None
     if not good:
         raise answer
     return Done(job=job, result=answer)
