@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.tables import share
+
 HYPOTHESES = 4
 HISTORY = 16
 """Ticks of the past that a slow responder can still look at (1.5 s)."""
@@ -167,3 +169,13 @@ class WorldState(NamedTuple):
     """(W, EVENTS) EVENT_DTYPE"""
     order: NDArray[np.int16]
     """(W, A) slots by west end, kept nearly sorted for the contact sweep"""
+
+
+share(
+    WorldState,
+    {
+        "bodies": (BODY_DTYPE, 2), "minds": (MIND_DTYPE, 2), "history": (SEEN_DTYPE, 3), "neighbours": (np.dtype(np.int16), 3),
+        "visible": (np.dtype(np.uint8), 3), "worlds": (WORLD_DTYPE, 1), "zones": (ZONE_DTYPE, 2), "events": (EVENT_DTYPE, 2),
+        "order": (np.dtype(np.int16), 2),
+    },
+)  # fmt: skip

@@ -8,8 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.roads.lane_map import LaneMap
+from sim.roads.lane_map import (
+    CLUSTER_DTYPE, CONFLICT_DTYPE, ENTRY_DTYPE, LANE_DTYPE, PHASE_DTYPE, POINT_DTYPE, SIGNAL_DTYPE, LaneMap,
+)  # fmt: skip
 from sim.roads.route import OFF_ROUTE, STEP_DTYPE, Route, route_steps
+from sim.tables import share
 
 __all__ = ["OFF_ROUTE", "ROUTE_DTYPE", "STEP_DTYPE", "Packed", "Roads", "pack"]
 
@@ -42,6 +45,18 @@ class Roads(NamedTuple):
     wall_start: NDArray[np.int32]
     """(M + 1,) per packed map."""
     predecessors: NDArray[np.int32]
+
+
+_INT, _FLOAT = np.dtype(np.int32), np.dtype(np.float32)
+share(
+    Roads,
+    {
+        "lanes": (LANE_DTYPE, 1), "points": (POINT_DTYPE, 1), "successors": (_INT, 1), "entries": (ENTRY_DTYPE, 1),
+        "clusters": (CLUSTER_DTYPE, 1), "cluster_matrix": (_INT, 1), "conflicts": (CONFLICT_DTYPE, 1), "conflict_rows": (_FLOAT, 2),
+        "signals": (SIGNAL_DTYPE, 1), "phases": (PHASE_DTYPE, 1), "routes": (ROUTE_DTYPE, 1), "route_steps": (STEP_DTYPE, 1),
+        "walls": (_FLOAT, 2), "wall_start": (_INT, 1), "predecessors": (_INT, 1),
+    },
+)  # fmt: skip
 
 
 class Packed(NamedTuple):

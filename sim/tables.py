@@ -1,0 +1,215 @@
+"""Sets of arrays that kernels receive as one pointer.
+
+numba hands every array to a function as eight values and counts references to it atomically; a NamedTuple of two dozen arrays then costs
+more to pass than most kernels take to run. `share` teaches numba to pass such a NamedTuple as a pointer to a small block of (data,
+strides, shape), which lives as long as the outermost call. Kernels still write `state.bodies[w, a].x`; indexing gives a record in place,
+a scalar, or a smaller table. The caller keeps the arrays alive, as it does for any call.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel.models import OpaqueModel, StructModel
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
+from numba.extending import NativeValue, lower_builtin, lower_getattr, lower_getattr_generic, register_model, typeof_impl, unbox
+
+CHECKED = os.environ.get("NUMBA_BOUNDSCHECK") == "1"
+_WORD = ir.IntType(64)
+_BYTES = ir.IntType(8).as_pointer()
+_MAX_DIMENSIONS = 3
+_WORDS = 1 + 2 * _MAX_DIMENSIONS  # data, strides, shape of one array
+# numpy's array object on a 64-bit machine: object head (2 words), data, number of dimensions, pointer to shape, pointer to strides
+_DATA, _SHAPE, _STRIDES = 2, 4, 5
+
+
+class TableType(types.Type):  # type: ignore[misc]
+    """One array of a set: elements of `dtype`, `ndim` indices left to give."""
+
+    def __init__(self, dtype: types.Type, ndim: int) -> None:
+        self.dtype = dtype
+        self.ndim = ndim
+        super().__init__(name=f"Table({dtype}, {ndim})")
+
+
+class TableSetType(types.Type):  # type: ignore[misc]
+    """A shared NamedTuple: a pointer to its block."""
+
+    def __init__(self, label: str, fields: tuple[tuple[str, types.Type, int], ...]) -> None:
+        self.label = label
+        self.fields = fields
+        self.places = {name: k for k, (name, _, _) in enumerate(fields)}
+        super().__init__(name=f"{label}({', '.join(f'{n}: {d}[{k}]' for n, d, k in fields)})")
+
+
+@register_model(TableType)
+class _TableModel(StructModel):  # type: ignore[misc]
+    def __init__(self, dmm: Any, fe_type: TableType) -> None:
+        members = [("data", types.uintp)]
+        members += [(f"stride{k}", types.intp) for k in range(fe_type.ndim)]
+        members += [(f"shape{k}", types.intp) for k in range(fe_type.ndim)]
+        super().__init__(dmm, fe_type, members)
+
+
+@register_model(TableSetType)
+class _TableSetModel(OpaqueModel):  # type: ignore[misc]
+    pass
+
+
+def share(kind: type, fields: Mapping[str, tuple[np.dtype[Any], int]]) -> None:
+    """Let kernels receive instances of the NamedTuple `kind` as one pointer; `fields`: dtype and number of dimensions by name, in order."""
+    if tuple(fields) != kind._fields:  # type: ignore[attr-defined]
+        raise ValueError(f"fields of {kind.__name__} are {kind._fields}, got {tuple(fields)}")  # type: ignore[attr-defined]
+    described = tuple((name, numba.from_dtype(dtype), ndim) for name, (dtype, ndim) in fields.items())
+    shared = TableSetType(kind.__name__, described)
+    kind._numba_type_ = shared  # type: ignore[attr-defined]
+    typeof_impl.register(kind)(lambda value, context: shared)
+
+
+@unbox(TableSetType)
+def _unbox(typ: TableSetType, obj: ir.Value, c: Any) -> NativeValue:
+    """Copy data pointers, strides and shapes of the arrays into a block on the caller's stack."""
+    builder = c.builder
+    block = cgutils.alloca_once(builder, _WORD, size=_WORDS * len(typ.fields))
+    for k, (_, _, ndim) in enumerate(typ.fields):
+        array = builder.bitcast(c.pyapi.tuple_getitem(obj, k), _WORD.as_pointer())
+        first = k * _WORDS
+        data = builder.load(builder.gep(array, [_WORD(_DATA)]))
+        builder.store(data, builder.gep(block, [_WORD(first)]))
+        for offset, member in ((1, _STRIDES), (1 + _MAX_DIMENSIONS, _SHAPE)):
+            values = builder.inttoptr(builder.load(builder.gep(array, [_WORD(member)])), _WORD.as_pointer())
+            for axis in range(ndim):
+                builder.store(builder.load(builder.gep(values, [_WORD(axis)])), builder.gep(block, [_WORD(first + offset + axis)]))
+    return NativeValue(builder.bitcast(block, _BYTES))
+
+
+@infer_getattr
+class _SetAttributes(AttributeTemplate):  # type: ignore[misc]
+    key = TableSetType
+
+    def generic_resolve(self, typ: TableSetType, name: str) -> TableType | None:
+        """Type of `state.name`."""
+        if name not in typ.places:
+            return None
+        _, dtype, ndim = typ.fields[typ.places[name]]
+        return TableType(dtype, ndim)
+
+
+@lower_getattr_generic(TableSetType)
+def _get_table(context: Any, builder: Any, typ: TableSetType, value: ir.Value, name: str) -> ir.Value:
+    place = typ.places[name]
+    table = TableType(*typ.fields[place][1:])
+    block = builder.bitcast(value, _WORD.as_pointer())
+    view = cgutils.create_struct_proxy(table)(context, builder)
+
+    def word(k: int) -> ir.Value:
+        loaded = builder.load(builder.gep(block, [_WORD(place * _WORDS + k)]))
+        loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
+        return loaded
+
+    view.data = word(0)
+    for axis in range(table.ndim):
+        setattr(view, f"stride{axis}", word(1 + axis))
+        setattr(view, f"shape{axis}", word(1 + _MAX_DIMENSIONS + axis))
+    return view._getvalue()
+
+
+@infer_getattr
+class _TableAttributes(AttributeTemplate):  # type: ignore[misc]
+    key = TableType
+
+    def resolve_shape(self, typ: TableType) -> types.Type:
+        """Type of `table.shape`."""
+        return types.UniTuple(types.intp, typ.ndim)
+
+
+@lower_getattr(TableType, "shape")
+def _get_shape(context: Any, builder: Any, typ: TableType, value: ir.Value) -> ir.Value:
+    view = cgutils.create_struct_proxy(typ)(context, builder, value=value)
+    return cgutils.pack_array(builder, [getattr(view, f"shape{axis}") for axis in range(typ.ndim)])
+
+
+def _indices(index: types.Type) -> int | None:
+    """How many integers an index type has; None where it is something else."""
+    if isinstance(index, types.Integer):
+        return 1
+    if isinstance(index, types.BaseTuple) and all(isinstance(one, types.Integer) for one in index):
+        return len(index)
+    return None
+
+
+@infer_global(operator.getitem)
+class _GetItem(AbstractTemplate):  # type: ignore[misc]
+    def generic(self, args: tuple[types.Type, ...], kws: object) -> Any:
+        """`table[i, j]`: an element, or a smaller table where indices are missing."""
+        if not isinstance(args[0], TableType):
+            return None
+        given = _indices(args[1])
+        if given is None or given > args[0].ndim:
+            return None
+        left = args[0].ndim - given
+        return signature(TableType(args[0].dtype, left) if left else args[0].dtype, *args)
+
+
+@infer_global(operator.setitem)
+class _SetItem(AbstractTemplate):  # type: ignore[misc]
+    def generic(self, args: tuple[types.Type, ...], kws: object) -> Any:
+        """`table[i, j] = scalar`."""
+        if not isinstance(args[0], TableType) or _indices(args[1]) != args[0].ndim or isinstance(args[0].dtype, types.Record):
+            return None
+        return signature(types.none, args[0], args[1], args[0].dtype)
+
+
+def _address(context: Any, builder: Any, sig: Any, args: tuple[ir.Value, ...]) -> tuple[Any, ir.Value, int]:
+    """(view, address of the element or of the smaller table, number of indices)."""
+    table, index = sig.args[0], sig.args[1]
+    view = cgutils.create_struct_proxy(table)(context, builder, value=args[0])
+    if isinstance(index, types.BaseTuple):
+        parts = cgutils.unpack_tuple(builder, args[1], len(index))
+        kinds = list(index)
+    else:
+        parts, kinds = [args[1]], [index]
+    address = view.data
+    for axis, (part, kind) in enumerate(zip(parts, kinds, strict=True)):
+        number = context.cast(builder, part, kind, types.intp)
+        if CHECKED:
+            outside = builder.icmp_unsigned(">=", number, getattr(view, f"shape{axis}"))
+            with builder.if_then(outside, likely=False):
+                context.call_conv.return_user_exc(builder, IndexError, (f"index out of bounds on axis {axis} of {table}",))
+        address = builder.add(address, builder.mul(number, getattr(view, f"stride{axis}")))
+    return view, address, len(parts)
+
+
+@lower_builtin(operator.getitem, TableType, types.Integer)
+@lower_builtin(operator.getitem, TableType, types.BaseTuple)
+def _getitem(context: Any, builder: Any, sig: Any, args: tuple[ir.Value, ...]) -> ir.Value:
+    view, address, given = _address(context, builder, sig, args)
+    result = sig.return_type
+    if isinstance(result, TableType):
+        smaller = cgutils.create_struct_proxy(result)(context, builder)
+        smaller.data = address
+        for axis in range(result.ndim):
+            setattr(smaller, f"stride{axis}", getattr(view, f"stride{axis + given}"))
+            setattr(smaller, f"shape{axis}", getattr(view, f"shape{axis + given}"))
+        return smaller._getvalue()
+    if isinstance(result, types.Record):
+        return builder.inttoptr(address, context.get_value_type(result))
+    pointer = builder.inttoptr(address, context.get_data_type(result).as_pointer())
+    return context.unpack_value(builder, result, pointer)
+
+
+@lower_builtin(operator.setitem, TableType, types.Integer, types.Any)
+@lower_builtin(operator.setitem, TableType, types.BaseTuple, types.Any)
+def _setitem(context: Any, builder: Any, sig: Any, args: tuple[ir.Value, ...]) -> ir.Value:
+    _, address, _ = _address(context, builder, sig, args)
+    dtype = sig.args[0].dtype
+    pointer = builder.inttoptr(address, context.get_data_type(dtype).as_pointer())
+    context.pack_value(builder, dtype, args[2], pointer)
+    return context.get_dummy_value()
