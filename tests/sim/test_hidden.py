@@ -13,7 +13,6 @@ from sim.roads.lane_map import LaneMap
 from sim.roads.route import shortest_route
 from sim.scenario import Actor, Model, Scenario
 from sim.state import Status, WorldState
-from sim.traffic.path import PATH_LANES
 from sim.traffic.styles import STYLES
 from sim.world import World
 
@@ -72,7 +71,7 @@ def decision(world: World, state: WorldState, slot: int) -> tuple[bytes, bytes]:
     """(what the driver asks of its vehicle and shows, its whole mind) after one decision on a copy of the state."""
     state = copied(state)
     state.minds["plan_tick"][0, slot] = -1  # decide now, whatever the tick
-    drive(state, world.roads, 0, slot, np.empty(PATH_LANES, np.int32), np.empty(PATH_LANES, np.float64))
+    drive(state, world.roads, 0, slot)
     body = state.bodies[0, slot]
     shown = b"".join(body[name].tobytes() for name in ("command_accel", "command_steer", "gear", "indicator", "gesture"))
     return shown, state.minds[0, slot].tobytes()
@@ -82,6 +81,7 @@ def garble(state: WorldState, others: NDArray[np.intp], draw: np.random.Generato
     """Fill every hidden field of these slots with other valid-looking values: a permutation, then noise on the numbers."""
     for name in UNSEEN:
         state.bodies[name][0, others] = draw.permutation(state.bodies[name][0, others]) + 1
+    state.paths["base"] = draw.uniform(-50.0, 50.0, state.paths["base"].shape)  # left over from whoever decided last
     minds = state.minds[0]
     kept = minds[others].copy()
     minds[others] = kept[draw.permutation(len(others))]
