@@ -6,7 +6,7 @@ One row a drive; a finished file's rows are kept as JSON, so that an interrupted
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from sim.rng import Purpose, generator
 from sim.roads.lane_map import LaneKind, LaneMap
 from sim.roads.route import Route, random_route, route_length
 from sim.scenario import Actor, Model, Scenario
-from sim.state import CONTROL_DTYPE, EventKind, Status
+from sim.state import CONTROL_DTYPE, EventKind, Reason, Status
 from sim.traffic.rules import RulesDriver
 from sim.world import World
 
@@ -38,6 +38,8 @@ START_SHARE = 0.5
 CHANGE_M = 80.0
 """A start whose first step is a lane change has this much of its lane left for it."""
 FAILURES_KEPT = 20
+STUCK_TICKS = 200
+"""An ego that has stood this long at the end, and not for a red light, is stuck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,12 @@ def _point(road_map: LaneMap, lane: int, s: float) -> NDArray[np.float64]:
     return np.array([points["x"][index], points["y"][index]])
 
 
-def _first_event(world: World, w: int, seen: int) -> str:
+def _thought(trace: Mapping[str, NDArray[np.generic]]) -> str:
+    """What the ego's driver says of its decision: the reason and whom it is about."""
+    return f"{Reason(int(trace['reason'])).name} {int(trace['other'])}"
+
+
+def _first_event(world: World, w: int, seen: int, thought: str) -> str:
     """The world's first collision, off-road or deadlock among events from `seen` on, described at this tick; empty for none."""
     for event in world.events(w)[seen:]:
         kind = EventKind(int(event["kind"]))
@@ -136,6 +143,7 @@ def _first_event(world: World, w: int, seen: int) -> str:
                     "what": kind.name.lower(),
                     "tick": int(event["tick"]),
                     "speed": round(float(event["speed"]), 2),
+                    "ego": thought,
                     "actors": actors,
                 }
             )
@@ -153,6 +161,7 @@ def run_drives(road_map: LaneMap, name: str, seeds: Sequence[int]) -> list[Drive
             raise ValueError(f"ego of seed {scenario.seed} has no route")
         memories.append(driver.start(road_map, ego.route, ego.body, scenario.seed))
     controls = np.zeros(world.state.bodies.shape, CONTROL_DTYPE)
+    thoughts = [""] * len(seeds)
     firsts, seen = [""] * len(seeds), np.zeros(len(seeds), np.int64)
     status, distance = world.state.bodies["status"], np.zeros(len(seeds))
     last_moved = np.zeros(len(seeds))
@@ -161,6 +170,7 @@ def run_drives(road_map: LaneMap, name: str, seeds: Sequence[int]) -> list[Drive
             if status[w, 0] == Status.ACTIVE and not world.state.bodies["crashed"][w, 0]:
                 step = driver.step(world.frame(w, 0), memories[w])
                 memories[w], control = step.memory, step.control
+                thoughts[w] = _thought(step.trace)
                 controls[w, 0] = (
                     control.accel,
                     control.steer,
@@ -174,14 +184,19 @@ def run_drives(road_map: LaneMap, name: str, seeds: Sequence[int]) -> list[Drive
         last_moved[np.abs(world.state.bodies["speed"][:, 0]) > 0.3] = world.tick
         counts = world.state.worlds["event_count"]
         for w in np.flatnonzero(counts > seen).tolist():
-            firsts[w] = firsts[w] or _first_event(world, w, int(seen[w]))
+            firsts[w] = firsts[w] or _first_event(world, w, int(seen[w]), thoughts[w])
             seen[w] = counts[w]
         if np.all(status[:, 0] == Status.FINISHED):
             break
-    return [_judged(world, name, w, float(distance[w]), firsts[w], world.tick - float(last_moved[w])) for w in range(len(seeds))]
+    waiting = np.array([thought.startswith(Reason.SIGNAL.name) for thought in thoughts])
+    stuck = (world.tick - last_moved > STUCK_TICKS) & (status[:, 0] == Status.ACTIVE) & ~waiting
+    for w in np.flatnonzero(stuck).tolist():
+        if not firsts[w]:
+            firsts[w] = json.dumps({"what": "stuck", "tick": world.tick, "ego": thoughts[w], "actors": [describe(world, w, 0)]})
+    return [_judged(world, name, w, float(distance[w]), firsts[w], bool(stuck[w])) for w in range(len(seeds))]
 
 
-def _judged(world: World, name: str, w: int, metres: float, first: str, idle_ticks: float) -> Drive:
+def _judged(world: World, name: str, w: int, metres: float, first: str, stuck: bool) -> Drive:
     """The row of one drive."""
     scenario, events, bodies = world.scenarios[w], world.events(w), world.state.bodies[w]
     hit = events[events["kind"] == EventKind.COLLISION]
@@ -206,7 +221,7 @@ def _judged(world: World, name: str, w: int, metres: float, first: str, idle_tic
         ego_offroad=int(np.sum(off == 0)),
         traffic_offroad=int(np.sum(off != 0)),
         deadlocks=int(np.sum(events["kind"] == EventKind.DEADLOCK)),
-        stuck=not completed and idle_ticks > 200.0,
+        stuck=stuck,
         first=first,
     )
 

@@ -16,7 +16,7 @@ from sim.interface import Kind
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
 from sim.roads.lane_map import LaneKind, LaneMap, Turn
-from sim.roads.route import Route, route_length
+from sim.roads.route import Route
 from sim.scenario import Actor
 
 UPSTREAM_M = 110.0
@@ -153,11 +153,6 @@ def car(
 def room_before(movement: Movement, length: float) -> float:
     """Largest distance [m] before the line at which the front of a body of this length can appear."""
     return max(movement.line - length - 0.2, 1.0)
-
-
-def free_time(site: Site, movement: Movement) -> float:
-    """Length of a route [m]: what a free-flow time is made from."""
-    return route_length(site.road_map, movement.route)
 
 
 def data_folder() -> Path:
