@@ -5,8 +5,6 @@ Worlds are independent; `step_worlds` releases the GIL, so threads may each take
 
 from __future__ import annotations
 
-import numpy as np
-
 from sim.awareness import REFRESH, find_neighbours, look, remember
 from sim.contact import add_event, check_offroad, find_contacts
 from sim.jit import kernel
@@ -15,7 +13,6 @@ from sim.motion import move_vehicle
 from sim.roads.pack import Roads
 from sim.state import HISTORY, WorldState
 from sim.traffic.driver import DECISION_TICKS, act, decide
-from sim.traffic.path import PATH_LANES
 from sim.traffic.pedestrian import localise_pedestrian, move_pedestrian, walk
 from sim.traffic.replay import replay
 
@@ -86,21 +83,21 @@ def _apply(state: WorldState, controls: object, w: int, a: int) -> None:
 
 
 @kernel
-def drive(state: WorldState, roads: Roads, w: int, a: int, path_lane: object, path_base: object) -> None:
+def drive(state: WorldState, roads: Roads, w: int, a: int) -> None:
     """Let the traffic's driver decide (every DECISION_TICKS) and act."""
     if (state.worlds[w].tick + a) % DECISION_TICKS == 0 or state.minds[w, a].plan_tick < 0:
-        decide(state, roads, w, a, path_lane, path_base)
+        decide(state, roads, w, a)
     act(state, roads, w, a)
 
 
 @kernel
-def _decide_all(state: WorldState, roads: Roads, w: int, controls: object, path_lane: object, path_base: object) -> None:
+def _decide_all(state: WorldState, roads: Roads, w: int, controls: object) -> None:
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
         if body.status != ACTIVE:
             continue
         if body.model == NEGOTIATOR:
-            drive(state, roads, w, a, path_lane, path_base)
+            drive(state, roads, w, a)
         elif body.model == PEDESTRIAN:
             walk(state, roads, w, a)
         elif body.model == EXTERNAL:
@@ -199,13 +196,11 @@ def _watch_deadlock(state: WorldState, w: int) -> None:
 @kernel
 def step_worlds(state: WorldState, roads: Roads, tracks: object, controls: object, first: int, last: int) -> None:
     """Advance the worlds first..last-1 by one tick."""
-    path_lane = np.empty(PATH_LANES, np.int32)
-    path_base = np.empty(PATH_LANES, np.float64)
     for w in range(first, last):
         for a in range(state.worlds[w].actors):
             if state.bodies[w, a].status == WAITING:
                 _appear(state, roads, w, a)
-        _decide_all(state, roads, w, controls, path_lane, path_base)
+        _decide_all(state, roads, w, controls)
         state.worlds[w].tick += 1
         _move_all(state, roads, tracks, w)
         _look_all(state, roads, w)

@@ -148,6 +148,11 @@ ZONE_DTYPE = np.dtype([("last_entry", "i4"), ("claimed_since", "i4"), ("last_cla
 """Deadlock watch of one conflict cluster in one world."""
 
 
+PATH_LANES = 12
+PATH_DTYPE = np.dtype([("lane", "i4", (PATH_LANES,)), ("base", "f8", (PATH_LANES,))], align=True)
+"""Working memory of a deciding driver: the lanes ahead and the distance [m] to each one's start."""
+
+
 class WorldState(NamedTuple):
     """Everything that changes from tick to tick; W worlds, A slots, H ticks of history, C clusters."""
 
@@ -169,6 +174,8 @@ class WorldState(NamedTuple):
     """(W, EVENTS) EVENT_DTYPE"""
     order: NDArray[np.int16]
     """(W, A) slots by west end, kept nearly sorted for the contact sweep"""
+    paths: NDArray[np.void]
+    """(W,) PATH_DTYPE"""
 
 
 share(
@@ -176,6 +183,6 @@ share(
     {
         "bodies": (BODY_DTYPE, 2), "minds": (MIND_DTYPE, 2), "history": (SEEN_DTYPE, 3), "neighbours": (np.dtype(np.int16), 3),
         "visible": (np.dtype(np.uint8), 3), "worlds": (WORLD_DTYPE, 1), "zones": (ZONE_DTYPE, 2), "events": (EVENT_DTYPE, 2),
-        "order": (np.dtype(np.int16), 2),
+        "order": (np.dtype(np.int16), 2), "paths": (PATH_DTYPE, 1),
     },
 )  # fmt: skip

@@ -315,11 +315,13 @@ def _indicate(roads: Roads, mind: object, path_lane: object, path_base: object, 
 
 
 @kernel
-def decide(state: WorldState, roads: Roads, w: int, a: int, path_lane: object, path_base: object) -> None:
+def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     """Look around and renew the plan of one driver."""
     body = state.bodies[w, a]
     mind = state.minds[w, a]
     tick = state.worlds[w].tick
+    path_lane = state.paths[w].lane
+    path_base = state.paths[w].base
     speed = max(float(body.speed), 0.0)
     half = 0.5 * body.length
     horizon = min(30.0 + speed * SPAN_S, 120.0)

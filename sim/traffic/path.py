@@ -6,9 +6,8 @@ import math
 
 from sim.jit import kernel
 from sim.roads.pack import Roads
+from sim.state import PATH_LANES
 from sim.traffic.curves import BRAKE_SHARE
-
-PATH_LANES = 12
 
 
 @kernel

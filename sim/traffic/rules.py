@@ -59,7 +59,7 @@ def _acquire(state: WorldState, roads: Roads, a: int) -> None:
 
 
 @kernel
-def think(state: WorldState, roads: Roads, path_lane: object, path_base: object) -> None:
+def think(state: WorldState, roads: Roads) -> None:
     """Localise everybody, look, decide and act for slot 0."""
     for a in range(state.worlds[0].actors):
         body = state.bodies[0, a]
@@ -75,7 +75,7 @@ def think(state: WorldState, roads: Roads, path_lane: object, path_base: object)
         remember(state, 0, a)
     find_neighbours(state, 0, 0)
     look(state, roads, 0, 0)
-    drive(state, roads, 0, 0, path_lane, path_base)
+    drive(state, roads, 0, 0)
 
 
 @dataclass(slots=True)
@@ -92,9 +92,6 @@ class Memory:
 
 class RulesDriver:
     """Drives by the traffic's rules. Maps, routes and vehicle come with `start`; frames must have an object list."""
-
-    def __init__(self) -> None:
-        self._path = (np.empty(12, np.int32), np.empty(12, np.float64))
 
     def start(self, road_map: LaneMap, route: Route, spec: VehicleSpec, seed: int) -> Memory:
         """An empty little world with itself at the start of its route."""
@@ -116,7 +113,7 @@ class RulesDriver:
         memory = Memory(roads=memory.roads, state=state, slot_of=dict(memory.slot_of), first=memory.first)
         self._see_self(frame, memory)
         self._see_others(frame, memory)
-        think(state, memory.roads, *self._path)
+        think(state, memory.roads)
         body = state.bodies[0, 0]
         memory.first = False
         control = Control(

@@ -26,6 +26,7 @@ from sim.state import (
     HISTORY,
     MIND_DTYPE,
     NEIGHBOURS,
+    PATH_DTYPE,
     SEEN_DTYPE,
     WORLD_DTYPE,
     ZONE_DTYPE,
@@ -111,6 +112,7 @@ class Street:
             zones=np.zeros((1, max(len(self.road_map.clusters), 1)), ZONE_DTYPE),
             events=np.zeros((1, EVENTS), EVENT_DTYPE),
             order=np.zeros(shape, np.int16),
+            paths=np.zeros(1, PATH_DTYPE),
         )
         self.state.bodies["status"] = Status.UNUSED
         self.state.worlds["visibility"] = 150.0
