@@ -1,10 +1,13 @@
 """Sideways: tracking the lane's line, and changing lanes by MOBIL (Kesting, Treiber, Helbing 2007).
 
-Tracking steers the box centre onto the line: with look-ahead l, curvature = line's - 2 d / l² - 2 e / l damps offset d and course error e
-like a second-order system with damping 0.7.
+Tracking: the box centre moves along heading + slip, tan(slip) = (rear axle to centre) * tan(steer) / wheelbase, as if it were itself a
+steered wheel. Aiming that wheel along the line, less atan(gain * offset), is Stanley's law (Hoffmann et al., American Control Conference
+2007) with the centre for the front axle; it needs no preview of curvature but the actuator's delay, and the tail swings as it must.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from sim.jit import kernel
 from sim.localise import project
@@ -13,7 +16,11 @@ from sim.state import HISTORY, WorldState
 from sim.traffic.plan import FAR, following_acceleration
 from sim.trigonometry import arctan, sincos
 
-PREVIEW_S = 0.25  # s, the wheel is turned for where the car will be
+PREVIEW_S = 0.15  # s from a look at the line to the wheels' answer
+HEADING_RATE = 4.0  # 1/s, fastest that heading errors are fed back: the actuators' delays allow no more at speed
+NEAR_GAIN = 0.35  # 1/m, course change per offset at low speed
+STEER_LEAD = 0.4
+REVERSE_REACH = 3.5  # m
 SLIDE = 1.1  # m/s sideways in a lane change, less at low speed
 SAFE_BRAKING = 2.0  # m/s² asked of the new follower at most
 URGENT_BRAKING = 3.5  # m/s², when the lane is about to end
@@ -25,18 +32,33 @@ PEDESTRIAN, OBJECT = 6, 7
 
 
 @kernel
-def _line_at(roads: Roads, mind: object, ahead: float) -> tuple[int, int]:
-    """(lane, sample index) of the point `ahead` [m] of the own position along the route."""
-    lane = mind.lane
-    s = mind.s + ahead
-    if s > roads.lanes[lane].length:
+def _line_at(roads: Roads, mind: np.record, ahead: float) -> tuple[int, int, float]:
+    """(lane, sample index, distance [m] past that sample) of the point `ahead` [m] of the own position along the route."""
+    lane = int(mind.lane)
+    s = float(mind.s) + ahead
+    length = float(roads.lanes[lane].length)
+    if s > length:
         route = roads.routes[mind.route]
-        following = roads.route_steps[route.table_start + lane - route.lane_base].next
+        following = int(roads.route_steps[route.table_start + lane - route.lane_base].next)
         if following >= 0:
-            s -= roads.lanes[lane].length
+            s -= length
             lane = following
     record = roads.lanes[lane]
-    return lane, min(max(int(s / record.spacing + 0.5), 0), record.point_count - 1)
+    index = min(max(int(s / record.spacing + 0.5), 0), record.point_count - 1)
+    return lane, index, s - index * record.spacing
+
+
+@kernel
+def _course_error(roads: Roads, mind: np.record, body: np.record, ahead: float) -> float:
+    """Angle [rad] from the body's heading to the line's course `ahead` of its position, left positive."""
+    lane, index, past = _line_at(roads, mind, ahead)
+    point = roads.points[roads.lanes[lane].point_start + index]
+    cross = body.cos * point.sin - body.sin * point.cos
+    facing = body.cos * point.cos + body.sin * point.sin
+    error = arctan(cross / max(facing, 0.2))
+    if abs(past) < 1.0:
+        error += past * point.curvature
+    return error
 
 
 @kernel
@@ -48,23 +70,36 @@ def steer_along(state: WorldState, roads: Roads, w: int, a: int) -> None:
     # slide towards the wanted shift
     step = min(SLIDE, 0.25 * speed) * 0.1
     mind.shift += min(max(mind.goal_shift - mind.shift, -step), step)
-    lane, index = _line_at(roads, mind, 0.0)
-    here = roads.points[roads.lanes[lane].point_start + index]
-    lane, index = _line_at(roads, mind, speed * PREVIEW_S)
-    soon = roads.points[roads.lanes[lane].point_start + index]
-    sine, cosine = sincos(float(body.steer))
-    wheel = sine / (cosine * body.wheelbase)
-    slip = arctan(body.rear_to_centre * wheel)
-    # course of the centre against the line, small-angle from the cross product of the directions
-    cross = here.cos * body.sin - here.sin * body.cos
-    facing = here.cos * body.cos + here.sin * body.sin
-    error = arctan(cross / max(facing, 0.2)) + (slip if body.gear == 0 else 0.0)
-    reach = 2.5 + 0.75 * speed
-    offset = mind.d - mind.shift
-    offset = min(max(offset, -2.0), 2.0)
-    curvature = soon.curvature - 2.0 * offset / (reach * reach) - 2.0 * error / reach
+    offset = min(max(float(mind.d - mind.shift), -3.0), 3.0)
     if body.gear == 1:
-        curvature = here.curvature + 2.0 * offset / (reach * reach) - 2.0 * error / reach
+        _steer_backwards(roads, body, mind, offset)
+        return
+    sine, cosine = sincos(float(body.steer))
+    turning = sine / (cosine * body.wheelbase)  # rear axle's curvature now
+    behind = max(float(body.rear_to_centre), 0.3)
+    ahead = speed * PREVIEW_S
+    lane, index, _ = _line_at(roads, mind, ahead + 0.3 * behind)
+    bend = roads.points[roads.lanes[lane].point_start + index].curvature
+    # what the heading has left to turn when the wheels will have answered
+    angle = _course_error(roads, mind, body, ahead) - speed * turning * PREVIEW_S
+    steady = min(max(behind * bend, -0.6), 0.6)
+    trust = min(1.0, HEADING_RATE * behind / max(speed, 0.1))
+    back = arctan(min(NEAR_GAIN, 1.0 / (max(1.0, speed / 12.0) * max(speed, 0.1))) * offset)
+    slip = min(max(steady + trust * (angle - steady) - back, -0.7), 0.7)
+    sine, cosine = sincos(slip)
+    wanted = arctan(body.wheelbase * sine / (cosine * behind))
+    # lead: the actuator covers about this share of the way in one tick
+    body.command_steer = wanted + STEER_LEAD * (wanted - body.steer)
+
+
+@kernel
+def _steer_backwards(roads: Roads, body: np.record, mind: np.record, offset: float) -> None:
+    """Reversing, the rear axle leads: steer it along the line (stable where steering the centre is not)."""
+    lane, index, _ = _line_at(roads, mind, 0.0)
+    bend = float(roads.points[roads.lanes[lane].point_start + index].curvature)
+    turned = -_course_error(roads, mind, body, 0.0)
+    axle = offset - body.rear_to_centre * turned
+    curvature = bend + 2.0 * turned / REVERSE_REACH - 2.0 * axle / (REVERSE_REACH * REVERSE_REACH)
     body.command_steer = arctan(body.wheelbase * curvature)
 
 
