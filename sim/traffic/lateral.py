@@ -1,11 +1,13 @@
 """Sideways: tracking the lane's line, and changing lanes by MOBIL (Kesting, Treiber, Helbing 2007).
 
-Tracking: the box centre moves along heading + slip, tan(slip) = (rear axle to centre) * tan(steer) / wheelbase, as if it were itself a
-steered wheel. Aiming that wheel along the line, less atan(gain * offset), is Stanley's law (Hoffmann et al., American Control Conference
-2007) with the centre for the front axle; it needs no preview of curvature but the actuator's delay, and the tail swings as it must.
+Tracking: the box centre moves along heading + slip, tan(slip) = (rear axle to centre) * tan(steer) / wheelbase, as if it were
+a steered wheel itself. Aiming that wheel along the line, less atan(gain * offset), is Stanley's law (Hoffmann et al., American
+Control Conference 2007) with the centre for the front axle; it needs no preview but the actuator's delay, and the tail follows.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from sim.jit import kernel
 from sim.localise import project
 from sim.roads.pack import OFF_ROUTE, Roads
 from sim.state import HISTORY, WorldState
-from sim.traffic.plan import FAR, following_acceleration
+from sim.traffic.plan import FAR, MERGING, following_acceleration, stop_at
 from sim.trigonometry import arctan, sincos
 
 PREVIEW_S = 0.15  # s from a look at the line to the wheels' answer
@@ -27,8 +29,9 @@ URGENT_BRAKING = 3.5  # m/s², when the lane is about to end
 THRESHOLD = 0.35  # m/s² worth changing for
 CHANGE_TICKS = 5
 SETTLE_TICKS = 40
+HURRIED_GAP = 0.5  # s, time gap that a needed change is content with
+SLIDE_LENGTH = 15.0  # m a change takes at walking pace
 ACTIVE = 1
-PEDESTRIAN, OBJECT = 6, 7
 
 
 @kernel
@@ -104,47 +107,97 @@ def _steer_backwards(roads: Roads, body: np.record, mind: np.record, offset: flo
 
 
 @kernel
-def _accelerations(state: WorldState, roads: Roads, w: int, a: int, side: int, lag: float) -> tuple[float, float, float]:
-    """(own interaction term now in the other lane, the new follower's, the nearest bumper gap) for the lane on `side` (+1 left)."""
+def _place_in(roads: Roads, seen: np.record, carried: float, target: int, s: float, after: int) -> tuple[bool, float]:
+    """(whether a body is taken to be on the lane `target` or the one `after` it, distance [m] ahead of `s` there)."""
+    for h in range(seen.hypothesis_count):
+        lane = seen.hypothesis_lane[h]
+        if lane == target:
+            return True, float(seen.hypothesis_s[h]) + carried - s
+        if lane == after:
+            return True, float(seen.hypothesis_s[h]) + carried + float(roads.lanes[target].length) - s
+        first = roads.lanes[target].predecessor_start
+        for k in range(first, first + roads.lanes[target].predecessor_count):
+            if roads.predecessors[k] == lane:
+                return True, float(seen.hypothesis_s[h]) + carried - float(roads.lanes[lane].length) - s
+    return False, 0.0
+
+
+@kernel
+def _slot(state: WorldState, roads: Roads, w: int, a: int, side: int, lag: float, hurry: bool) -> tuple[float, float, float, int]:
+    """The slot beside, in the lane on `side` (+1 left): (braking asked of oneself there, of the new follower, bumper gap to the
+    nearest body in it or about to be, that body)."""
     body = state.bodies[w, a]
     mind = state.minds[w, a]
     tick = state.worlds[w].tick
-    lane = roads.lanes[mind.lane]
-    index = min(max(int(mind.s / lane.spacing + 0.5), 0), lane.point_count - 1)
-    width = 2.0 * roads.points[lane.point_start + index].half_width
+    target = int(roads.lanes[mind.lane].left if side > 0 else roads.lanes[mind.lane].right)
+    s, beside = project(roads, target, float(mind.s), body.x, body.y)
+    route = roads.routes[mind.route]
+    after = int(roads.route_steps[route.table_start + target - route.lane_base].next)
+    speed = max(float(body.speed), 0.0)
+    headway = HURRIED_GAP if hurry else float(mind.time_gap)
+    past = min(int(mind.response_ticks), int(tick))
     own = 0.0
     follower = 0.0
     nearest = FAR
-    past = min(int(mind.response_ticks), tick)
+    who = -1
     for n in range(state.neighbours[w, a, 0]):
         if state.visible[w, a, n] == 0:
             continue
-        b = state.neighbours[w, a, 1 + n]
+        b = int(state.neighbours[w, a, 1 + n])
         other = state.bodies[w, b]
         seen = state.history[w, (tick - past) % HISTORY, b]
         if seen.status != ACTIVE or other.drive_through:
             continue
+        moving = float(seen.speed)
+        there, ahead = _place_in(roads, seen, moving * lag, target, s, after)
         dx = seen.x + seen.vx * lag - body.x
         dy = seen.y + seen.vy * lag - body.y
-        across = (dy * body.cos - dx * body.sin) * side + mind.d * side
-        if across < 0.45 * width or across > 1.55 * width or seen.cos * body.cos + seen.sin * body.sin < 0.3:
-            continue
-        ahead = dx * body.cos + dy * body.sin
+        along = dx * body.cos + dy * body.sin
+        across = (dy * body.cos - dx * body.sin) * side
+        if seen.hypothesis_count == 0 or not there:
+            ahead = along
+            if abs(along) > 60.0 or seen.cos * body.cos + seen.sin * body.sin < 0.3:
+                continue
+            # where it will be sideways by the time we are over there; who indicates means it
+            drift = float(seen.vy * body.cos - seen.vx * body.sin) * side
+            reach = abs(beside)
+            towards = reach - across
+            meant = (seen.indicator == 1 and side * towards > 0.0) or (seen.indicator == 2 and side * towards < 0.0)
+            later = across + 1.5 * drift
+            keep = 0.5 * (body.width + other.width) + 0.3
+            between = min(abs(across - reach), abs(later - reach))
+            if (across - reach) * (later - reach) < 0.0:
+                between = 0.0
+            if between > keep and not (meant and abs(towards) < 1.5 * max(reach, 2.5) and abs(along) < 15.0):
+                continue
+            if abs(across) < 0.5 * reach and abs(drift) < 0.3 and not meant:
+                continue
         gap = abs(ahead) - 0.5 * (body.length + other.length)
-        nearest = min(nearest, gap)
+        if gap < nearest:
+            nearest = gap
+            who = b
         if ahead > 0.0:
-            own = min(own, following_acceleration(mind, max(float(body.speed), 0.0), gap, float(seen.speed)))
+            own = min(own, _interaction(mind, headway, speed, gap, moving))
         else:
-            follower = min(follower, following_acceleration(mind, float(seen.speed), gap, float(body.speed)))
-    return own, follower, nearest
+            follower = min(follower, _interaction(mind, HURRIED_GAP if hurry else 0.8 * headway, moving, gap, speed))
+    return own, follower, nearest, who
 
 
 @kernel
-def _start_change(roads: Roads, body: object, mind: object, side: int, tick: int) -> None:
+def _interaction(mind: np.record, headway: float, speed: float, gap: float, lead_speed: float) -> float:
+    """IDM interaction term [m/s²] with a time gap of its own: who merges accepts less for a while."""
+    braking = speed * (speed - lead_speed) / (2.0 * math.sqrt(mind.accel * mind.decel))
+    desired = 1.5 + max(speed * headway + braking, 0.0)
+    share = desired / max(gap, 0.1)
+    return float(-mind.accel * share * share)
+
+
+@kernel
+def _start_change(roads: Roads, body: np.record, mind: np.record, side: int, tick: int) -> None:
     """Take the neighbour lane as the own one and slide over from here."""
     lane = roads.lanes[mind.lane]
-    target = lane.left if side > 0 else lane.right
-    s, d = project(roads, target, mind.s, body.x, body.y)
+    target = int(lane.left if side > 0 else lane.right)
+    s, d = project(roads, target, float(mind.s), body.x, body.y)
     mind.lane = target
     mind.s = s
     mind.d = d
@@ -155,42 +208,158 @@ def _start_change(roads: Roads, body: object, mind: object, side: int, tick: int
 
 
 @kernel
-def change_lanes(state: WorldState, roads: Roads, w: int, a: int, lag: float, line: float) -> None:
-    """Begin a lane change where the route needs it or MOBIL's incentive says so, and it is safe."""
+def _change_room(roads: Roads, mind: np.record) -> tuple[float, int]:
+    """(distance [m] to where the last change towards the route must be done, how many changes that takes)."""
+    route = roads.routes[mind.route]
+    first = int(route.table_start - route.lane_base)
+    lane = int(mind.lane)
+    room = -float(mind.s)
+    for _ in range(6):
+        room += float(roads.lanes[lane].length)
+        onward = int(roads.route_steps[first + lane].next)
+        if onward < 0:
+            break
+        side = roads.route_steps[first + onward].side
+        if side == 0 or side == OFF_ROUTE or roads.lanes[onward].kind != roads.lanes[lane].kind:
+            break
+        lane = onward
+    changes = 0
+    lane = int(mind.lane)
+    for _ in range(5):
+        side = roads.route_steps[first + lane].side
+        if side != 1 and side != -1:
+            break
+        changes += 1
+        lane = int(roads.lanes[lane].left if side > 0 else roads.lanes[lane].right)
+        if lane < 0:
+            break
+    return room, changes
+
+
+@kernel
+def _hold_for(state: WorldState, roads: Roads, w: int, a: int, lag: float) -> None:
+    """In the middle of a change: slide no further towards somebody beside, and go back while that is nearer."""
     body = state.bodies[w, a]
     mind = state.minds[w, a]
-    tick = state.worlds[w].tick
+    tick = int(state.worlds[w].tick)
+    past = min(int(mind.response_ticks), tick)
+    towards = 1.0 if mind.shift < 0.0 else -1.0
+    for n in range(state.neighbours[w, a, 0]):
+        if state.visible[w, a, n] == 0:
+            continue
+        b = int(state.neighbours[w, a, 1 + n])
+        other = state.bodies[w, b]
+        seen = state.history[w, (tick - past) % HISTORY, b]
+        if seen.status != ACTIVE or other.drive_through:
+            continue
+        dx = seen.x + seen.vx * lag - body.x
+        dy = seen.y + seen.vy * lag - body.y
+        along = dx * body.cos + dy * body.sin
+        closing = (seen.vx * body.cos + seen.vy * body.sin - body.speed) * (1.0 if along < 0.0 else -1.0)
+        across = (dy * body.cos - dx * body.sin) * towards
+        if abs(along) > 0.5 * (body.length + other.length) + 0.5 + 0.5 * max(closing, 0.0) or across <= 0.0:
+            continue
+        drift = (seen.vy * body.cos - seen.vx * body.sin) * towards
+        left = across - 0.5 * (body.width + other.width) + min(drift, 0.0) * 1.0
+        if left > abs(mind.shift) + 0.2:
+            continue
+        mind.goal_shift = mind.shift
+        lane = roads.lanes[mind.lane]
+        origin = int(lane.right if mind.change_to > 0 else lane.left)
+        index = min(max(int(mind.s / lane.spacing + 0.5), 0), int(lane.point_count) - 1)
+        half = float(roads.points[lane.point_start + index].half_width)
+        if origin >= 0 and abs(mind.shift) > half and tick - mind.change_tick > 5:
+            _start_change(roads, body, mind, -int(mind.change_to), tick)
+            mind.change_to = 0
+        return
+
+
+@kernel
+def _seek_slot(state: WorldState, w: int, a: int, who: int, room: float, changes: int) -> None:
+    """No slot yet: fall back behind who is beside or ahead, and plan to stop while a change is still possible."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    speed = max(float(body.speed), 0.0)
+    half = 0.5 * float(body.length)
+    stay = min(SLIDE_LENGTH * changes, 0.4 * (room + float(mind.s)))
+    place = room - half - stay
+    stop_at(mind, place if place > 0.0 or speed < 0.5 else max(room - half - 1.0, 0.0), MERGING, who)
+    if who < 0 or room > max(60.0, 8.0 * speed):
+        return
+    other = state.bodies[w, who]
+    tick = int(state.worlds[w].tick)
+    seen = state.history[w, (tick - min(int(mind.response_ticks), tick)) % HISTORY, who]
+    along = (seen.x - body.x) * body.cos + (seen.y - body.y) * body.sin
+    if along > -0.25 * other.length and along < 0.5 * (body.length + other.length) + 4.0:
+        mind.desired_speed = min(float(mind.desired_speed), max(float(seen.speed) - 2.0, 0.5))
+
+
+@kernel
+def change_lanes(state: WorldState, roads: Roads, w: int, a: int, lag: float, line: float) -> None:
+    """Begin a lane change where the route needs it or MOBIL's incentive says so, and it is safe; prepare for a needed one."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    tick = int(state.worlds[w].tick)
+    mind.indicator = 0
     if mind.change_to != 0:
         if abs(mind.shift) < 0.15 and abs(mind.d) < 0.4:
             mind.change_to = 0
+        else:
+            _hold_for(state, roads, w, a, lag)
         return
     lane = roads.lanes[mind.lane]
-    if (lane.left < 0 and lane.right < 0) or (tick + a) % CHANGE_TICKS > 1 or mind.goal_shift != 0.0:
+    if lane.left < 0 and lane.right < 0:
         return
     route = roads.routes[mind.route]
     step = roads.route_steps[route.table_start + mind.lane - route.lane_base]
-    needed = step.side if step.side != OFF_ROUTE else 0
-    remaining = lane.length - mind.s
-    if needed == 0 and (line < 25.0 or body.speed < 2.0 or tick - mind.change_tick < SETTLE_TICKS):
+    needed = int(step.side) if step.side != OFF_ROUTE else 0
+    if needed == 0:
+        if line > 25.0 and body.speed > 2.0 and tick - mind.change_tick > SETTLE_TICKS and (tick + a) % CHANGE_TICKS < 2:
+            _overtake(state, roads, w, a, lag)
         return
-    if remaining < 3.0 or (body.speed < 0.3 and needed == 0):
+    room, changes = _change_room(roads, mind)
+    speed = max(float(body.speed), 0.0)
+    if room > max(120.0, 15.0 * speed) * changes:
+        return
+    urgent = room < max(80.0, 8.0 * speed) * changes
+    if room < max(100.0, 10.0 * speed) * changes:
+        mind.indicator = 1 if needed > 0 else 2
+    target = int(lane.left if needed > 0 else lane.right)
+    if target < 0 or mind.goal_shift > 0.5 or mind.goal_shift < -0.5:
+        return
+    own, follower, nearest, who = _slot(state, roads, w, a, needed, lag, True)
+    allowed = URGENT_BRAKING if urgent else SAFE_BRAKING
+    if nearest > 1.0 + 0.1 * speed and own > -allowed and follower > -allowed and speed > 0.0:
+        _start_change(roads, body, mind, needed, tick)
+        return
+    _seek_slot(state, w, a, who, room, changes)
+
+
+@kernel
+def _overtake(state: WorldState, roads: Roads, w: int, a: int, lag: float) -> None:
+    """Change for a better lane where MOBIL's incentive and safety criteria hold and the route goes on there."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    lane = roads.lanes[mind.lane]
+    route = roads.routes[mind.route]
+    if lane.length - mind.s < 25.0 or abs(mind.goal_shift) > 0.1:
+        return
+    now = 0.0
+    if mind.lead >= 0:
+        now = following_acceleration(mind, float(body.speed), float(mind.lead_gap), float(mind.lead_speed))
+    if now > -THRESHOLD:
         return
     for side in (1, -1):
-        target = lane.left if side > 0 else lane.right
-        if target < 0 or roads.lanes[target].kind != lane.kind or needed == -side:
+        target = int(lane.left if side > 0 else lane.right)
+        if target < 0 or roads.lanes[target].kind != lane.kind:
             continue
         onward = roads.route_steps[route.table_start + target - route.lane_base]
-        if needed == 0 and (onward.side != 0 or onward.next < 0 and onward.to_goal > roads.lanes[target].length):
+        if onward.side != 0 or (onward.next < 0 and onward.to_goal > roads.lanes[target].length):
             continue
-        own, follower, nearest = _accelerations(state, roads, w, a, side, lag)
-        urgent = needed == side and remaining < 60.0
-        allowed = URGENT_BRAKING if urgent else SAFE_BRAKING
-        if nearest < 1.0 + 0.1 * body.speed or own < -allowed or follower < -allowed:
+        own, follower, nearest, _ = _slot(state, roads, w, a, side, lag, False)
+        if nearest < 2.0 + 0.2 * body.speed or own < -SAFE_BRAKING or follower < -SAFE_BRAKING:
             continue
-        now = 0.0
-        if mind.lead >= 0:
-            now = following_acceleration(mind, float(body.speed), float(mind.lead_gap), float(mind.lead_speed))
         gain = max(own, -4.0) - max(now, -4.0) + mind.politeness * max(follower, -4.0)
-        if needed == side or gain > THRESHOLD:
-            _start_change(roads, body, mind, side, tick)
+        if gain > THRESHOLD:
+            _start_change(roads, body, mind, side, int(state.worlds[w].tick))
             return

@@ -1,0 +1,60 @@
+"""Room for long vehicles: where the front swings out or the rear wheels cut in, they keep to the side that has room.
+
+The box centre follows its line and the rear axle trails it by `rear_to_centre`, so that the heading at one place is about the
+line's course that far before it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.jit import kernel
+from sim.roads.pack import Roads
+from sim.state import WorldState
+
+LONG = 7.0  # m, shorter vehicles fit anywhere a lane leads
+KERB_GAP = 0.1  # m
+MOST_SHIFT = 2.0  # m
+PLACES = 5
+APART = 2.0  # m
+
+
+@kernel
+def _sample(roads: Roads, path_lane: np.ndarray, path_base: np.ndarray, count: int, ahead: float) -> int:
+    """Index of the centreline sample `ahead` [m] along the path."""
+    k = 0
+    while k + 1 < count and path_base[k + 1] <= ahead:
+        k += 1
+    lane = roads.lanes[path_lane[k]]
+    return int(lane.point_start + min(max(int((ahead - path_base[k]) / lane.spacing + 0.5), 0), lane.point_count - 1))
+
+
+@kernel
+def room_to_swing(state: WorldState, roads: Roads, w: int, a: int, count: int) -> float:
+    """Offset [m] from the line at which a long vehicle stays on the road over the next metres; 0 for others.
+
+    Reads the path ahead in `state.paths[w]`.
+    """
+    body = state.bodies[w, a]
+    if body.length < LONG:
+        return 0.0
+    path_lane = state.paths[w].lane
+    path_base = state.paths[w].base
+    behind = float(body.rear_to_centre)
+    low, high = -MOST_SHIFT, MOST_SHIFT
+    for step in range(PLACES):
+        here = behind + step * APART
+        centre = roads.points[_sample(roads, path_lane, path_base, count, here)]
+        course = roads.points[_sample(roads, path_lane, path_base, count, here - behind)]
+        for end in range(2):
+            reach = 0.5 * body.length if end == 0 else -1.0 * behind
+            point = roads.points[_sample(roads, path_lane, path_base, count, here + reach)]
+            x = centre.x + reach * course.cos - point.x
+            y = centre.y + reach * course.sin - point.y
+            across = float(y * point.cos - x * point.sin)
+            wide = 0.5 * float(body.width) + KERB_GAP
+            low = max(low, wide - float(point.room_right) - across)
+            high = min(high, float(point.room_left) - wide - across)
+    if low > high:
+        return min(max(0.5 * (low + high), -MOST_SHIFT), MOST_SHIFT)
+    return min(max(0.0, low), high)
