@@ -235,6 +235,24 @@ def _outside(roads: Roads, lane: int, s: float, body: object, end: float) -> boo
     """Whether a corner at the body's front (end = +1) or back (-1) is off the drivable area, judged from `lane`."""
     record = roads.lanes[lane]
     reach = end * 0.5 * body.length
+    if s + reach > record.length and record.successor_count > 0:
+        for k in range(record.successor_start, record.successor_start + record.successor_count):
+            if not _end_outside(roads, int(roads.successors[k]), s - record.length, body, reach):
+                return False
+        return True
+    if s + reach < 0.0 and record.predecessor_count > 0:
+        for k in range(record.predecessor_start, record.predecessor_start + record.predecessor_count):
+            before = int(roads.predecessors[k])
+            if not _end_outside(roads, before, s + roads.lanes[before].length, body, reach):
+                return False
+        return True
+    return _end_outside(roads, lane, s, body, reach)
+
+
+@kernel
+def _end_outside(roads: Roads, lane: int, s: float, body: object, reach: float) -> bool:
+    """Whether the end of the body `reach` ahead of its centre, itself at `s` on `lane`, is outside the drivable area."""
+    record = roads.lanes[lane]
     x = body.x + reach * body.cos
     y = body.y + reach * body.sin
     index = min(max(int((s + reach) / record.spacing + 0.5), 0), record.point_count - 1)
