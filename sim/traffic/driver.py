@@ -19,9 +19,11 @@ from sim.traffic.negotiate import (
     ALL_WAY, CROSS, DIVERGE, ENTERED_M, MERGE, OPPOSE, RED, STANDING, YELLOW,
     blocked_now, can_still_stop, conflict_row, goes_first, has_entered, is_red, needed_braking, other_times,
 )  # fmt: skip
+from sim.traffic.narrow import settle_head_on
 from sim.traffic.obstacles import consider_body
 from sim.traffic.path import speed_ahead, travel_time, walk_path
 from sim.traffic.plan import ARRIVAL_ORDER, CREEP, CURVE, EXIT_BLOCKED, FAR, FREE, MERGING, SIGNALLED, STOPPING, YIELDING, lead_at, stop_at
+from sim.traffic.swept import room_to_swing
 
 DECISION_TICKS = 2
 SPAN_S = 6.0  # s of travel that the negotiation looks ahead
@@ -303,6 +305,8 @@ def _indicate(roads: Roads, mind: object, path_lane: object, path_base: object, 
         return 0
     if mind.change_to != 0:
         return 1 if mind.change_to > 0 else 2
+    if mind.indicator != 0:
+        return int(mind.indicator)
     for k in range(count):
         if path_base[k] > max(30.0, 3.5 * speed):
             break
@@ -332,6 +336,7 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     mind.lead = -1
     mind.lead_gap = FAR
     mind.stop_distance = FAR
+    mind.goal_shift = room_to_swing(state, roads, w, a, count)
     mind.desired_speed = min(speed_ahead(roads, mind, path_lane, path_base, count), float(body.speed_max))
     line, gate, last = _gate(roads, path_lane, path_base, count, half)
     if gate >= 0:
@@ -355,6 +360,7 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
         _keep_box_clear(roads, mind, path_lane, path_base, last, line, half)
     _note_waiting(state, w, a, line)
     change_lanes(state, roads, w, a, lag, line)
+    settle_head_on(state, roads, w, a)
     body.indicator = _indicate(roads, mind, path_lane, path_base, count, speed)
 
 
