@@ -109,13 +109,26 @@ def cache_folder(source: Path) -> Path | None:
 
 
 def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile `function` with numba: releases the GIL, no fast-math, no Python fallback, cached on disk."""
+    """Compile `function` with numba: releases the GIL, no fast-math, no Python fallback, cached on disk.
+
+    It may not make arrays: without them numba need not count references, which costs more than most kernels' own work.
+    """
+    return _compile(function, allocates=False)
+
+
+def allocating_kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """As `kernel`, for set-up code that makes arrays of its own."""
+    return _compile(function, allocates=True)
+
+
+def _compile(function: Callable[_P, _R], *, allocates: bool) -> Callable[_P, _R]:
     folder = cache_folder(Path(function.__code__.co_filename).resolve())
     elsewhere: str = getattr(numba.config, "CACHE_DIR")  # noqa: B009  as in _set_numba_cache
     # numba reads the folder when a function asks for caching; other users of numba in this process keep theirs.
     _set_numba_cache(str(folder) if folder is not None else elsewhere)
     try:
-        compiled: Callable[_P, _R] = numba.njit(cache=folder is not None, nogil=True, fastmath=False)(function)
+        make = numba.njit(cache=folder is not None, nogil=True, fastmath=False, no_cfunc_wrapper=True, _nrt=allocates)
+        compiled: Callable[_P, _R] = make(function)
     finally:
         _set_numba_cache(elsewhere)
     return compiled

@@ -12,7 +12,7 @@ from sim.localise import follow_route, judge_lanes
 from sim.motion import move_vehicle
 from sim.roads.pack import Roads
 from sim.state import HISTORY, WorldState
-from sim.traffic.driver import DECISION_TICKS, act, decide
+from sim.traffic.driver import drive
 from sim.traffic.pedestrian import localise_pedestrian, move_pedestrian, walk
 from sim.traffic.replay import replay
 
@@ -83,15 +83,7 @@ def _apply(state: WorldState, controls: object, w: int, a: int) -> None:
 
 
 @kernel
-def drive(state: WorldState, roads: Roads, w: int, a: int) -> None:
-    """Let the traffic's driver decide (every DECISION_TICKS) and act."""
-    if (state.worlds[w].tick + a) % DECISION_TICKS == 0 or state.minds[w, a].plan_tick < 0:
-        decide(state, roads, w, a)
-    act(state, roads, w, a)
-
-
-@kernel
-def _decide_all(state: WorldState, roads: Roads, w: int, controls: object) -> None:
+def decide_all(state: WorldState, roads: Roads, w: int, controls: object) -> None:
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
         if body.status != ACTIVE:
@@ -105,7 +97,7 @@ def _decide_all(state: WorldState, roads: Roads, w: int, controls: object) -> No
 
 
 @kernel
-def _move_all(state: WorldState, roads: Roads, tracks: object, w: int) -> None:
+def move_all(state: WorldState, roads: Roads, tracks: object, w: int) -> None:
     tick = state.worlds[w].tick
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
@@ -142,7 +134,7 @@ def note_arrival(state: WorldState, roads: Roads, w: int, a: int) -> None:
 
 
 @kernel
-def _look_all(state: WorldState, roads: Roads, w: int) -> None:
+def look_all(state: WorldState, roads: Roads, w: int) -> None:
     tick = state.worlds[w].tick
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
@@ -157,7 +149,7 @@ def _look_all(state: WorldState, roads: Roads, w: int) -> None:
 
 
 @kernel
-def _check_all(state: WorldState, roads: Roads, w: int) -> None:
+def check_all(state: WorldState, roads: Roads, w: int) -> None:
     tick = state.worlds[w].tick
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
@@ -200,10 +192,10 @@ def step_worlds(state: WorldState, roads: Roads, tracks: object, controls: objec
         for a in range(state.worlds[w].actors):
             if state.bodies[w, a].status == WAITING:
                 _appear(state, roads, w, a)
-        _decide_all(state, roads, w, controls)
+        decide_all(state, roads, w, controls)
         state.worlds[w].tick += 1
-        _move_all(state, roads, tracks, w)
-        _look_all(state, roads, w)
+        move_all(state, roads, tracks, w)
+        look_all(state, roads, w)
         find_contacts(state, roads, w)
-        _check_all(state, roads, w)
+        check_all(state, roads, w)
         _watch_deadlock(state, w)

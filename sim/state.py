@@ -138,7 +138,7 @@ RUNS_STOPS, RUNS_REDS, JUMPS_QUEUE, NO_SIGNAL, OBLIVIOUS, COURTEOUS = 1, 2, 4, 8
 
 WORLD_DTYPE = np.dtype(
     [
-        ("seed", "u8"), ("branch", "u8"), ("tick", "i4"), ("actors", "i4"), ("road_map", "i4"), ("friction", "f4"), ("visibility", "f4"),
+        ("seed", "u8"), ("branch", "u8"), ("tick", "i8"), ("actors", "i8"), ("road_map", "i4"), ("friction", "f4"), ("visibility", "f4"),
         ("event_count", "i4"), ("wall_start", "i4"), ("wall_end", "i4"),
     ],
     align=True,

@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 
 from sim.geometry import Floats, box_gap
-from sim.jit import kernel
+from sim.jit import allocating_kernel, kernel
 from sim.roads.lane_map import (
     CLASS_REAR_TO_CENTRE,
     CLASS_SIZES,
@@ -189,7 +189,7 @@ def _edge(poses: Floats, swept: NDArray[np.void], a: int, outer: float, hit: flo
     return hit
 
 
-@kernel
+@allocating_kernel
 def _grown(rows: NDArray[np.float32], used: int, more: int) -> NDArray[np.float32]:
     """The buffer, doubled as often as `more` rows after `used` ask for."""
     if used + more <= len(rows):
@@ -203,7 +203,7 @@ def _grown(rows: NDArray[np.float32], used: int, more: int) -> NDArray[np.float3
     return larger
 
 
-@kernel
+@allocating_kernel
 def _fill_tables(
     poses: Floats, swept: NDArray[np.void], pairs: NDArray[np.int64], allowed: NDArray[np.bool_], records: NDArray[np.void]
 ) -> tuple[NDArray[np.float32], int]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.geometry import Floats
-from sim.jit import kernel
+from sim.jit import allocating_kernel, kernel
 from sim.roads.lane_map import ROOM_CAP, LaneKind
 
 DRIVABLE = (LaneKind.DRIVING, LaneKind.CYCLE, LaneKind.SHOULDER, LaneKind.PARKING)
@@ -73,7 +73,7 @@ def _fill_lane(cells: NDArray[np.uint8], points: NDArray[np.void], x0: float, y0
         _fill_triangle(cells, plx, ply, qrx, qry, qlx, qly)
 
 
-@kernel
+@allocating_kernel
 def _fill_polygon(cells: NDArray[np.uint8], outline: NDArray[np.float64], x0: float, y0: float, cell: float) -> None:
     """Even-odd scan of one outline."""
     rows, columns = cells.shape

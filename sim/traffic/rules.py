@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from sim.awareness import find_neighbours, look, remember
 from sim.interface import Control, DriverStep, Gear, Gesture, Indicator, Kind, SensorFrame, VehicleSpec
 from sim.jit import kernel
-from sim.kernels import drive, note_arrival
+from sim.kernels import note_arrival
 from sim.localise import follow_route, judge_lanes, project
 from sim.roads.lane_map import LaneMap
 from sim.roads.pack import Roads
 from sim.roads.route import Route
 from sim.setup import empty_state, fill_body, fill_mind, prepare_roads, size_class
 from sim.state import Status, WorldState
+from sim.traffic.driver import drive
 from sim.trigonometry import sincos
 
 SLOTS = 96
@@ -33,11 +34,10 @@ ON_LANE_M = 2.5  # m off a centreline within which a newly seen body may be on t
 
 
 @kernel
-def _acquire(state: WorldState, roads: Roads, a: int) -> None:
+def _acquire(state: WorldState, roads: Roads, w: int, a: int) -> None:
     """Find the lanes a newly seen body may be on: nearest sample of each lane within ON_LANE_M that it faces along."""
-    body = state.bodies[0, a]
+    body = state.bodies[w, a]
     body.hypothesis_count = 0
-    best = 1e9
     for k in range(roads.lanes.shape[0]):
         lane = roads.lanes[k]
         nearest = ON_LANE_M * ON_LANE_M
@@ -51,7 +51,6 @@ def _acquire(state: WorldState, roads: Roads, a: int) -> None:
                 place = m
         if place < 0 or body.hypothesis_count >= body.hypothesis_lane.shape[0]:
             continue
-        best = min(best, nearest)
         s, d = project(roads, k, place * lane.spacing, body.x, body.y)
         body.hypothesis_lane[body.hypothesis_count] = k
         body.hypothesis_s[body.hypothesis_count] = s
@@ -59,23 +58,23 @@ def _acquire(state: WorldState, roads: Roads, a: int) -> None:
 
 
 @kernel
-def think(state: WorldState, roads: Roads) -> None:
-    """Localise everybody, look, decide and act for slot 0."""
-    for a in range(state.worlds[0].actors):
-        body = state.bodies[0, a]
+def think(state: WorldState, roads: Roads, w: int, me: int) -> None:
+    """Localise everybody in the little world w, look, decide and act for slot `me`."""
+    for a in range(state.worlds[w].actors):
+        body = state.bodies[w, a]
         if body.status != _ACTIVE:
             continue
-        if a == 0:
-            follow_route(state, roads, 0, 0)
+        if a == me:
+            follow_route(state, roads, w, a)
         if body.hypothesis_count == 0 and body.kind != _OBJECT:
-            _acquire(state, roads, a)
+            _acquire(state, roads, w, a)
         if body.hypothesis_count > 0:
-            judge_lanes(state, roads, 0, a)
-        note_arrival(state, roads, 0, a)
-        remember(state, 0, a)
-    find_neighbours(state, 0, 0)
-    look(state, roads, 0, 0)
-    drive(state, roads, 0, 0)
+            judge_lanes(state, roads, w, a)
+        note_arrival(state, roads, w, a)
+        remember(state, w, a)
+    find_neighbours(state, w, me)
+    look(state, roads, w, me)
+    drive(state, roads, w, me)
 
 
 @dataclass(slots=True)
@@ -113,7 +112,7 @@ class RulesDriver:
         memory = Memory(roads=memory.roads, state=state, slot_of=dict(memory.slot_of), first=memory.first)
         self._see_self(frame, memory)
         self._see_others(frame, memory)
-        think(state, memory.roads)
+        think(state, memory.roads, 0, 0)
         body = state.bodies[0, 0]
         memory.first = False
         control = Control(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sim.kernels import drive
+from sim.traffic.driver import drive
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
 from sim.roads.lane_map import LaneMap

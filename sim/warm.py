@@ -1,0 +1,90 @@
+"""Compiling every kernel before the first episode, on two cores.
+
+numba compiles at first use, one function at a time. On a machine that has never run a world that is most of a minute; processes that
+share the cache on disk need about half of it on two cores. Once done, a mark beside the kernels says so, and later starts skip all this.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numba
+from numba.core import types
+
+from sim import contact, kernels, observe
+from sim.jit import CACHE_ROOT, sources_digest
+from sim.roads.assemble import assemble
+from sim.roads.builders import BUILDERS
+from sim.roads.pack import Roads
+from sim.state import CONTROL_DTYPE, WorldState
+from sim.traffic import driver, pedestrian, rules
+
+_INT = types.int64
+_CONTROLS = types.Array(numba.from_dtype(CONTROL_DTYPE), 2, "C")
+_STATE: types.Type = getattr(WorldState, "_numba_type_")  # noqa: B009  set by sim.tables.share
+_ROADS: types.Type = getattr(Roads, "_numba_type_")  # noqa: B009
+
+
+def _compile(function: Callable[..., object], *arguments: types.Type) -> None:
+    getattr(function, "compile")(arguments)  # noqa: B009  a numba dispatcher, unknown to mypy
+
+
+def _compile_driving() -> None:
+    _compile(driver.drive, _STATE, _ROADS, _INT, _INT)
+
+
+def _compile_bodies() -> None:
+    """Everything that does not need the driver: bodies, people, eyes."""
+    _compile(pedestrian.walk, _STATE, _ROADS, _INT, _INT)
+    _compile(kernels.move_all, _STATE, _ROADS, types.float64[:, ::1], _INT)
+    _compile(kernels.look_all, _STATE, _ROADS, _INT)
+    _compile(kernels.check_all, _STATE, _ROADS, _INT)
+    _compile(contact.find_contacts, _STATE, _ROADS, _INT)
+
+
+def _compile_roads() -> None:
+    """The map's own kernels, by assembling a small one."""
+    assemble(BUILDERS["t_junction"]())
+    _compile(observe.observe_world, _STATE, _ROADS, _INT, types.float32[:, :, ::1])
+
+
+PARTS: Mapping[str, Callable[[], None]] = {"driving": _compile_driving, "bodies": _compile_bodies, "roads": _compile_roads}
+
+
+def _mark() -> Path | None:
+    """File that says that these very kernels are compiled."""
+    if CACHE_ROOT is None:
+        return None
+    return CACHE_ROOT / f"warm-{sources_digest(Path(rules.__file__).resolve())}"
+
+
+def is_warm() -> bool:
+    """Whether the kernels of this version were compiled before (always True where nothing can be kept)."""
+    mark = _mark()
+    return mark is None or mark.exists()
+
+
+def warm_up() -> None:
+    """Compile what is not compiled yet: the driver here, the rest in processes beside; then mark it done."""
+    mark = _mark()
+    if mark is None or mark.exists():
+        return
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    beside = [subprocess.Popen([sys.executable, "-m", "sim.warm", name], env=environment) for name in PARTS if name != "driving"]
+    try:
+        PARTS["driving"]()
+    finally:
+        for process in beside:
+            process.wait()
+    _compile(rules.think, _STATE, _ROADS, _INT, _INT)
+    _compile(kernels.step_worlds, _STATE, _ROADS, types.float64[:, ::1], _CONTROLS, _INT, _INT)
+    mark.touch()
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        PARTS[name]()
