@@ -71,7 +71,7 @@ def steer_along(state: WorldState, roads: Roads, w: int, a: int) -> None:
     mind = state.minds[w, a]
     speed = abs(float(body.speed))
     # slide towards the wanted shift
-    step = min(SLIDE, 0.25 * speed) * 0.1
+    step = min(SLIDE, 0.35 * speed) * 0.1
     mind.shift += min(max(mind.goal_shift - mind.shift, -step), step)
     offset = min(max(float(mind.d - mind.shift), -3.0), 3.0)
     if body.gear == 1:
