@@ -20,7 +20,7 @@ from sim.traffic.negotiate import (
     blocked_now, can_still_stop, conflict_row, goes_first, has_entered, is_red, needed_braking, other_times,
 )  # fmt: skip
 from sim.traffic.narrow import settle_head_on
-from sim.traffic.obstacles import consider_body
+from sim.traffic.obstacles import consider_body, is_parked
 from sim.traffic.path import speed_ahead, travel_time, walk_path
 from sim.traffic.plan import ARRIVAL_ORDER, CREEP, CURVE, EXIT_BLOCKED, FAR, FREE, MERGING, SIGNALLED, STOPPING, YIELDING, lead_at, stop_at
 from sim.traffic.swept import room_to_swing
@@ -354,7 +354,10 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
         seen = state.history[w, (tick - past) % HISTORY, b]
         if seen.status != ACTIVE:
             continue
-        met = _negotiate_with(state, roads, w, a, b, seen, max(float(seen.speed), 0.0) * lag, path_lane, path_base, last, line, gate)
+        met = False
+        if not is_parked(state.bodies[w, b], seen):
+            carried = max(float(seen.speed), 0.0) * lag
+            met = _negotiate_with(state, roads, w, a, b, seen, carried, path_lane, path_base, last, line, gate)
         consider_body(state, roads, w, a, b, seen, lag, path_lane, path_base, count, met)
     if gate >= 0:
         _keep_box_clear(roads, mind, path_lane, path_base, last, line, half)
