@@ -441,3 +441,11 @@ def act(state: WorldState, roads: Roads, w: int, a: int) -> None:
         if speed < 0.3 and wanted < 0.0:
             body.command_accel = min(wanted, -0.6)
     steer_along(state, roads, w, a)
+
+
+@kernel
+def drive(state: WorldState, roads: Roads, w: int, a: int) -> None:
+    """Decide every DECISION_TICKS, and act."""
+    if (state.worlds[w].tick + a) % DECISION_TICKS == 0 or state.minds[w, a].plan_tick < 0:
+        decide(state, roads, w, a)
+    act(state, roads, w, a)
