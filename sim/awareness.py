@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from sim.jit import kernel
 from sim.roads.pack import Roads
 from sim.state import HISTORY, NEIGHBOURS, WorldState
@@ -15,9 +17,11 @@ from sim.state import HISTORY, NEIGHBOURS, WorldState
 REFRESH = 5  # ticks between remakes of one actor's list
 RANGE = 45.0  # m, plus
 RANGE_PER_SPEED = 3.0  # s
+WALKER_RANGE = 110.0  # m; somebody about to cross looks far
 REAR_RANGE = 40.0  # m, as far as mirrors and a shoulder check reach
 EYE_HEIGHT = 1.2  # m; lower things hide nothing
 ACTIVE = 1
+PEDESTRIAN = 6
 STANDING_SPEED = 0.3  # m/s
 
 
@@ -74,31 +78,43 @@ def _blocked_by_wall(roads: Roads, first: int, last: int, x0: float, y0: float, 
 
 
 @kernel
-def _silhouette(body: object, dx: float, dy: float, distance: float) -> float:
-    """Half extent [m] of a box across the line of sight (dx, dy)."""
-    along = abs(dx * body.cos + dy * body.sin)
-    across = abs(dy * body.cos - dx * body.sin)
-    return 0.5 * (body.length * across + body.width * along) / max(distance, 0.1)
+def _sketch(state: WorldState, w: int, a: int, sight: np.record) -> int:
+    """Note direction, distance and angular half size (as a tangent) of every neighbour, nearest first; returns how many."""
+    eye = state.bodies[w, a]
+    count = state.neighbours[w, a, 0]
+    for k in range(count):
+        other = state.bodies[w, state.neighbours[w, a, 1 + k]]
+        dx = other.x - eye.x
+        dy = other.y - eye.y
+        distance = math.sqrt(dx * dx + dy * dy) + 1e-3
+        inverse = 1.0 / distance
+        ux = dx * inverse
+        uy = dy * inverse
+        along = abs(ux * other.cos + uy * other.sin)
+        across = abs(uy * other.cos - ux * other.sin)
+        sight.x[k] = ux
+        sight.y[k] = uy
+        sight.distance[k] = distance
+        sight.half[k] = 0.5 * (other.length * across + other.width * along) * inverse
+        sight.height[k] = other.height
+    return int(count)
 
 
 @kernel
-def _hidden(state: WorldState, w: int, a: int, rank: int) -> bool:
+def _hidden(sight: np.record, rank: int) -> bool:
     """Whether one nearer neighbour covers the whole silhouette of the neighbour at `rank`."""
-    eye = state.bodies[w, a]
-    target = state.bodies[w, state.neighbours[w, a, 1 + rank]]
-    dx = target.x - eye.x
-    dy = target.y - eye.y
-    distance = math.sqrt(dx * dx + dy * dy)
-    half = _silhouette(target, dx, dy, distance) / max(distance, 0.1)
+    ux = sight.x[rank]
+    uy = sight.y[rank]
+    half = sight.half[rank]
+    reach = sight.distance[rank] - 1.0
+    height = sight.height[rank] - 1.0
     for k in range(rank):
-        other = state.bodies[w, state.neighbours[w, a, 1 + k]]
-        ox = other.x - eye.x
-        oy = other.y - eye.y
-        forward = (ox * dx + oy * dy) / max(distance, 0.1)
-        if forward < 1.0 or forward > distance - 1.0 or other.height < EYE_HEIGHT or other.height < target.height - 1.0:
+        if sight.half[k] <= half or sight.distance[k] > reach or sight.distance[k] < 1.0:
             continue
-        offset = abs(ox * dy - oy * dx) / max(distance, 0.1) / forward
-        if offset + half < _silhouette(other, dx, dy, distance) / forward:
+        facing = ux * sight.x[k] + uy * sight.y[k]
+        if facing <= 0.0 or sight.height[k] < EYE_HEIGHT or sight.height[k] < height:
+            continue
+        if abs(ux * sight.y[k] - uy * sight.x[k]) + half * facing < sight.half[k] * facing:
             return True
     return False
 
@@ -109,7 +125,10 @@ def find_neighbours(state: WorldState, w: int, a: int) -> None:
     me = state.bodies[w, a]
     listed = state.neighbours[w, a]
     bodies = state.bodies
-    reach = min(RANGE + RANGE_PER_SPEED * abs(me.speed), state.worlds[w].visibility)
+    reach = RANGE + RANGE_PER_SPEED * abs(me.speed)
+    if me.kind == PEDESTRIAN:
+        reach = WALKER_RANGE
+    reach = min(reach, float(state.worlds[w].visibility))
     limit = reach * reach
     x = me.x
     y = me.y
@@ -145,12 +164,12 @@ def look(state: WorldState, roads: Roads, w: int, a: int) -> None:
     """Update which neighbours `a` can see."""
     me = state.bodies[w, a]
     world = state.worlds[w]
-    for k in range(state.neighbours[w, a, 0]):
-        other = state.bodies[w, state.neighbours[w, a, 1 + k]]
-        dx = other.x - me.x
-        dy = other.y - me.y
-        behind = dx * me.cos + dy * me.sin < 0.0 and dx * dx + dy * dy > REAR_RANGE * REAR_RANGE
-        hidden = behind or _hidden(state, w, a, k)
+    sight = state.sights[w]
+    rear = 0.0 if me.kind == PEDESTRIAN else REAR_RANGE  # people on foot turn their heads
+    for k in range(_sketch(state, w, a, sight)):
+        behind = rear > 0.0 and sight.distance[k] > rear and sight.x[k] * me.cos + sight.y[k] * me.sin < 0.0
+        hidden = behind or _hidden(sight, k)
         if not hidden and world.wall_end > world.wall_start:
+            other = state.bodies[w, state.neighbours[w, a, 1 + k]]
             hidden = _blocked_by_wall(roads, world.wall_start, world.wall_end, me.x, me.y, other.x, other.y)
         state.visible[w, a, k] = 0 if hidden else 1

@@ -13,7 +13,7 @@ from sim.roads.lane_map import CLASS_SIZES, LaneMap
 from sim.roads.pack import Packed, pack
 from sim.roads.route import Route
 from sim.state import (
-    BODY_DTYPE, EVENT_DTYPE, EVENTS, HISTORY, MIND_DTYPE, NEIGHBOURS, PATH_DTYPE, SEEN_DTYPE, WORLD_DTYPE, ZONE_DTYPE, Status, WorldState,
+    BODY_DTYPE, EVENT_DTYPE, EVENTS, HISTORY, MIND_DTYPE, NEIGHBOURS, PATH_DTYPE, SEEN_DTYPE, SIGHT_DTYPE, WORLD_DTYPE, ZONE_DTYPE, Status, WorldState,
 )  # fmt: skip
 from sim.traffic.curves import fill_curve_room
 from sim.traffic.styles import draw_style
@@ -92,6 +92,7 @@ def empty_state(worlds: int, slots: int, clusters: int) -> WorldState:
         events=np.zeros((worlds, EVENTS), EVENT_DTYPE),
         order=np.tile(np.arange(slots, dtype=np.int16), (worlds, 1)),
         paths=np.zeros(worlds, PATH_DTYPE),
+        sights=np.zeros(worlds, SIGHT_DTYPE),
     )
     state.bodies["status"] = Status.WAITING
     for name in ("claimed_since", "last_claim", "reported"):

@@ -153,6 +153,10 @@ PATH_DTYPE = np.dtype([("lane", "i4", (PATH_LANES,)), ("base", "f8", (PATH_LANES
 """Working memory of a deciding driver: the lanes ahead and the distance [m] to each one's start."""
 
 
+SIGHT_DTYPE = np.dtype([(name, "f8", (NEIGHBOURS,)) for name in ("x", "y", "distance", "half", "height")], align=True)
+"""Working memory of one who looks around: direction, distance [m], tangent of the half size and height [m] of each neighbour."""
+
+
 class WorldState(NamedTuple):
     """Everything that changes from tick to tick; W worlds, A slots, H ticks of history, C clusters."""
 
@@ -176,6 +180,8 @@ class WorldState(NamedTuple):
     """(W, A) slots by west end, kept nearly sorted for the contact sweep"""
     paths: NDArray[np.void]
     """(W,) PATH_DTYPE"""
+    sights: NDArray[np.void]
+    """(W,) SIGHT_DTYPE"""
 
 
 share(
@@ -183,6 +189,6 @@ share(
     {
         "bodies": (BODY_DTYPE, 2), "minds": (MIND_DTYPE, 2), "history": (SEEN_DTYPE, 3), "neighbours": (np.dtype(np.int16), 3),
         "visible": (np.dtype(np.uint8), 3), "worlds": (WORLD_DTYPE, 1), "zones": (ZONE_DTYPE, 2), "events": (EVENT_DTYPE, 2),
-        "order": (np.dtype(np.int16), 2), "paths": (PATH_DTYPE, 1),
+        "order": (np.dtype(np.int16), 2), "paths": (PATH_DTYPE, 1), "sights": (SIGHT_DTYPE, 1),
     },
 )  # fmt: skip

@@ -28,6 +28,7 @@ from sim.state import (
     NEIGHBOURS,
     PATH_DTYPE,
     SEEN_DTYPE,
+    SIGHT_DTYPE,
     WORLD_DTYPE,
     ZONE_DTYPE,
     Status,
@@ -113,6 +114,7 @@ class Street:
             events=np.zeros((1, EVENTS), EVENT_DTYPE),
             order=np.zeros(shape, np.int16),
             paths=np.zeros(1, PATH_DTYPE),
+            sights=np.zeros(1, SIGHT_DTYPE),
         )
         self.state.bodies["status"] = Status.UNUSED
         self.state.worlds["visibility"] = 150.0
