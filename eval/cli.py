@@ -132,6 +132,15 @@ def bench_sim(as_json: bool) -> None:
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
 
 
+@bench.command(name="traffic", add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench_traffic(arguments: tuple[str, ...]) -> None:
+    """Measure how well the traffic drives: episodes, saturation, gaps, drivers, drives (see `bench traffic --help`)."""
+    from eval.bench.traffic import program as traffic
+
+    traffic.main(list(arguments), prog_name="avstack bench traffic")
+
+
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Seeds of "3", "0..99", "1,5,7" or a mixture, each once and in the order given. Raises InputError."""
     fix = "Write 3, 0..99 or 1,5,7"

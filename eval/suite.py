@@ -17,7 +17,9 @@ from eval.errors import ExitCode
 from eval.executors import Done, Executor, InProcess, ProcessPool
 from eval.run import EpisodeResult, Job, load_drivers, prepare, recording_path, run_episode
 from eval.statistics import Rate, clopper_pearson
+from scenarios.resolve import resolve
 from sim.recording import Ending, Footer, RecordingError, finalise_part, part_path, read_recording
+from sim.warm import is_warm, warm_up
 
 AUTO_POOL_EPISODES = 8
 """Fewer episodes than this are done sooner in this process than a pool has started."""
@@ -44,6 +46,10 @@ class Request:
 
 def run_suite(request: Request, *, as_json: bool) -> ExitCode:
     """Run all episodes, print the report on stdout, and return the exit code. Raises InputError before anything is written."""
+    resolve(request.target)
+    if not is_warm():
+        click.echo("compiling the simulator for this machine, once (about half a minute) ...", err=True)
+        warm_up()
     first = _job(request, request.seeds[0], None)
     scenario = prepare(first)
     load_drivers(scenario)
