@@ -15,7 +15,8 @@ from sim.jit import kernel
 from sim.localise import project
 from sim.roads.pack import OFF_ROUTE, Roads
 from sim.state import HISTORY, WorldState
-from sim.traffic.plan import FAR, MERGING, following_acceleration, stop_at
+from sim.traffic.obstacles import may_change_to
+from sim.traffic.plan import FAR, MERGING, OBSTACLE, following_acceleration, stop_at
 from sim.trigonometry import arctan, sincos
 
 PREVIEW_S = 0.15  # s from a look at the line to the wheels' answer
@@ -313,11 +314,39 @@ def change_lanes(state: WorldState, roads: Roads, w: int, a: int, lag: float, li
     route = roads.routes[mind.route]
     step = roads.route_steps[route.table_start + mind.lane - route.lane_base]
     needed = int(step.side) if step.side != OFF_ROUTE else 0
+    if needed == 0 and mind.reason == OBSTACLE and body.speed > 0.0:
+        needed = _way_round(roads, mind)
+        if needed != 0:
+            _change_when_possible(state, roads, w, a, lag, needed, mind.stop_distance + 0.5 * body.length + SLIDE_LENGTH, 1)
+            return
     if needed == 0:
         if line > 25.0 and body.speed > 2.0 and tick - mind.change_tick > SETTLE_TICKS and (tick + a) % CHANGE_TICKS < 2:
             _overtake(state, roads, w, a, lag)
         return
     room, changes = _change_room(roads, mind)
+    _change_when_possible(state, roads, w, a, lag, needed, room, changes)
+
+
+@kernel
+def _way_round(roads: Roads, mind: np.record) -> int:
+    """Side (+1 left) of a lane of the own direction that leads round what blocks this one; 0 where there is none."""
+    lane = roads.lanes[mind.lane]
+    for side in (1, -1):
+        target = int(lane.left if side > 0 else lane.right)
+        if target >= 0 and may_change_to(roads, mind, target):
+            return side
+    return 0
+
+
+@kernel
+def _change_when_possible(
+    state: WorldState, roads: Roads, w: int, a: int, lag: float, needed: int, room: float, changes: int
+) -> None:
+    """Change to the side `needed` within `room` [m], in `changes` steps; until there is a slot, indicate and make ready."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    tick = int(state.worlds[w].tick)
+    lane = roads.lanes[mind.lane]
     speed = max(float(body.speed), 0.0)
     if room > max(120.0, 15.0 * speed) * changes:
         return

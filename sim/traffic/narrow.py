@@ -11,7 +11,7 @@ import numpy as np
 from sim.jit import kernel
 from sim.roads.pack import OFF_ROUTE, Roads
 from sim.state import HISTORY, WorldState
-from sim.traffic.plan import FAR
+from sim.traffic.plan import CONTACT, FAR, stop_at
 
 ACTIVE = 1
 STANDING = 0.3  # m/s
@@ -19,6 +19,7 @@ STANDOFF_TICKS = 20
 NOSE_TO_NOSE = 16.0  # m between the fronts at most
 LONGEST_WAY = 80.0  # m looked for a wider place
 SPARE = 0.8  # m of width that two need besides their own
+FACE_GAP = 1.5  # m kept on one's own side of the middle
 CLEAR = 2.5  # m further back than needed
 BEHIND_GAP = 1.5  # m kept to whoever is behind
 HAZARD = 3
@@ -87,6 +88,16 @@ def _step_back(roads: Roads, mind: np.record) -> None:
             mind.lane = before
             mind.s += float(roads.lanes[before].length)
             return
+
+
+@kernel
+def face(mind: np.record, body: np.record, seen: np.record, room: float, b: int) -> None:
+    """Both are in where only one fits, `room` [m] apart: stop on the own half of it."""
+    share = 0.5
+    total = abs(body.speed) + abs(seen.speed)
+    if total > 1.0:
+        share = min(max(abs(body.speed) / total, 0.3), 0.7)
+    stop_at(mind, max(share * room - FACE_GAP, 0.0), CONTACT, b)
 
 
 @kernel

@@ -11,7 +11,7 @@ import numpy as np
 
 from sim.jit import kernel
 from sim.localise import project
-from sim.roads.pack import Roads
+from sim.roads.pack import OFF_ROUTE, Roads
 from sim.state import HISTORY, WorldState
 from sim.traffic.plan import CONTACT, FAR, LEADER, MERGING, OBSTACLE, WALKER, following_acceleration, lead_at, stop_at
 
@@ -179,6 +179,16 @@ def _oncoming_free(state: WorldState, w: int, a: int, start: float, end: float, 
 
 
 @kernel
+def may_change_to(roads: Roads, mind: np.record, lane: int) -> bool:
+    """Whether the route can still be driven from the lane beside."""
+    route = roads.routes[mind.route]
+    return bool(
+        roads.lanes[lane].kind == roads.lanes[mind.lane].kind
+        and roads.route_steps[route.table_start + lane - route.lane_base].side != OFF_ROUTE
+    )
+
+
+@kernel
 def _pass_by(
     state: WorldState, roads: Roads, w: int, a: int, b: int, ahead: float, offset: float, lane: int, s: float, lag: float
 ) -> None:
@@ -207,6 +217,12 @@ def _pass_by(
         swing = right
     elif not left_fits:
         stop_at(mind, gap - 2.0, OBSTACLE, b)
+        return
+    beside = int(record.left if swing > 0.0 else record.right)
+    if abs(swing) + half > point.half_width + 0.3 and beside >= 0 and may_change_to(roads, mind, beside):
+        # there is a lane of our own direction: change to it rather than straddle the line
+        if gap > -1.0:
+            stop_at(mind, gap - 3.0 * abs(swing), OBSTACLE, b)
         return
     leaves_lane = abs(swing) + half > point.half_width + 0.1
     under_way = abs(mind.d - swing) < 0.6 * abs(swing) or gap < 0.0
@@ -267,7 +283,11 @@ def consider_body(
     vehicle = not parked and other.kind != PEDESTRIAN
     if vehicle and (_on_path(state, roads, w, a, b, seen, lag, path_lane, path_base, count) or met):
         return
-    if forward < -8.0 or forward > LOOK or abs(dy * body.cos - dx * body.sin) > 4.0 + 0.6 * max(forward, 0.0):
+    if (
+        forward < -8.0
+        or forward > max(LOOK, 6.0 * body.speed)
+        or abs(dy * body.cos - dx * body.sin) > 4.0 + 0.6 * max(forward, 0.0)
+    ):
         return
     ahead, offset, k = _locate(roads, path_lane, path_base, count, max(forward, 0.0), x, y)
     if ahead >= FAR:
