@@ -19,7 +19,7 @@ from sim.traffic.negotiate import (
     ALL_WAY, CROSS, DIVERGE, ENTERED_M, MERGE, OPPOSE, RED, STANDING, YELLOW,
     blocked_now, can_still_stop, conflict_row, goes_first, has_entered, is_red, needed_braking, other_times,
 )  # fmt: skip
-from sim.traffic.narrow import settle_head_on
+from sim.traffic.narrow import face, settle_head_on
 from sim.traffic.obstacles import consider_body, is_parked
 from sim.traffic.path import speed_ahead, travel_time, walk_path
 from sim.traffic.plan import ARRIVAL_ORDER, CREEP, CURVE, EXIT_BLOCKED, FAR, FREE, MERGING, SIGNALLED, STOPPING, YIELDING, lead_at, stop_at
@@ -132,6 +132,9 @@ def _meet(
         back = conflict_row(roads, other_lane, lane, other.size_class, body.size_class)
         if back >= 0:
             low, high = blocked_now(roads, back, -ahead)
+    if record.kind == OPPOSE and entered and other_entered and low <= high and base + high > 0.0:
+        face(mind, body, seen, base + low, b)
+        return
     if record.kind == DIVERGE:
         if low <= high and -ahead > -base + 0.5 and base + low > -2.0:
             lead_at(mind, body, max(base + low, 0.2), max(float(seen.speed), 0.0), float(seen.accel), b, CURVE)
