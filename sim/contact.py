@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from sim.geometry import boxes_overlap
 from sim.jit import kernel
 from sim.roads.lane_map import CLASSES
@@ -231,7 +233,7 @@ def find_contacts(state: WorldState, roads: Roads, w: int) -> None:
 
 
 @kernel
-def _outside(roads: Roads, lane: int, s: float, body: object, end: float) -> bool:
+def _outside(roads: Roads, lane: int, s: float, body: np.record, end: float) -> bool:
     """Whether a corner at the body's front (end = +1) or back (-1) is off the drivable area, judged from `lane`."""
     record = roads.lanes[lane]
     reach = end * 0.5 * body.length
@@ -250,7 +252,7 @@ def _outside(roads: Roads, lane: int, s: float, body: object, end: float) -> boo
 
 
 @kernel
-def _end_outside(roads: Roads, lane: int, s: float, body: object, reach: float) -> bool:
+def _end_outside(roads: Roads, lane: int, s: float, body: np.record, reach: float) -> bool:
     """Whether the end of the body `reach` ahead of its centre, itself at `s` on `lane`, is outside the drivable area."""
     record = roads.lanes[lane]
     x = body.x + reach * body.cos

@@ -5,6 +5,9 @@ Worlds are independent; `step_worlds` releases the GIL, so threads may each take
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim.awareness import REFRESH, find_neighbours, look, remember
 from sim.contact import add_event, check_offroad, find_contacts
 from sim.jit import kernel
@@ -39,8 +42,12 @@ def _place_is_free(state: WorldState, w: int, a: int) -> bool:
         dy = other.y - body.y
         along = abs(dx * body.cos + dy * body.sin) - 0.5 * (body.length + other.length)
         across = abs(dy * body.cos - dx * body.sin) - 0.5 * (body.width + other.width)
-        closing = max(body.speed - (other.vx * body.cos + other.vy * body.sin), 0.0)
-        if across < 0.3 and along < PLACE_GAP + closing * closing / 3.0 + 0.5 * max(float(body.speed), 0.0):
+        ahead = dx * body.cos + dy * body.sin > 0.0
+        # the one behind needs room to slow down for the one before it, whichever of the two is new
+        relative = body.speed - (other.vx * body.cos + other.vy * body.sin)
+        closing = max(relative if ahead else -relative, 0.0)
+        follower = max(float(body.speed if ahead else other.speed), 0.0)
+        if across < 0.3 and along < PLACE_GAP + closing * closing / 3.0 + follower:
             return False
     return True
 
@@ -69,7 +76,7 @@ def _appear(state: WorldState, roads: Roads, w: int, a: int) -> None:
 
 
 @kernel
-def _apply(state: WorldState, controls: object, w: int, a: int) -> None:
+def _apply(state: WorldState, controls: NDArray[np.void], w: int, a: int) -> None:
     """Hand an external actor's control to its actuators."""
     body = state.bodies[w, a]
     control = controls[w, a]
@@ -83,7 +90,7 @@ def _apply(state: WorldState, controls: object, w: int, a: int) -> None:
 
 
 @kernel
-def decide_all(state: WorldState, roads: Roads, w: int, controls: object) -> None:
+def decide_all(state: WorldState, roads: Roads, w: int, controls: NDArray[np.void]) -> None:
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
         if body.status != ACTIVE:
@@ -97,7 +104,7 @@ def decide_all(state: WorldState, roads: Roads, w: int, controls: object) -> Non
 
 
 @kernel
-def move_all(state: WorldState, roads: Roads, tracks: object, w: int) -> None:
+def move_all(state: WorldState, roads: Roads, tracks: NDArray[np.float64], w: int) -> None:
     tick = state.worlds[w].tick
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
@@ -173,7 +180,13 @@ def _watch_deadlock(state: WorldState, w: int) -> None:
         mind = state.minds[w, a]
         if body.status != ACTIVE or body.model != NEGOTIATOR or mind.zone < 0:
             continue
-        if body.speed > 0.5 or mind.reason <= STOPPING or mind.reason == SIGNALLED or mind.reason == EXIT_BLOCKED or mind.stop_distance > 5.0:
+        if (
+            body.speed > 0.5
+            or mind.reason <= STOPPING
+            or mind.reason == SIGNALLED
+            or mind.reason == EXIT_BLOCKED
+            or mind.stop_distance > 5.0
+        ):
             continue
         zone = state.zones[w, mind.zone]
         if zone.last_claim < tick - 1:
@@ -186,7 +199,7 @@ def _watch_deadlock(state: WorldState, w: int) -> None:
 
 
 @kernel
-def step_worlds(state: WorldState, roads: Roads, tracks: object, controls: object, first: int, last: int) -> None:
+def step_worlds(state: WorldState, roads: Roads, tracks: NDArray[np.float64], controls: NDArray[np.void], first: int, last: int) -> None:
     """Advance the worlds first..last-1 by one tick."""
     for w in range(first, last):
         for a in range(state.worlds[w].actors):

@@ -13,12 +13,35 @@ from sim.roads.lane_map import CLASS_SIZES, LaneMap
 from sim.roads.pack import Packed, pack
 from sim.roads.route import Route
 from sim.state import (
-    BODY_DTYPE, EVENT_DTYPE, EVENTS, HISTORY, MIND_DTYPE, NEIGHBOURS, PATH_DTYPE, SEEN_DTYPE, SIGHT_DTYPE, WORLD_DTYPE, ZONE_DTYPE, Status, WorldState,
+    BODY_DTYPE,
+    EVENT_DTYPE,
+    EVENTS,
+    HISTORY,
+    MIND_DTYPE,
+    NEIGHBOURS,
+    PATH_DTYPE,
+    SEEN_DTYPE,
+    SIGHT_DTYPE,
+    WORLD_DTYPE,
+    ZONE_DTYPE,
+    Status,
+    WorldState,
 )  # fmt: skip
 from sim.traffic.curves import fill_curve_room
 from sim.traffic.styles import draw_style
 
-_COPIED = ("length", "width", "height", "wheelbase", "steer_max", "steer_rate_max", "accel_max", "brake_max", "jerk_max", "speed_max")
+_COPIED = (
+    "length",
+    "width",
+    "height",
+    "wheelbase",
+    "steer_max",
+    "steer_rate_max",
+    "accel_max",
+    "brake_max",
+    "jerk_max",
+    "speed_max",
+)
 _STYLE_FIELDS = (
     "speed_factor", "time_gap", "min_gap", "accel", "decel", "lateral_accel", "margin_s", "patience_s", "assertiveness", "roll_speed",
     "politeness",

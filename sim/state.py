@@ -75,7 +75,9 @@ EVENT_DTYPE = np.dtype(
 )  # fmt: skip
 """time_s: first-contact time from the start of the episode; speed: impact (closing) speed [m/s]; fault_*: 1 where that actor is at fault."""
 
-CONTROL_DTYPE = np.dtype([("accel", "f4"), ("steer", "f4"), ("indicator", "i4"), ("gear", "i4"), ("gesture", "i4"), ("given", "i4")], align=True)
+CONTROL_DTYPE = np.dtype(
+    [("accel", "f4"), ("steer", "f4"), ("indicator", "i4"), ("gear", "i4"), ("gesture", "i4"), ("given", "i4")], align=True
+)
 """Control of an EXTERNAL actor; `given` = 0 keeps the previous one."""
 
 

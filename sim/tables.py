@@ -86,7 +86,9 @@ def _unbox(typ: TableSetType, obj: ir.Value, c: Any) -> NativeValue:
         for offset, member in ((1, _STRIDES), (1 + _MAX_DIMENSIONS, _SHAPE)):
             values = builder.inttoptr(builder.load(builder.gep(array, [_WORD(member)])), _WORD.as_pointer())
             for axis in range(ndim):
-                builder.store(builder.load(builder.gep(values, [_WORD(axis)])), builder.gep(block, [_WORD(first + offset + axis)]))
+                builder.store(
+                    builder.load(builder.gep(values, [_WORD(axis)])), builder.gep(block, [_WORD(first + offset + axis)])
+                )
     return NativeValue(builder.bitcast(block, _BYTES))
 
 

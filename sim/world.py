@@ -63,7 +63,9 @@ class World:
             raise ValueError(f"all scenarios of a batch need the same latency_ticks, got {sorted(latencies)}")
         self._pending: deque[NDArray[np.void]] = deque(np.zeros_like(self._controls) for _ in range(latencies.pop()))
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self._ranges = [(int(part[0]), int(part[-1]) + 1) for part in np.array_split(np.arange(len(scenarios)), threads) if len(part)]
+        self._ranges = [
+            (int(part[0]), int(part[-1]) + 1) for part in np.array_split(np.arange(len(scenarios)), threads) if len(part)
+        ]
         self._traced = traced
         self._hashes = [hashlib.blake2b(digest_size=16) for _ in scenarios]
         for w, scenario in enumerate(self.scenarios):
@@ -115,7 +117,10 @@ class World:
         """Bytes of one world's state at this tick, the same whatever batch it is in and however many unused slots follow."""
         count = len(self.scenarios[world].actors)
         bodies = self.state.bodies[world, :count]
-        parts = [np.ascontiguousarray(bodies[name]).tobytes() for name in ("x", "y", "heading", "speed", "accel", "steer", "status", "indicator", "gesture")]
+        parts = [
+            np.ascontiguousarray(bodies[name]).tobytes()
+            for name in ("x", "y", "heading", "speed", "accel", "steer", "status", "indicator", "gesture")
+        ]
         return b"".join(parts)
 
     def trace_hash(self, world: int) -> str:
@@ -148,14 +153,20 @@ class World:
             mind_track = (int(mind["track"]), int(mind["track_length"]))
             fill_mind(mind, actor.kind, actor.style, scenario.seed, a)
             mind["track"], mind["track_length"] = mind_track
-            body["model"], body["drive_through"], body["thing"] = int(actor.model), int(actor.drive_through), thing_index(actor.thing)
+            body["model"], body["drive_through"], body["thing"] = (
+                int(actor.model),
+                int(actor.drive_through),
+                thing_index(actor.thing),
+            )
             body["depart_tick"] = round(actor.depart_s * 10.0)
             mind["jaywalks"] = int(actor.jaywalks)
             if actor.model == Model.STILL and actor.kind != Kind.OBJECT:
                 body["indicator"] = Indicator.HAZARD
             self._put(w, scenario, actor, body, mind, routes)
 
-    def _put(self, w: int, scenario: Scenario, actor: Actor, body: NDArray[np.void], mind: NDArray[np.void], routes: dict[Route, int]) -> None:
+    def _put(
+        self, w: int, scenario: Scenario, actor: Actor, body: NDArray[np.void], mind: NDArray[np.void], routes: dict[Route, int]
+    ) -> None:
         """Place one actor at the start of its route or at its pose."""
         road_map = scenario.road_map
         if actor.route is not None:
@@ -199,4 +210,6 @@ def _with_occluders(scenario: Scenario) -> LaneMap:
 
 
 def _pack(scenarios: Sequence[Scenario]) -> Packed:
-    return prepare_roads([_with_occluders(scenario) for scenario in scenarios], [list(_routes(scenario)) for scenario in scenarios])
+    return prepare_roads(
+        [_with_occluders(scenario) for scenario in scenarios], [list(_routes(scenario)) for scenario in scenarios]
+    )

@@ -64,7 +64,14 @@ def _driven(road_map: LaneMap, seed: int, count: int) -> Scenario:
     lanes = [k for k, name in enumerate(road_map.lane_names) if road_map.lanes["kind"][k] == 0]
     routes = [Route(lanes=(lane,), goal_s=float(road_map.lanes["length"][lane])) for lane in lanes]
     actors = [
-        Actor(name=f"car{k}", kind=Kind.CAR, model=Model.EXTERNAL, route=routes[k % len(routes)], s=5.0 + (k // len(routes)) * 15.0, speed=8.0)
+        Actor(
+            name=f"car{k}",
+            kind=Kind.CAR,
+            model=Model.EXTERNAL,
+            route=routes[k % len(routes)],
+            s=5.0 + (k // len(routes)) * 15.0,
+            speed=8.0,
+        )
         for k in range(count)
     ]
     return Scenario(name="driven", road_map=road_map, actors=tuple(actors), seed=seed, latency_ticks=0)
@@ -171,4 +178,6 @@ def run_bench(repeats: int = 5, highway_s: float = 5.0) -> SimFigures:
 
 def format_bench(figures: SimFigures) -> str:
     """The figures as lines for people."""
-    return "\n".join(f"{name:34} {value:,.2f}" if isinstance(value, float) else f"{name:34} {value}" for name, value in figures.items())
+    return "\n".join(
+        f"{name:34} {value:,.2f}" if isinstance(value, float) else f"{name:34} {value}" for name, value in figures.items()
+    )

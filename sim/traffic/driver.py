@@ -9,20 +9,50 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim.jit import kernel
+from sim.rng import uniform
 from sim.roads.pack import Roads
 from sim.roads.signals import signal_colour
-from sim.rng import uniform
 from sim.state import HISTORY, NO_SIGNAL, OBLIVIOUS, RUNS_REDS, RUNS_STOPS, WorldState
 from sim.traffic.lateral import change_lanes, steer_along
-from sim.traffic.negotiate import (
-    ALL_WAY, CROSS, DIVERGE, ENTERED_M, MERGE, OPPOSE, RED, STANDING, YELLOW,
-    blocked_now, can_still_stop, conflict_row, goes_first, has_entered, is_red, needed_braking, other_times,
-)  # fmt: skip
 from sim.traffic.narrow import face, settle_head_on
+from sim.traffic.negotiate import (
+    ALL_WAY,
+    DIVERGE,
+    ENTERED_M,
+    MERGE,
+    OPPOSE,
+    RED,
+    STANDING,
+    YELLOW,
+    blocked_now,
+    can_still_stop,
+    conflict_row,
+    goes_first,
+    has_entered,
+    is_red,
+    needed_braking,
+    other_times,
+)  # fmt: skip
 from sim.traffic.obstacles import consider_body, is_parked
 from sim.traffic.path import speed_ahead, travel_time, walk_path
-from sim.traffic.plan import ARRIVAL_ORDER, CREEP, CURVE, EXIT_BLOCKED, FAR, FREE, MERGING, SIGNALLED, STOPPING, YIELDING, lead_at, stop_at
+from sim.traffic.plan import (
+    ARRIVAL_ORDER,
+    CREEP,
+    CURVE,
+    EXIT_BLOCKED,
+    FAR,
+    FREE,
+    MERGING,
+    SIGNALLED,
+    STOPPING,
+    YIELDING,
+    lead_at,
+    stop_at,
+)
 from sim.traffic.swept import room_to_swing
 
 DECISION_TICKS = 2
@@ -34,7 +64,7 @@ STOP, ALL_WAY_STOP, YIELD_SIGN = 1, 2, 3
 
 
 @kernel
-def _gate(roads: Roads, path_lane: object, path_base: object, count: int, half: float) -> tuple[float, int, int]:
+def _gate(roads: Roads, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int, half: float) -> tuple[float, int, int]:
     """(front's distance to the first stop line ahead, its place in the path, place of the second line or `count`)."""
     line = FAR
     first = -1
@@ -53,7 +83,7 @@ def _gate(roads: Roads, path_lane: object, path_base: object, count: int, half: 
 
 
 @kernel
-def _obey_line(state: WorldState, roads: Roads, w: int, a: int, line: float, gate: int, path_lane: object, count: int) -> None:
+def _obey_line(state: WorldState, roads: Roads, w: int, a: int, line: float, gate: int, path_lane: NDArray[np.int32], count: int) -> None:
     """Stop signs and signals at the line ahead."""
     body = state.bodies[w, a]
     mind = state.minds[w, a]
@@ -82,7 +112,7 @@ def _obey_line(state: WorldState, roads: Roads, w: int, a: int, line: float, gat
 
 
 @kernel
-def _yield_at(mind: object, speed: float, line: float, enter: float, entered: bool, reason: int, other: int) -> None:
+def _yield_at(mind: np.record, speed: float, line: float, enter: float, entered: bool, reason: int, other: int) -> None:
     """Plan to stop at the line, or before the shared zone once past it; somebody who cannot stop any more goes on."""
     zone = enter - 0.8
     place = zone
@@ -98,7 +128,7 @@ def _yield_at(mind: object, speed: float, line: float, enter: float, entered: bo
 
 
 @kernel
-def _merge_behind(mind: object, body: object, seen: object, room: float, enter: float, other: int) -> None:
+def _merge_behind(mind: np.record, body: np.record, seen: np.record, room: float, enter: float, other: int) -> None:
     """Follow somebody who goes ahead into the same lane; `room` is the bumper gap once there."""
     speed = max(float(seen.speed), 0.0)
     if room > 0.3:
@@ -111,7 +141,7 @@ def _merge_behind(mind: object, body: object, seen: object, room: float, enter: 
 
 @kernel
 def _meet(
-    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: object, row: int, base: float, ahead: float, lane: int, other_lane: int,
+    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, row: int, base: float, ahead: float, lane: int, other_lane: int,
     line: float, entered: bool, other_entered: bool,
 ) -> None:  # fmt: skip
     """Settle one conflict between the own path (lane starting `base` ahead) and one lane another may take (`ahead` to its start)."""
@@ -199,7 +229,7 @@ def _matches_signal(indicator: int, turn: int) -> bool:
 
 @kernel
 def _negotiate_with(
-    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: object, carried: float, path_lane: object, path_base: object,
+    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, carried: float, path_lane: NDArray[np.int32], path_base: NDArray[np.float64],
     last: int, line: float, gate: int,
 ) -> bool:  # fmt: skip
     """Settle every conflict with one other road user; True where their paths meet at all."""
@@ -234,7 +264,7 @@ def _negotiate_with(
 
 
 @kernel
-def _keep_box_clear(roads: Roads, mind: object, path_lane: object, path_base: object, last: int, line: float, half: float) -> None:
+def _keep_box_clear(roads: Roads, mind: np.record, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], last: int, line: float, half: float) -> None:
     """Wait at the line while a slow leader leaves no room behind the junction."""
     if mind.lead < 0 or mind.lead_speed > 2.0 or mind.lead_gap < line:
         return
@@ -271,7 +301,7 @@ def _note_waiting(state: WorldState, w: int, a: int, line: float) -> None:
 
 
 @kernel
-def _note_gate(state: WorldState, roads: Roads, w: int, a: int, gate_lane: int, path_lane: object, last: int) -> None:
+def _note_gate(state: WorldState, roads: Roads, w: int, a: int, gate_lane: int, path_lane: NDArray[np.int32], last: int) -> None:
     """Remember which stop line is next and which conflict zone lies behind it; passing one is an entry."""
     mind = state.minds[w, a]
     if gate_lane == mind.gate:
@@ -302,7 +332,7 @@ def _enter(state: WorldState, roads: Roads, w: int, a: int) -> None:
 
 
 @kernel
-def _indicate(roads: Roads, mind: object, path_lane: object, path_base: object, count: int, speed: float) -> int:
+def _indicate(roads: Roads, mind: np.record, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int, speed: float) -> int:
     """Indicator for the turn or lane change ahead: 1 left, 2 right."""
     if mind.flags & NO_SIGNAL:
         return 0
@@ -371,7 +401,7 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
 
 
 @kernel
-def _carry_forward(mind: object, speed: float, dt: float) -> None:
+def _carry_forward(mind: np.record, speed: float, dt: float) -> None:
     """Age the plan by one tick: distances shrink as the car moves."""
     mind.stop_distance -= speed * dt
     if mind.lead >= 0:
@@ -380,7 +410,7 @@ def _carry_forward(mind: object, speed: float, dt: float) -> None:
 
 
 @kernel
-def wanted_acceleration(mind: object, speed: float) -> float:
+def wanted_acceleration(mind: np.record, speed: float) -> float:
     """Acceleration [m/s²] that the plan asks for: the least of free driving, following and stopping."""
     top = max(float(mind.desired_speed), 0.1)
     ratio = speed / top
@@ -399,7 +429,7 @@ def wanted_acceleration(mind: object, speed: float) -> float:
 
 
 @kernel
-def stopping_acceleration(mind: object, speed: float) -> float:
+def stopping_acceleration(mind: np.record, speed: float) -> float:
     """Acceleration towards a stop `stop_distance` ahead: constant braking, then easing off over the last metres."""
     distance = float(mind.stop_distance)
     if distance < 0.15:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from sim.jit import kernel
 from sim.roads.lane_map import CLASSES, TABLE_SPACING
 from sim.roads.pack import Roads
@@ -66,7 +68,7 @@ def from_the_right(cos: float, sin: float, other_cos: float, other_sin: float) -
 
 
 @kernel
-def _by_arrival(mind: object, body: object, seen: object, my_time: float, other_time: float, other_turn: int, my_turn: int) -> int:
+def _by_arrival(mind: np.record, body: np.record, seen: np.record, my_time: float, other_time: float, other_turn: int, my_turn: int) -> int:
     """+1: own turn first, by arrival order, then priority to the right, then straight before left."""
     if mind.flags & JUMPS_QUEUE:
         return 1
@@ -93,7 +95,7 @@ def _by_arrival(mind: object, body: object, seen: object, my_time: float, other_
 
 @kernel
 def goes_first(
-    mind: object, body: object, seen: object, priority: int, entered: bool, other_entered: bool, gap: float, other_gap: float,
+    mind: np.record, body: np.record, seen: np.record, priority: int, entered: bool, other_entered: bool, gap: float, other_gap: float,
     my_turn: int, other_turn: int, tick: int, my_time: float, other_time: float,
 ) -> int:  # fmt: skip
     """+1 where this driver takes itself to go first, -1 where it takes the other one to."""
@@ -124,7 +126,7 @@ def goes_first(
 
 
 @kernel
-def other_times(seen: object, kind: int, enter: float, leave: float, limit: float) -> tuple[float, float]:
+def other_times(seen: np.record, kind: int, enter: float, leave: float, limit: float) -> tuple[float, float]:
     """Earliest entry and latest exit time [s] of another that goes, by what it shows."""
     speed = max(float(seen.speed), 0.0)
     if kind == PEDESTRIAN:
@@ -168,7 +170,7 @@ def has_entered(roads: Roads, lane: int, s: float, half_length: float) -> bool:
 
 
 @kernel
-def can_still_stop(state: WorldState, seen: object, distance: float) -> bool:
+def can_still_stop(state: WorldState, seen: np.record, distance: float) -> bool:
     """Whether another road user would stop within `distance` [m] with comfortable braking, or is already slowing down for it."""
     need = needed_braking(max(float(seen.speed), 0.0), distance)
     return need < COMFORTABLE or (need < HARD and -seen.accel > 0.7 * need)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim.jit import kernel
 from sim.roads.pack import Roads
 from sim.state import PATH_LANES
@@ -11,7 +14,7 @@ from sim.traffic.curves import BRAKE_SHARE
 
 
 @kernel
-def walk_path(roads: Roads, route: int, lane: int, s: float, horizon: float, path_lane: object, path_base: object) -> int:
+def walk_path(roads: Roads, route: int, lane: int, s: float, horizon: float, path_lane: NDArray[np.int32], path_base: NDArray[np.float64]) -> int:
     """Fill the lanes ahead and the distance [m] from here to each one's start (negative for the present lane); returns how many."""
     record = roads.routes[route]
     base = -s
@@ -43,7 +46,7 @@ def travel_time(distance: float, speed: float, accel: float, top: float) -> floa
 
 
 @kernel
-def speed_ahead(roads: Roads, mind: object, path_lane: object, path_base: object, count: int) -> float:
+def speed_ahead(roads: Roads, mind: np.record, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int) -> float:
     """Speed [m/s] that the limits and curves ahead allow this driver now."""
     allowed = 1e9
     for k in range(count):

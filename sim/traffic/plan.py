@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from sim.jit import kernel
 
 FAR = 1.0e4  # m, "nothing there"
@@ -14,7 +16,7 @@ CROSSWALK, WALKER, CREEP, CONTACT, MERGING, OBSTACLE, REVERSING, WAVED = 8, 9, 1
 
 
 @kernel
-def stop_at(mind: object, distance: float, reason: int, other: int) -> None:
+def stop_at(mind: np.record, distance: float, reason: int, other: int) -> None:
     """Plan to have stopped after `distance` [m] of travel, if that is nearer than what is planned already."""
     if distance < mind.stop_distance:
         mind.stop_distance = distance
@@ -23,7 +25,7 @@ def stop_at(mind: object, distance: float, reason: int, other: int) -> None:
 
 
 @kernel
-def following_acceleration(mind: object, speed: float, gap: float, lead_speed: float) -> float:
+def following_acceleration(mind: np.record, speed: float, gap: float, lead_speed: float) -> float:
     """IDM interaction term [m/s²] for a leader `gap` [m] ahead (bumper to bumper)."""
     desired = mind.min_gap + max(speed * mind.time_gap + speed * (speed - lead_speed) / (2.0 * math.sqrt(mind.accel * mind.decel)), 0.0)
     share = desired / max(gap, 0.1)
@@ -31,7 +33,7 @@ def following_acceleration(mind: object, speed: float, gap: float, lead_speed: f
 
 
 @kernel
-def lead_at(mind: object, body: object, gap: float, lead_speed: float, lead_accel: float, other: int, reason: int) -> None:
+def lead_at(mind: np.record, body: np.record, gap: float, lead_speed: float, lead_accel: float, other: int, reason: int) -> None:
     """Follow somebody `gap` [m] ahead, if that asks for more braking than the leader planned for already."""
     speed = max(float(body.speed), 0.0)
     if mind.lead >= 0 and following_acceleration(mind, speed, gap, lead_speed) >= following_acceleration(
