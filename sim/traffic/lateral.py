@@ -15,6 +15,7 @@ from sim.jit import kernel
 from sim.localise import project
 from sim.roads.pack import OFF_ROUTE, Roads
 from sim.state import HISTORY, WorldState
+from sim.traffic.negotiate import MERGE, conflict_row
 from sim.traffic.obstacles import may_change_to
 from sim.traffic.plan import FAR, MERGING, OBSTACLE, following_acceleration, stop_at
 from sim.trigonometry import arctan, sincos
@@ -284,7 +285,8 @@ def _seek_slot(state: WorldState, w: int, a: int, who: int, room: float, changes
     half = 0.5 * float(body.length)
     stay = min(SLIDE_LENGTH * changes, 0.4 * (room + float(mind.s)))
     place = room - half - stay
-    stop_at(mind, place if place > 0.0 or speed < 0.5 else max(room - half - 1.0, 0.0), MERGING, who)
+    if changes > 0:
+        stop_at(mind, place if place > 0.0 or speed < 0.5 else max(room - half - 1.0, 0.0), MERGING, who)
     if who < 0 or room > max(60.0, 8.0 * speed):
         return
     other = state.bodies[w, who]
@@ -320,11 +322,43 @@ def change_lanes(state: WorldState, roads: Roads, w: int, a: int, lag: float, li
             _change_when_possible(state, roads, w, a, lag, needed, mind.stop_distance + 0.5 * body.length + SLIDE_LENGTH, 1)
             return
     if needed == 0:
+        needed = _merge_side(roads, mind, int(body.size_class))
+        if needed != 0:
+            _change_when_possible(state, roads, w, a, lag, needed, lane.length - mind.s, 0)
+            return
         if line > 25.0 and body.speed > 2.0 and tick - mind.change_tick > SETTLE_TICKS and (tick + a) % CHANGE_TICKS < 2:
             _overtake(state, roads, w, a, lag)
         return
     room, changes = _change_room(roads, mind)
     _change_when_possible(state, roads, w, a, lag, needed, room, changes)
+
+
+@kernel
+def _merge_side(roads: Roads, mind: np.record, size_class: int) -> int:
+    """Side (+1 left) of a lane that runs on into the one in which the own lane ends by yielding; 0 where that is not so."""
+    lane = roads.lanes[mind.lane]
+    if lane.junction >= 0:
+        return 0
+    route = roads.routes[mind.route]
+    first = int(route.table_start - route.lane_base)
+    for side in (1, -1):
+        theirs = int(lane.left if side > 0 else lane.right)
+        if theirs < 0 or roads.route_steps[first + theirs].side != 0:
+            continue
+        mine = int(mind.lane)
+        for _ in range(3):
+            my_next = int(roads.route_steps[first + mine].next)
+            their_next = int(roads.route_steps[first + theirs].next)
+            if my_next < 0 or their_next < 0:
+                break
+            if my_next == their_next:
+                row = conflict_row(roads, mine, theirs, size_class, size_class)
+                if row >= 0 and roads.conflicts[row].kind == MERGE and roads.conflicts[row].priority < 0:
+                    return side
+                break
+            mine = my_next
+            theirs = their_next
+    return 0
 
 
 @kernel
@@ -342,16 +376,20 @@ def _way_round(roads: Roads, mind: np.record) -> int:
 def _change_when_possible(
     state: WorldState, roads: Roads, w: int, a: int, lag: float, needed: int, room: float, changes: int
 ) -> None:
-    """Change to the side `needed` within `room` [m], in `changes` steps; until there is a slot, indicate and make ready."""
+    """Change to the side `needed` within `room` [m], in `changes` steps; until there is a slot, indicate and make ready.
+
+    No steps: the lane leads on, but by yielding; a change is better.
+    """
     body = state.bodies[w, a]
     mind = state.minds[w, a]
     tick = int(state.worlds[w].tick)
     lane = roads.lanes[mind.lane]
     speed = max(float(body.speed), 0.0)
-    if room > max(120.0, 15.0 * speed) * changes:
+    far = max(1, changes)
+    if room > max(120.0, 15.0 * speed) * far:
         return
-    urgent = room < max(80.0, 8.0 * speed) * changes
-    if room < max(100.0, 10.0 * speed) * changes:
+    urgent = room < max(80.0, 8.0 * speed) * far
+    if room < max(100.0, 10.0 * speed) * far:
         mind.indicator = 1 if needed > 0 else 2
     target = int(lane.left if needed > 0 else lane.right)
     if target < 0 or mind.goal_shift > 0.5 or mind.goal_shift < -0.5:

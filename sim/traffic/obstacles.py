@@ -76,6 +76,15 @@ def _let_in(mind: np.record, body: np.record, other: np.record, seen: np.record,
 
 
 @kernel
+def _reach_sideways(body: np.record, mind: np.record, gap: float) -> tuple[float, float]:
+    """(least, largest) offset from the line that the own body takes from `gap` [m] ahead on: where it is by then, and the goal."""
+    most = max(gap, 0.0) * min(0.3, 1.0 / max(body.speed, 0.1))
+    goal = 1.0 * mind.goal_shift
+    there = mind.d + min(max(goal - mind.d, -most), most)
+    return min(there, goal), max(there, goal)
+
+
+@kernel
 def _on_path(
     state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, lag: float,
     path_lane: np.ndarray, path_base: np.ndarray, count: int,
@@ -87,8 +96,6 @@ def _on_path(
     speed = 1.0 * seen.speed
     own_speed = max(1.0 * body.speed, 0.0)
     matched = False
-    # sideways we move from d to the wanted shift; both lie in our way until that is done
-    near = 8.0 + own_speed * abs(mind.shift - mind.goal_shift) / 1.1
     for h in range(seen.hypothesis_count):
         there = seen.hypothesis_lane[h]
         place = seen.hypothesis_s[h] + speed * lag
@@ -103,13 +110,10 @@ def _on_path(
                 matched = True
                 continue
             offset = _offset(roads, path_lane[k], place, seen.x + seen.vx * lag, seen.y + seen.vy * lag)
-            first = min(mind.d, mind.shift) if ahead < near and k == 0 else 1.0 * mind.goal_shift
-            last = max(mind.d, mind.shift) if ahead < near and k == 0 else 1.0 * mind.goal_shift
-            first = min(first, 1.0 * mind.goal_shift)
-            last = max(last, 1.0 * mind.goal_shift)
+            gap = ahead - 0.5 * (body.length + other.length)
+            first, last = _reach_sideways(body, mind, gap)
             keep = 0.5 * (body.width + other.width) + SIDE_GAP
             if first - keep < offset < last + keep:
-                gap = ahead - 0.5 * (body.length + other.length)
                 gap = _softened(mind, own_speed, gap, speed, 1.0 * seen.accel)
                 lead_at(mind, body, gap, speed, 1.0 * seen.accel, b, LEADER)
                 matched = True
@@ -240,9 +244,12 @@ def _pass_by(
             mind.goal_shift = swing
         if abs(swing) > 0.8:
             mind.desired_speed = min(1.0 * mind.desired_speed, PASSING_SPEED)
-    clear = abs(offset - mind.d) > across + half + 0.15
-    if not clear and gap > -0.5 and speed * speed > 1.6 * max(gap - 1.0, 0.1):
-        stop_at(mind, gap - 1.0, OBSTACLE, b)
+    # the swing must be done by the time we are there
+    missing = across + half + 0.15 - abs(offset - mind.d)
+    if missing > 0.0 and gap > -0.5:
+        sideways = min(1.1, 0.35 * speed)
+        if speed * (missing + 0.3 * sideways) > sideways * (gap - 0.5):
+            stop_at(mind, gap - 1.0, OBSTACLE, b)
 
 
 @kernel
@@ -261,6 +268,20 @@ def _consider_walker(
         stop_at(mind, gap - 1.5, WALKER, b)
     elif abs(later - own) < reach + ROADSIDE_GAP and gap < 20.0 and abs(offset) < 0.5 * body.width + 3.0 and not met:
         mind.desired_speed = min(1.0 * mind.desired_speed, max(ROADSIDE_SPEED, speed - 1.0))
+
+
+@kernel
+def _give_way_sideways(
+    mind: np.record, body: np.record, other: np.record, room_right: float, gap: float, offset: float, b: int
+) -> None:
+    """Somebody comes towards us on our side: keep right as far as the road goes; where that does not do, meet it standing."""
+    most = room_right - 0.5 * body.width - EDGE_GAP
+    wanted = 0.5 * (body.width + other.width) + SIDE_GAP - offset
+    if wanted > 0.0 and most > 0.0:
+        mind.goal_shift = min(1.0 * mind.goal_shift, -min(wanted, most))
+    _, last = _reach_sideways(body, mind, 0.5 * gap)
+    if last + 0.5 * (body.width + other.width) + 0.1 > offset:
+        stop_at(mind, max(0.5 * gap - 1.0, 0.0), CONTACT, b)
 
 
 @kernel
@@ -312,12 +333,10 @@ def consider_body(
     reach = 0.5 * (body.width + other.width * facing + other.length * math.sqrt(max(1.0 - facing * facing, 0.0))) + 0.1
     soon = min(max(gap, 0.0) / max(speed, 1.0), 1.0)
     later = offset + across_speed * soon
-    first = min(mind.d, mind.goal_shift) if ahead < 8.0 + speed else 1.0 * mind.goal_shift
-    last = max(mind.d, mind.goal_shift) if ahead < 8.0 + speed else 1.0 * mind.goal_shift
+    first, last = _reach_sideways(body, mind, gap)
     if min(offset, later) > last + reach or max(offset, later) < first - reach:
         return
-    if along_speed < -0.5:
-        # it comes towards us on our side: meet it standing, half way
-        stop_at(mind, max(0.5 * gap - 1.0, 0.0), CONTACT, b)
+    if point.cos * seen.cos + point.sin * seen.sin < -0.5:
+        _give_way_sideways(mind, body, other, float(point.room_right), gap, offset, b)
     else:
         lead_at(mind, body, max(gap, 0.1), max(along_speed, 0.0), 1.0 * seen.accel, b, LEADER)
