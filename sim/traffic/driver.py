@@ -18,7 +18,7 @@ from sim.roads.pack import Roads
 from sim.roads.signals import signal_colour
 from sim.state import HISTORY, NO_SIGNAL, OBLIVIOUS, RUNS_REDS, RUNS_STOPS, WorldState
 from sim.traffic.lateral import change_lanes, steer_along
-from sim.traffic.narrow import face, settle_head_on
+from sim.traffic.narrow import face, keep_reversing
 from sim.traffic.negotiate import (
     ALL_WAY,
     DIVERGE,
@@ -163,7 +163,7 @@ def _meet(
         if back >= 0:
             low, high = blocked_now(roads, back, -ahead)
     if record.kind == OPPOSE and entered and other_entered and low <= high and base + high > 0.0:
-        face(mind, body, seen, base + low, b)
+        face(state, w, a, b, seen, enter, other_enter, base + low)
         return
     if record.kind == DIVERGE:
         if low <= high and -ahead > -base + 0.5 and base + low > -2.0:
@@ -396,7 +396,7 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
         _keep_box_clear(roads, mind, path_lane, path_base, last, line, half)
     _note_waiting(state, w, a, line)
     change_lanes(state, roads, w, a, lag, line)
-    settle_head_on(state, roads, w, a)
+    keep_reversing(state, roads, w, a)
     body.indicator = _indicate(roads, mind, path_lane, path_base, count, speed)
 
 
