@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.interface import Indicator, Kind, SensorFrame
-from sim.jit import kernel
+from sim.jit import entry_point, kernel
 from sim.kernels import step_worlds
 from sim.observe import SIZE, observe_world
 from sim.rng import Purpose, generator
@@ -57,15 +57,18 @@ class World:
         self.state = empty_state(len(scenarios), self.slots, max(len(self.roads.clusters), 1))
         self._tracks, starts, lengths = pack_tracks(self.scenarios)
         self.state.minds["track"], self.state.minds["track_length"] = starts, lengths
-        self._controls = np.zeros((len(scenarios), self.slots), CONTROL_DTYPE)
+        self._idle = np.zeros((len(scenarios), self.slots), CONTROL_DTYPE)
         latencies = {scenario.latency_ticks for scenario in scenarios}
         if len(latencies) > 1:
             raise ValueError(f"all scenarios of a batch need the same latency_ticks, got {sorted(latencies)}")
-        self._pending: deque[NDArray[np.void]] = deque(np.zeros_like(self._controls) for _ in range(latencies.pop()))
+        self._pending: deque[NDArray[np.void]] = deque([self._idle] * latencies.pop())
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._ranges = [
             (int(part[0]), int(part[-1]) + 1) for part in np.array_split(np.arange(len(scenarios)), threads) if len(part)
         ]
+        rows = np.zeros((*self.state.bodies.shape, SIZE), np.float32)
+        self._step = entry_point(step_worlds, self.state, self.roads, self._tracks, self._idle, 0, 1)
+        self._fill = entry_point(_observe, self.state, self.roads, 0, 1, rows)
         self._traced = traced
         self._hashes = [hashlib.blake2b(digest_size=16) for _ in scenarios]
         for w, scenario in enumerate(self.scenarios):
@@ -78,21 +81,27 @@ class World:
 
     def step(self, controls: NDArray[np.void] | None = None) -> None:
         """Advance every world by one tick; `controls` (W, A) of CONTROL_DTYPE for EXTERNAL actors, acting after the latency."""
-        if controls is not None and controls.shape != self._controls.shape:
-            raise ValueError(f"controls must have shape {self._controls.shape}, got {controls.shape}")
-        acting = self._controls if controls is None else controls
-        if self._pending.maxlen is None and len(self._pending) > 0:
-            self._pending.append(np.zeros_like(self._controls) if controls is None else controls.copy())
+        if controls is not None:
+            self._check_controls(controls)
+        if self._pending:
+            self._pending.append(self._idle if controls is None else controls.copy())
             acting = self._pending.popleft()
-        self._for_ranges(lambda first, last: step_worlds(self.state, self.roads, self._tracks, acting, first, last))
+        else:
+            acting = self._idle if controls is None else np.ascontiguousarray(controls)
+        step, state, roads, tracks = self._step, self.state, self.roads, self._tracks
+        self._for_ranges(lambda first, last: step(state, roads, tracks, acting, first, last))
         if self._traced:
             for w, running in enumerate(self._hashes):
                 running.update(self.state_bytes(w))
 
     def observe(self, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """(W, A, SIZE) observations, see `sim.observe`; `out` (all zero at first use) is filled and returned where given."""
-        rows = np.zeros((*self.state.bodies.shape, SIZE), np.float32) if out is None else out
-        self._for_ranges(lambda first, last: _observe(self.state, self.roads, first, last, rows))
+        shape = (*self.state.bodies.shape, SIZE)
+        rows = np.zeros(shape, np.float32) if out is None else out
+        if rows.shape != shape or rows.dtype != np.float32 or not rows.flags.c_contiguous:
+            raise ValueError(f"out must be a C-contiguous float32 array of shape {shape}, got {rows.dtype} {rows.shape}")
+        fill, state, roads = self._fill, self.state, self.roads
+        self._for_ranges(lambda first, last: fill(state, roads, first, last, rows))
         return rows
 
     def frame(self, world: int, actor: int) -> SensorFrame:
@@ -129,12 +138,21 @@ class World:
         running.update(self.events(world).tobytes())
         return running.hexdigest()
 
-    def _for_ranges(self, work: object) -> None:
+    def _check_controls(self, controls: NDArray[np.void]) -> None:
+        if controls.shape != self._idle.shape or controls.dtype != CONTROL_DTYPE:
+            raise ValueError(f"controls must be CONTROL_DTYPE of shape {self._idle.shape}, got {controls.dtype} {controls.shape}")
+        for name in ("accel", "steer"):
+            bad = np.argwhere((controls["given"] != 0) & ~np.isfinite(controls[name]))
+            if len(bad):
+                w, a = (int(index) for index in bad[0])
+                raise ValueError(f"control of world {w}, actor {a}: {name} is {controls[name][w, a]!r}; it must be a finite number")
+
+    def _for_ranges(self, work: Callable[[int, int], None]) -> None:
         if self._pool is None:
-            work(0, len(self.scenarios))  # type: ignore[operator]
+            work(0, len(self.scenarios))
             return
-        for done in [self._pool.submit(work, first, last) for first, last in self._ranges]:  # type: ignore[arg-type]
-            done.result()
+        for running in [self._pool.submit(work, first, last) for first, last in self._ranges]:
+            running.result()
 
     def _place(self, w: int, scenario: Scenario) -> None:
         """Fill world w from its scenario; actors due at the start appear at once."""
