@@ -1,7 +1,8 @@
 """Who is near whom, who can see whom, and the short past that slow responders look at.
 
-Neighbour lists (Verlet lists) are remade every REFRESH ticks per actor, staggered, so that their cost does not grow with the square of
-the number of actors every tick. Sight: range, a blind rear beyond REAR_RANGE, walls, and bodies that hide others behind them.
+Neighbour lists (Verlet lists) are remade every REFRESH ticks per actor, staggered, so that their cost does not grow with the
+square of the number of actors every tick. Sight: range, a blind rear beyond REAR_RANGE, walls, and bodies that hide others
+behind them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Contacts between oriented boxes, who is at fault, and leaving the drivable area.
 
-Broad phase: sweep along x over slots kept nearly sorted from tick to tick. First-contact time: bisection between the last two poses.
-At fault follows nuPlan's rule, extended (docs/metrics.md).
+Broad phase: sweep along x over slots kept nearly sorted from tick to tick. First-contact time: bisection between the last two
+poses. At fault follows nuPlan's rule (whoever moves into another in front of it; nobody while standing still), extended by the
+right of way where paths cross.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ OBJECT = 7
 def add_event(state: WorldState, w: int, kind: int, a: int, b: int) -> int:
     """Append an event at this tick; returns its row, or -1 when the log is full (the count goes on)."""
     world = state.worlds[w]
-    row = world.event_count
+    row: int = world.event_count
     world.event_count = row + 1
     if row >= state.events.shape[1]:
         return -1
@@ -152,7 +153,8 @@ def _lane_offset(state: WorldState, roads: Roads, w: int, a: int) -> float:
     record = roads.lanes[body.hypothesis_lane[0]]
     index = min(max(int(body.hypothesis_s[0] / record.spacing + 0.5), 0), record.point_count - 1)
     point = roads.points[record.point_start + index]
-    return (body.y - point.y) * point.cos - (body.x - point.x) * point.sin
+    offset: float = (body.y - point.y) * point.cos - (body.x - point.x) * point.sin
+    return offset
 
 
 @kernel
@@ -261,7 +263,8 @@ def _end_outside(roads: Roads, lane: int, s: float, body: np.record, reach: floa
     point = roads.points[record.point_start + index]
     across = (y - point.y) * point.cos - (x - point.x) * point.sin
     half = 0.5 * body.width * abs(point.cos * body.cos + point.sin * body.sin)
-    return across + half > point.room_left + OFFROAD_M or across - half < -point.room_right - OFFROAD_M
+    outside: bool = across + half > point.room_left + OFFROAD_M or across - half < -point.room_right - OFFROAD_M
+    return outside
 
 
 @kernel

@@ -91,6 +91,7 @@ def _apply(state: WorldState, controls: NDArray[np.void], w: int, a: int) -> Non
 
 @kernel
 def decide_all(state: WorldState, roads: Roads, w: int, controls: NDArray[np.void]) -> None:
+    """Let every active actor of world w choose its commands; external ones take theirs from `controls` (W, A)."""
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
         if body.status != ACTIVE:
@@ -105,6 +106,7 @@ def decide_all(state: WorldState, roads: Roads, w: int, controls: NDArray[np.voi
 
 @kernel
 def move_all(state: WorldState, roads: Roads, tracks: NDArray[np.float64], w: int) -> None:
+    """Move every active actor of world w by one tick and find its lanes; `tracks`: see `sim.traffic.replay.pack_tracks`."""
     tick = state.worlds[w].tick
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
@@ -142,6 +144,7 @@ def note_arrival(state: WorldState, roads: Roads, w: int, a: int) -> None:
 
 @kernel
 def look_all(state: WorldState, roads: Roads, w: int) -> None:
+    """Write this tick into the history of world w; those whose turn it is (every REFRESH ticks) look around anew."""
     tick = state.worlds[w].tick
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
@@ -157,6 +160,7 @@ def look_all(state: WorldState, roads: Roads, w: int) -> None:
 
 @kernel
 def check_all(state: WorldState, roads: Roads, w: int) -> None:
+    """Note who of world w left the drivable area, and take those off the road who reached their goal."""
     tick = state.worlds[w].tick
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
@@ -199,7 +203,9 @@ def _watch_deadlock(state: WorldState, w: int) -> None:
 
 
 @kernel
-def step_worlds(state: WorldState, roads: Roads, tracks: NDArray[np.float64], controls: NDArray[np.void], first: int, last: int) -> None:
+def step_worlds(
+    state: WorldState, roads: Roads, tracks: NDArray[np.float64], controls: NDArray[np.void], first: int, last: int
+) -> None:
     """Advance the worlds first..last-1 by one tick."""
     for w in range(first, last):
         for a in range(state.worlds[w].actors):

@@ -1,7 +1,7 @@
 """Where bodies are on the map: along their own route (hidden), and as anybody can judge it from the pose alone (public).
 
-A local Newton step from the last position along the lane replaces a global search; lanes are uniformly sampled, so the nearest sample is
-an index computation.
+A local Newton step from the last position along the lane replaces a global search; lanes are uniformly sampled, so the nearest
+sample is an index computation.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def _lateral(roads: Roads, lane: int, s: float, x: float, y: float, cos: float, 
     point = roads.points[record.point_start + index]
     across = abs((y - point.y) * point.cos - (x - point.x) * point.sin)
     facing = point.cos * cos + point.sin * sin
-    return across + 2.5 * (1.0 - facing) + (10.0 if facing < TURNED else 0.0)
+    rank: float = across + 2.5 * (1.0 - facing) + (10.0 if facing < TURNED else 0.0)
+    return rank
 
 
 @kernel

@@ -75,7 +75,7 @@ def move_vehicle(state: WorldState, w: int, a: int, dt: float, substeps: int) ->
     curvature = 0.0
     travelled = 0.0
     grip = friction * GRAVITY
-    if body.gear == 1 and body.speed > STANDING or body.gear == 0 and body.speed < -STANDING:
+    if (body.gear == 1 and body.speed > STANDING) or (body.gear == 0 and body.speed < -STANDING):
         body.command_accel = -3.0 if body.speed > 0.0 else 3.0  # gears change at standstill only
     start_speed = float(body.speed)
     wanted = min(max(float(body.command_steer), -float(body.steer_max)), float(body.steer_max))

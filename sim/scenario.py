@@ -38,8 +38,8 @@ FRICTION_DRY, FRICTION_WET, FRICTION_SNOW = 0.9, 0.6, 0.3
 class Actor:
     """One road user or thing of an episode.
 
-    Lane-bound actors (NEGOTIATOR, PEDESTRIAN, EXTERNAL) start at `s` on the first lane of `route`, `d` to its left, along the lane.
-    Others start at `pose` (x, y, heading). It appears at `depart_s`, as soon as its place is free.
+    Lane-bound actors (NEGOTIATOR, PEDESTRIAN, EXTERNAL) start at `s` on the first lane of `route`, `d` to its left, along the
+    lane. Others start at `pose` (x, y, heading). It appears at `depart_s`, as soon as its place is free.
     style: a name in `sim.traffic.styles.STYLES`. track: (T, 5) of t, x, y, heading, speed for REPLAY, t from 0, increasing.
     driver: who steers an EXTERNAL actor ("rules", "file.py:Class", ...); the runner resolves it.
     """

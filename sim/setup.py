@@ -26,25 +26,17 @@ from sim.state import (
     ZONE_DTYPE,
     Status,
     WorldState,
-)  # fmt: skip
+)
 from sim.traffic.curves import fill_curve_room
 from sim.traffic.styles import draw_style
 
 _COPIED = (
-    "length",
-    "width",
-    "height",
-    "wheelbase",
-    "steer_max",
-    "steer_rate_max",
-    "accel_max",
-    "brake_max",
-    "jerk_max",
-    "speed_max",
-)
+    "length", "width", "height", "wheelbase", "steer_max", "steer_rate_max", "accel_max", "brake_max", "jerk_max", "speed_max",
+    "reverse_speed_max", "accel_lag", "steer_lag",
+)  # fmt: skip
 _STYLE_FIELDS = (
-    "speed_factor", "time_gap", "min_gap", "accel", "decel", "lateral_accel", "margin_s", "patience_s", "assertiveness", "roll_speed",
-    "politeness",
+    "speed_factor", "time_gap", "min_gap", "accel", "decel", "lateral_accel", "margin_s", "patience_s", "assertiveness",
+    "roll_speed", "politeness",
 )  # fmt: skip
 WALKING = (1.34, 0.26)  # m/s, median and spread of free walking speeds
 CYCLING = (5.0, 0.5)  # m/s, mean and spread of free cycling speeds
@@ -60,8 +52,6 @@ def fill_body(record: NDArray[np.void], spec: VehicleSpec) -> None:
     """Write the fixed properties of one body record (0-d view of BODY_DTYPE)."""
     for name in _COPIED:
         record[name] = getattr(spec, name)
-    record["reverse_speed_max"] = spec.reverse_speed_max
-    record["accel_lag"], record["steer_lag"] = spec.accel_lag, spec.steer_lag
     record["rear_to_centre"] = spec.rear_to_centre if spec.kind not in (Kind.PEDESTRIAN, Kind.OBJECT) else 0.0
     record["radius"] = 0.5 * float(np.hypot(spec.length, spec.width))
     record["kind"] = int(spec.kind)

@@ -1,7 +1,7 @@
 """The evolving state of a batch of W worlds with A actor slots each, as structured arrays (one record per slot).
 
-A record keeps what a kernel needs of one road user side by side in memory, and one array crosses the Python/kernel border instead of forty
-(unboxing costs 0.1 µs an array). `bodies` is what physics and everybody's eyes work on; `minds` is hidden: only its owner reads it.
+A record keeps what a kernel needs of one road user side by side in memory, and a dozen arrays cross the Python/kernel border
+instead of a hundred. `bodies` is what physics and everybody's eyes work on; `minds` is hidden: only its owner reads it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ BODY_DTYPE = np.dtype(
         ("steer_max", "f4"), ("steer_rate_max", "f4"), ("accel_max", "f4"), ("brake_max", "f4"), ("jerk_max", "f4"),
         ("speed_max", "f4"), ("reverse_speed_max", "f4"), ("accel_lag", "f4"), ("steer_lag", "f4"),
         # life cycle: status is a Status; ticks are -1 until they happen
-        ("status", "i4"), ("depart_tick", "i4"), ("entered_tick", "i4"), ("finished_tick", "i4"), ("offroad", "i4"), ("crashed", "i4"),
-        ("distance", "f4"),
+        ("status", "i4"), ("depart_tick", "i4"), ("entered_tick", "i4"), ("finished_tick", "i4"), ("offroad", "i4"),
+        ("crashed", "i4"), ("distance", "f4"),
     ],
     align=True,
 )  # fmt: skip
@@ -73,7 +73,8 @@ EVENT_DTYPE = np.dtype(
     ],
     align=True,
 )  # fmt: skip
-"""time_s: first-contact time from the start of the episode; speed: impact (closing) speed [m/s]; fault_*: 1 where that actor is at fault."""
+"""time_s: first-contact time from the start of the episode; speed: impact (closing) speed [m/s]; fault_*: 1 where that actor is
+at fault."""
 
 CONTROL_DTYPE = np.dtype(
     [("accel", "f4"), ("steer", "f4"), ("indicator", "i4"), ("gear", "i4"), ("gesture", "i4"), ("given", "i4")], align=True
@@ -126,7 +127,8 @@ MIND_DTYPE = np.dtype(
         # what it remembers of the junction ahead
         ("gate", "i4"), ("zone", "i4"), ("satisfied", "i4"), ("committed", "i4"), ("claimed_tick", "i4"), ("wait_ticks", "i4"),
         # lane change, obstacle passing and reversing
-        ("change_to", "i4"), ("change_tick", "i4"), ("goal_shift", "f4"), ("reverse_until", "f4"), ("indicator", "i4"), ("gesture", "i4"),
+        ("change_to", "i4"), ("change_tick", "i4"), ("goal_shift", "f4"), ("reverse_until", "f4"), ("indicator", "i4"),
+        ("gesture", "i4"),
         # free walking of pedestrians
         ("walk_speed", "f4"), ("walk_vx", "f4"), ("walk_vy", "f4"), ("track", "i4"), ("track_length", "i4"), ("jaywalks", "i4"),
     ],
@@ -140,8 +142,8 @@ RUNS_STOPS, RUNS_REDS, JUMPS_QUEUE, NO_SIGNAL, OBLIVIOUS, COURTEOUS = 1, 2, 4, 8
 
 WORLD_DTYPE = np.dtype(
     [
-        ("seed", "u8"), ("branch", "u8"), ("tick", "i8"), ("actors", "i8"), ("road_map", "i4"), ("friction", "f4"), ("visibility", "f4"),
-        ("event_count", "i4"), ("wall_start", "i4"), ("wall_end", "i4"),
+        ("seed", "u8"), ("branch", "u8"), ("tick", "i8"), ("actors", "i8"), ("road_map", "i4"), ("friction", "f4"),
+        ("visibility", "f4"), ("event_count", "i4"), ("wall_start", "i4"), ("wall_end", "i4"),
     ],
     align=True,
 )  # fmt: skip

@@ -1,9 +1,9 @@
 """Sets of arrays that kernels receive as one pointer.
 
-numba hands every array to a function as eight values and counts references to it atomically; a NamedTuple of two dozen arrays then costs
-more to pass than most kernels take to run. `share` teaches numba to pass such a NamedTuple as a pointer to a small block of (data,
-strides, shape), which lives as long as the outermost call. Kernels still write `state.bodies[w, a].x`; indexing gives a record in place,
-a scalar, or a smaller table. The caller keeps the arrays alive, as it does for any call.
+numba hands every array to a function as eight values and counts references to it atomically; a NamedTuple of two dozen
+arrays then costs more to pass than most kernels take to run. `share` teaches numba to pass such a NamedTuple as a pointer to a
+small block of (data, strides, shape), which lives as long as the outermost call. Kernels still write `state.bodies[w, a].x`;
+indexing gives a record in place, a scalar, or a smaller table. The caller keeps the arrays alive, as it does for any call.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _WORD = ir.IntType(64)
 _BYTES = ir.IntType(8).as_pointer()
 _MAX_DIMENSIONS = 3
 _WORDS = 1 + 2 * _MAX_DIMENSIONS  # data, strides, shape of one array
-# numpy's array object on a 64-bit machine: object head (2 words), data, number of dimensions, pointer to shape, pointer to strides
+# Words of numpy's array object on a 64-bit machine: object head (2), data, number of dimensions, pointers to shape and strides.
 _DATA, _SHAPE, _STRIDES = 2, 4, 5
 
 
-class TableType(types.Type):  # type: ignore[misc]
+class TableType(types.Type):
     """One array of a set: elements of `dtype`, `ndim` indices left to give."""
 
     def __init__(self, dtype: types.Type, ndim: int) -> None:
@@ -39,7 +39,7 @@ class TableType(types.Type):  # type: ignore[misc]
         super().__init__(name=f"Table({dtype}, {ndim})")
 
 
-class TableSetType(types.Type):  # type: ignore[misc]
+class TableSetType(types.Type):
     """A shared NamedTuple: a pointer to its block."""
 
     def __init__(self, label: str, fields: tuple[tuple[str, types.Type, int], ...]) -> None:
@@ -50,21 +50,24 @@ class TableSetType(types.Type):  # type: ignore[misc]
 
 
 @register_model(TableType)
-class _TableModel(StructModel):  # type: ignore[misc]
+class _TableModel(StructModel):
     def __init__(self, dmm: Any, fe_type: TableType) -> None:
-        members = [("data", types.uintp)]
+        members: list[tuple[str, types.Type]] = [("data", types.uintp)]
         members += [(f"stride{k}", types.intp) for k in range(fe_type.ndim)]
         members += [(f"shape{k}", types.intp) for k in range(fe_type.ndim)]
         super().__init__(dmm, fe_type, members)
 
 
 @register_model(TableSetType)
-class _TableSetModel(OpaqueModel):  # type: ignore[misc]
+class _TableSetModel(OpaqueModel):
     pass
 
 
 def share(kind: type, fields: Mapping[str, tuple[np.dtype[Any], int]]) -> None:
-    """Let kernels receive instances of the NamedTuple `kind` as one pointer; `fields`: dtype and number of dimensions by name, in order."""
+    """Let kernels receive instances of the NamedTuple `kind` as one pointer.
+
+    fields: dtype and number of dimensions of every array by name, in the tuple's order; ValueError where names or order differ.
+    """
     if tuple(fields) != kind._fields:  # type: ignore[attr-defined]
         raise ValueError(f"fields of {kind.__name__} are {kind._fields}, got {tuple(fields)}")  # type: ignore[attr-defined]
     described = tuple((name, numba.from_dtype(dtype), ndim) for name, (dtype, ndim) in fields.items())
@@ -93,10 +96,10 @@ def _unbox(typ: TableSetType, obj: ir.Value, c: Any) -> NativeValue:
 
 
 @infer_getattr
-class _SetAttributes(AttributeTemplate):  # type: ignore[misc]
+class _SetAttributes(AttributeTemplate):
     key = TableSetType
 
-    def generic_resolve(self, typ: TableSetType, name: str) -> TableType | None:
+    def generic_resolve(self, typ: TableSetType, name: str) -> TableType | None:  # type: ignore[override]
         """Type of `state.name`."""
         if name not in typ.places:
             return None
@@ -124,7 +127,7 @@ def _get_table(context: Any, builder: Any, typ: TableSetType, value: ir.Value, n
 
 
 @infer_getattr
-class _TableAttributes(AttributeTemplate):  # type: ignore[misc]
+class _TableAttributes(AttributeTemplate):
     key = TableType
 
     def resolve_shape(self, typ: TableType) -> types.Type:
@@ -142,13 +145,13 @@ def _indices(index: types.Type) -> int | None:
     """How many integers an index type has; None where it is something else."""
     if isinstance(index, types.Integer):
         return 1
-    if isinstance(index, types.BaseTuple) and all(isinstance(one, types.Integer) for one in index):
+    if isinstance(index, types.UniTuple | types.Tuple) and all(isinstance(one, types.Integer) for one in index):
         return len(index)
     return None
 
 
 @infer_global(operator.getitem)
-class _GetItem(AbstractTemplate):  # type: ignore[misc]
+class _GetItem(AbstractTemplate):
     def generic(self, args: tuple[types.Type, ...], kws: object) -> Any:
         """`table[i, j]`: an element, or a smaller table where indices are missing."""
         if not isinstance(args[0], TableType):
@@ -161,7 +164,7 @@ class _GetItem(AbstractTemplate):  # type: ignore[misc]
 
 
 @infer_global(operator.setitem)
-class _SetItem(AbstractTemplate):  # type: ignore[misc]
+class _SetItem(AbstractTemplate):
     def generic(self, args: tuple[types.Type, ...], kws: object) -> Any:
         """`table[i, j] = scalar`."""
         if not isinstance(args[0], TableType) or _indices(args[1]) != args[0].ndim or isinstance(args[0].dtype, types.Record):
@@ -173,7 +176,7 @@ def _address(context: Any, builder: Any, sig: Any, args: tuple[ir.Value, ...]) -
     """(view, address of the element or of the smaller table, number of indices)."""
     table, index = sig.args[0], sig.args[1]
     view = cgutils.create_struct_proxy(table)(context, builder, value=args[0])
-    if isinstance(index, types.BaseTuple):
+    if isinstance(index, types.UniTuple | types.Tuple):
         parts = cgutils.unpack_tuple(builder, args[1], len(index))
         kinds = list(index)
     else:

@@ -1,7 +1,8 @@
 """Compiling every kernel before the first episode, on two cores.
 
-numba compiles at first use, one function at a time. On a machine that has never run a world that is most of a minute; processes that
-share the cache on disk need about half of it on two cores. Once done, a mark beside the kernels says so, and later starts skip all this.
+numba compiles at first use, one function at a time. On a machine that has never run a world that is most of a minute; processes
+that share the cache on disk need about half of it on two cores. Once done, a mark beside the kernels says so, and later starts
+skip all this.
 """
 
 from __future__ import annotations

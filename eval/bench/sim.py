@@ -1,7 +1,7 @@
 """How fast the simulator steps: whole traffic, driven agents, one small world, and what a crowd costs; beside highway-env.
 
-An agent-step is one active moving agent for one tick of 0.1 s: two physics substeps, its driver, contact, off-road, and an observation of
-7 neighbours and 20 route points. CPU time is this thread's; figures are medians of `repeats` runs.
+An agent-step is one active moving agent for one tick of 0.1 s: two physics substeps, its driver, contact, off-road, and an
+observation of 7 neighbours and 20 route points. CPU time is this thread's; figures are medians of `repeats` runs.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _town(seed: int, count: int) -> Scenario:
     """`count` cars on random routes in a grid town that grows with them."""
     side = max(2, round(np.sqrt(count / 4.0)))
     road_map = assemble(BUILDERS["grid_town"](columns=side, rows=side, block=TOWN_BLOCK, crosswalks=False, buildings=False))
-    actors = []
+    actors: list[Actor] = []
     taken: set[tuple[int, int]] = set()
     attempt = 0
     while len(actors) < count:
@@ -162,8 +162,8 @@ def run_bench(repeats: int = 5, highway_s: float = 5.0) -> SimFigures:
         highway_vehicle_ticks_per_cpu_s=None,
         ratio_to_highway=None,
         what_ran=(
-            "64 worlds x 32 cars at an all-way stop (traffic), 64 x 32 externally controlled on a road (kinematic), 1 x 14 (single); "
-            "contact, off-road and observation of 7 neighbours and 20 route points included; one thread"
+            "64 worlds x 32 cars at an all-way stop (traffic), 64 x 32 externally controlled on a road (kinematic), "
+            "1 x 14 (single); contact, off-road and observation of 7 neighbours and 20 route points included; one thread"
         ),
     )
     try:

@@ -9,8 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.roads.lane_map import (
-    CLUSTER_DTYPE, CONFLICT_DTYPE, ENTRY_DTYPE, LANE_DTYPE, PHASE_DTYPE, POINT_DTYPE, SIGNAL_DTYPE, LaneMap,
-)  # fmt: skip
+    CLUSTER_DTYPE,
+    CONFLICT_DTYPE,
+    ENTRY_DTYPE,
+    LANE_DTYPE,
+    PHASE_DTYPE,
+    POINT_DTYPE,
+    SIGNAL_DTYPE,
+    LaneMap,
+)
 from sim.roads.route import OFF_ROUTE, STEP_DTYPE, Route, route_steps
 from sim.tables import share
 
@@ -52,9 +59,9 @@ share(
     Roads,
     {
         "lanes": (LANE_DTYPE, 1), "points": (POINT_DTYPE, 1), "successors": (_INT, 1), "entries": (ENTRY_DTYPE, 1),
-        "clusters": (CLUSTER_DTYPE, 1), "cluster_matrix": (_INT, 1), "conflicts": (CONFLICT_DTYPE, 1), "conflict_rows": (_FLOAT, 2),
-        "signals": (SIGNAL_DTYPE, 1), "phases": (PHASE_DTYPE, 1), "routes": (ROUTE_DTYPE, 1), "route_steps": (STEP_DTYPE, 1),
-        "walls": (_FLOAT, 2), "wall_start": (_INT, 1), "predecessors": (_INT, 1),
+        "clusters": (CLUSTER_DTYPE, 1), "cluster_matrix": (_INT, 1), "conflicts": (CONFLICT_DTYPE, 1),
+        "conflict_rows": (_FLOAT, 2), "signals": (SIGNAL_DTYPE, 1), "phases": (PHASE_DTYPE, 1), "routes": (ROUTE_DTYPE, 1),
+        "route_steps": (STEP_DTYPE, 1), "walls": (_FLOAT, 2), "wall_start": (_INT, 1), "predecessors": (_INT, 1),
     },
 )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """`rules`: the traffic's own driver behind the `Driver` interface, for a vehicle that is steered from outside.
 
-It keeps a little world of its own, one slot for itself and one for each thing in sight, fills it from frames alone, and runs the same
-kernels on it as every driver of the traffic. What it knows of others is what the frames told: pose, speed, lights, gestures.
+It keeps a little world of its own, one slot for itself and one for each thing in sight, fills it from frames alone, and runs the
+same kernels on it as every driver of the traffic. What it knows of others is what the frames told: pose, speed, lights, gestures.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ STYLE = "normal"
 _ACTIVE, _WAITING = int(Status.ACTIVE), int(Status.WAITING)
 _EXTERNAL, _STILL = 3, 4
 _OBJECT = int(Kind.OBJECT)
+_SHOWN = (
+    "x", "y", "heading", "vx", "vy", "speed", "accel", "yaw_rate", "length", "width", "indicator", "brake_light", "gesture",
+)  # fmt: skip
 ON_LANE_M = 2.5  # m off a centreline within which a newly seen body may be on that lane
 
 
@@ -51,7 +54,7 @@ def _acquire(state: WorldState, roads: Roads, w: int, a: int) -> None:
                 place = m
         if place < 0 or body.hypothesis_count >= body.hypothesis_lane.shape[0]:
             continue
-        s, d = project(roads, k, place * lane.spacing, body.x, body.y)
+        s, _ = project(roads, k, place * lane.spacing, body.x, body.y)
         body.hypothesis_lane[body.hypothesis_count] = k
         body.hypothesis_s[body.hypothesis_count] = s
         body.hypothesis_count += 1
@@ -108,7 +111,7 @@ class RulesDriver:
         """One tick of driving. ValueError where the frame has no object list (the `lidar` level)."""
         if frame.objects is None:
             raise ValueError("the rules driver needs an object list: sense at the state or objects level")
-        state = WorldState(*(array.copy() for array in memory.state))
+        state = WorldState._make(array.copy() for array in memory.state)
         memory = Memory(roads=memory.roads, state=state, slot_of=dict(memory.slot_of), first=memory.first)
         self._see_self(frame, memory)
         self._see_others(frame, memory)
@@ -154,11 +157,11 @@ class RulesDriver:
             state.history["status"][0, :, slot] = _WAITING
         free = iter(sorted(set(range(1, SLOTS)) - set(memory.slot_of.values())))
         for thing in objects:
-            slot = memory.slot_of.get(int(thing["id"]))
-            if slot is None:
-                slot = memory.slot_of[int(thing["id"])] = next(free)
-                _meet(state, slot, thing)
-            _update(state, slot, thing, frame.tick)
+            known = int(thing["id"])
+            if known not in memory.slot_of:
+                memory.slot_of[known] = next(free)
+                _meet(state, memory.slot_of[known], thing)
+            _update(state, memory.slot_of[known], thing)
         state.worlds["actors"] = 1 + max(memory.slot_of.values(), default=0)
 
 
@@ -190,10 +193,10 @@ def _meet(state: WorldState, slot: int, thing: NDArray[np.void]) -> None:
     state.history["status"][0, :, slot] = _WAITING
 
 
-def _update(state: WorldState, slot: int, thing: NDArray[np.void], tick: int) -> None:
+def _update(state: WorldState, slot: int, thing: NDArray[np.void]) -> None:
     """Take over what this frame says of a thing."""
     body = state.bodies[0, slot]
-    for name in ("x", "y", "heading", "vx", "vy", "speed", "accel", "yaw_rate", "length", "width", "indicator", "brake_light", "gesture"):
+    for name in _SHOWN:
         body[name] = thing[name]
     body["sin"], body["cos"] = sincos(float(thing["heading"]))
     if thing["kind"] == _OBJECT or (thing["indicator"] == Indicator.HAZARD and abs(thing["speed"]) < 0.1):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sim.traffic.driver import drive
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
 from sim.roads.lane_map import LaneMap
 from sim.roads.route import shortest_route
 from sim.scenario import Actor, Model, Scenario
 from sim.state import Status, WorldState
+from sim.traffic.driver import drive
 from sim.traffic.styles import STYLES
 from sim.world import World
 
