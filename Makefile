@@ -1,6 +1,6 @@
 # Everything below needs only Python 3.11 or newer on PATH (or PYTHON=/path/to/it); `setup` makes its own environment in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check
+.PHONY: help setup demo test test-slow check bench
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,13 +30,15 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup  ## Run a four-way stop into out/demo
-	$(BIN)/avstack run four_way_stop --seeds 0..2 --out out/demo --picture out/demo/picture.png
+	$(BIN)/avstack run four_way_stop --seeds 0..2 --out out/demo --picture out/demo/picture.png || [ $$? -eq 1 ]
 	@echo "Recordings: $(CURDIR)/out/demo"
 	@echo "Picture:    $(CURDIR)/out/demo/picture.png"
 
 # The simulator's tests run a second time with bounds checks: compiled kernels have none by default.
 test: setup  ## Run the test suite (the slow tests are in test-slow)
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m sim.warm
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -n $(WORKERS) -m 'not slow' tests/sim
+	$(BIN)/python -m sim.warm
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
 
 test-slow: setup  ## Run the slow tests
@@ -47,3 +49,6 @@ check: setup  ## Formatting, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: setup  ## Measure how fast the simulator is on this machine
+	$(BIN)/avstack bench sim

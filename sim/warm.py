@@ -89,3 +89,5 @@ def warm_up() -> None:
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         PARTS[name]()
+    if not sys.argv[1:]:
+        warm_up()
