@@ -19,7 +19,8 @@ REFRESH = 5  # ticks between remakes of one actor's list
 RANGE = 45.0  # m, plus
 RANGE_PER_SPEED = 3.0  # s
 WALKER_RANGE = 110.0  # m; somebody about to cross looks far
-REAR_RANGE = 40.0  # m, as far as mirrors and a shoulder check reach
+REAR_RANGE = 40.0  # m, as far as mirrors and a shoulder check show who is not much faster
+FASTER = 3.0  # m/s
 EYE_HEIGHT = 1.2  # m; lower things hide nothing
 ACTIVE = 1
 PEDESTRIAN = 6
@@ -131,6 +132,7 @@ def find_neighbours(state: WorldState, w: int, a: int) -> None:
         reach = WALKER_RANGE
     reach = min(reach, float(state.worlds[w].visibility))
     limit = reach * reach
+    farthest = float(state.worlds[w].visibility) * float(state.worlds[w].visibility)
     x = me.x
     y = me.y
     count = 0
@@ -142,7 +144,10 @@ def find_neighbours(state: WorldState, w: int, a: int) -> None:
         dy = other.y - y
         square = dx * dx + dy * dy
         if square > limit:
-            continue
+            # who comes fast is noticed from further away
+            fast = RANGE + RANGE_PER_SPEED * abs(other.speed)
+            if count == NEIGHBOURS or square > min(fast * fast, farthest):
+                continue
         if count == NEIGHBOURS:
             worst = bodies[w, listed[count]]
             limit = min(limit, (worst.x - x) * (worst.x - x) + (worst.y - y) * (worst.y - y))
@@ -169,6 +174,9 @@ def look(state: WorldState, roads: Roads, w: int, a: int) -> None:
     rear = 0.0 if me.kind == PEDESTRIAN else REAR_RANGE  # people on foot turn their heads
     for k in range(_sketch(state, w, a, sight)):
         behind = rear > 0.0 and sight.distance[k] > rear and sight.x[k] * me.cos + sight.y[k] * me.sin < 0.0
+        if behind:
+            # mirrors show further back who comes up fast
+            behind = state.bodies[w, state.neighbours[w, a, 1 + k]].speed < me.speed + FASTER
         hidden = behind or _hidden(sight, k)
         if not hidden and world.wall_end > world.wall_start:
             other = state.bodies[w, state.neighbours[w, a, 1 + k]]
