@@ -6,7 +6,9 @@ from __future__ import annotations
 class InputError(ValueError):
     """Bad input. `str()` gives "file:line:column: message. fix", leaving out what is not known."""
 
-    def __init__(self, message: str, *, file: str | None = None, line: int | None = None, column: int | None = None, fix: str = "") -> None:
+    def __init__(
+        self, message: str, *, file: str | None = None, line: int | None = None, column: int | None = None, fix: str = ""
+    ) -> None:
         self.message = message
         self.file = file
         self.line = line

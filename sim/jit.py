@@ -126,8 +126,9 @@ def entry_point(function: Callable[..., _R], *arguments: object) -> Callable[...
 
     Call it only with arguments of the very same types: nothing checks them any more.
     """
-    kinds = tuple(numba.typeof(argument) for argument in arguments)
+    compiler: Any = numba
     dispatcher: Any = function
+    kinds = tuple(compiler.typeof(argument) for argument in arguments)
     dispatcher.compile(kinds)
     compiled: Callable[..., _R] = dispatcher.overloads[kinds].entry_point
     return compiled
@@ -139,8 +140,9 @@ def _compile(function: Callable[_P, _R], *, allocates: bool) -> Callable[_P, _R]
     # numba reads the folder when a function asks for caching; other users of numba in this process keep theirs.
     _set_numba_cache(str(folder) if folder is not None else elsewhere)
     try:
-        make = numba.njit(cache=folder is not None, nogil=True, fastmath=False, no_cfunc_wrapper=True, _nrt=allocates)
-        compiled: Callable[_P, _R] = make(function)
+        # The last two options are numba's own, which its annotations leave out.
+        options: dict[str, Any] = {"nogil": True, "fastmath": False, "no_cfunc_wrapper": True, "_nrt": allocates}
+        compiled: Callable[_P, _R] = numba.njit(cache=folder is not None, **options)(function)
     finally:
         _set_numba_cache(elsewhere)
     return compiled

@@ -1,7 +1,7 @@
 """A batch of worlds: scenarios in, ticks out.
 
-`World` owns the arrays of `sim.state` and steps them with the kernels of `sim.kernels`. Worlds never influence each other: world i of a
-batch equals world i alone, whatever the number of threads.
+`World` owns the arrays of `sim.state` and steps them with the kernels of `sim.kernels`. Worlds never influence each other: world
+i of a batch equals world i alone, whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def _observe(state: WorldState, roads: Roads, first: int, last: int, out: NDArra
 class World:
     """W scenarios stepped together, one tick of 0.1 s at a time.
 
-    threads: worlds are split over this many threads; results do not depend on it. traced: keep the hashes that `trace_hash` gives.
-    Raises ValueError for a scenario that cannot be set up.
+    threads: worlds are split over this many threads; results do not depend on it. traced: keep the hashes that `trace_hash`
+    gives. Raises ValueError for a scenario that cannot be set up.
     """
 
     def __init__(self, scenarios: Sequence[Scenario], *, threads: int = 1, traced: bool = True) -> None:
@@ -145,9 +145,10 @@ class World:
             bad = np.argwhere((controls["given"] != 0) & ~np.isfinite(controls[name]))
             if len(bad):
                 w, a = (int(index) for index in bad[0])
-                raise ValueError(f"control of world {w}, actor {a}: {name} is {controls[name][w, a]!r}; it must be a finite number")
+                raise ValueError(f"control of world {w}, actor {a}: {name} is {controls[name][w, a]!r}; it must be finite")
 
     def _for_ranges(self, work: Callable[[int, int], None]) -> None:
+        """Do `work(first, last)` on all worlds, a range a thread."""
         if self._pool is None:
             work(0, len(self.scenarios))
             return
@@ -168,14 +169,11 @@ class World:
             fill_body(body, actor.body)
             if actor.spec is None and actor.kind == Kind.BICYCLE:
                 body["speed_max"] = np.clip(generator(scenario.seed, Purpose.KIND, a).normal(*CYCLING), 4.0, 6.0)
-            mind_track = (int(mind["track"]), int(mind["track_length"]))
+            track, track_length = int(mind["track"]), int(mind["track_length"])
             fill_mind(mind, actor.kind, actor.style, scenario.seed, a)
-            mind["track"], mind["track_length"] = mind_track
-            body["model"], body["drive_through"], body["thing"] = (
-                int(actor.model),
-                int(actor.drive_through),
-                thing_index(actor.thing),
-            )
+            mind["track"], mind["track_length"] = track, track_length
+            body["model"], body["drive_through"] = int(actor.model), int(actor.drive_through)
+            body["thing"] = thing_index(actor.thing)
             body["depart_tick"] = round(actor.depart_s * 10.0)
             mind["jaywalks"] = int(actor.jaywalks)
             if actor.model == Model.STILL and actor.kind != Kind.OBJECT:
@@ -187,6 +185,7 @@ class World:
     ) -> None:
         """Place one actor at the start of its route or at its pose."""
         road_map = scenario.road_map
+        mind["to_goal"] = 1e6
         if actor.route is not None:
             lane = actor.route.lanes[0]
             record = road_map.lanes[lane]
@@ -198,15 +197,11 @@ class World:
             body["heading"], body["cos"], body["sin"], body["z"] = point["heading"], point["cos"], point["sin"], point["z"]
             mind["route"] = int(self._packed.route_base[w]) + routes[actor.route]
             mind["lane"], mind["s"], mind["d"] = int(self._packed.lane_base[w]) + lane, actor.s, actor.d
-            mind["to_goal"] = 1e6
             body["hypothesis_count"] = 1
             body["hypothesis_lane"][0], body["hypothesis_s"][0] = mind["lane"], actor.s
         elif actor.pose is not None:
             body["x"], body["y"], body["heading"] = actor.pose
             body["cos"], body["sin"] = np.cos(actor.pose[2]), np.sin(actor.pose[2])
-            mind["to_goal"] = 1e6
-        else:
-            mind["to_goal"] = 1e6
         body["speed"] = actor.speed
         body["vx"], body["vy"] = actor.speed * float(body["cos"]), actor.speed * float(body["sin"])
 

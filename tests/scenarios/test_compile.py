@@ -110,6 +110,7 @@ def test_tracks_inline_and_from_a_file(tmp_path):
         file=str(tmp_path / "f.yaml"),
     )
     first, second = compile_scenario(spec, 0).actors
+    assert first.track is not None
     assert first.track.tolist() == [[0, 0, 0, 0, 1], [1, 1, 0, 0, 1]]
     assert (second.model, second.pose) == (Model.REPLAY, (0.0, 9.0, 0.0))
 
@@ -137,7 +138,8 @@ def test_demand_brings_the_rate_the_turns_and_the_mix_it_was_told():
     }
     scenario = compile_scenario(check(tree), 1)
     assert len(scenario.actors) == pytest.approx(1000, abs=4 * np.sqrt(1000))
-    turns = Counter(Turn(scenario.road_map.lanes[actor.route.lanes[1]]["turn"]) for actor in scenario.actors)
+    routes = [actor.route for actor in scenario.actors if actor.route is not None]
+    turns = Counter(Turn(scenario.road_map.lanes[route.lanes[1]]["turn"]) for route in routes)
     assert turns[Turn.LEFT] / len(scenario.actors) == pytest.approx(0.75, abs=0.06)
     assert turns[Turn.STRAIGHT] == 0
     assert sum(actor.kind == Kind.BICYCLE for actor in scenario.actors) / len(scenario.actors) == pytest.approx(0.2, abs=0.06)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -96,7 +97,8 @@ def test_any_tree(tree):
 @given(data=st.data())
 def test_one_strange_value_in_a_good_tree(data):
     tree = FAMILIES["four_way_chicken"].spec().tree
-    node, key = tree, data.draw(st.sampled_from(sorted(tree)))
+    node: Any = tree
+    key = data.draw(st.sampled_from(sorted(tree)))
     while isinstance(node[key], (dict, list)) and node[key] and data.draw(st.booleans()):
         node = node[key]
         key = data.draw(st.sampled_from(sorted(node))) if isinstance(node, dict) else data.draw(st.integers(0, len(node) - 1))

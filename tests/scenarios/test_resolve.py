@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from scenarios.catalogue import FAMILIES
@@ -41,7 +43,9 @@ def test_a_map_gives_a_random_drive_in_traffic(data_dir):
     starts = set()
     for seed in range(10):
         scenario = compile_scenario(spec, seed)
+        assert scenario.ego is not None
         ego = scenario.actors[scenario.ego]
+        assert ego.route is not None
         starts.add((ego.route.lanes[0], round(ego.s, 2)))
         assert len(scenario.actors) > 3
         assert route_length(scenario.road_map, ego.route) - ego.s > 150.0
@@ -67,7 +71,7 @@ def test_a_map_gives_a_random_drive_in_traffic(data_dir):
 def test_settings_change_one_value(settings, path, value):
     base = resolve("four_way_stop")
     spec = apply_settings(base, settings)
-    node = spec.tree
+    node: Any = spec.tree
     for key in path:
         node = node[key]
     assert node == value

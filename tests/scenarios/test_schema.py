@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from copy import deepcopy
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,8 @@ def test_round_trip_through_yaml():
 def test_summary_of_a_spec():
     spec = loads(GOOD)
     assert (spec.name, spec.summary, spec.example.duration_s) == ("sample", "A sample.", 40.0)
+    assert spec.example.ego is not None
+    assert spec.example.ego.at is not None
     assert spec.example.ego.at.before_stop == 20.0
 
 
@@ -69,7 +72,7 @@ def test_same_seed_same_values_other_seed_other_values():
 
 def test_a_range_elsewhere_changes_no_other_draw():
     spec = loads(GOOD)
-    tree = deepcopy(spec.tree)
+    tree: Any = deepcopy(spec.tree)
     tree["duration_s"] = {"uniform": [20, 60]}
     tree["traffic"]["users"].insert(0, {"name": "first", "at": {"approach": "east", "before_stop": {"uniform": [5, 50]}}})
     more = check(tree)
@@ -84,7 +87,8 @@ def test_values_stay_inside_their_ranges():
     assert {episode.map.parameters["lanes"] for episode, _ in episodes} == {1, 2, 3}
     assert all(isinstance(episode.map.parameters["lanes"], int) for episode, _ in episodes)
     assert {episode.traffic.users[0].style for episode, _ in episodes} == {"calm", "brisk"}
-    speeds = [episode.ego.speed for episode, _ in episodes]
+    speeds = [episode.ego.speed for episode, _ in episodes if episode.ego is not None and episode.ego.speed is not None]
+    assert len(speeds) == len(episodes)
     assert min(speeds) >= 5.0
     assert max(speeds) <= 11.0
     assert sum(speeds) / len(speeds) == pytest.approx(8.0, abs=0.25)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from scenarios.errors import InputError
@@ -34,7 +36,8 @@ from scenarios.yaml_tree import NODES_MAX, parse
     ],
 )
 def test_core_schema(text, value):
-    found = parse(f"key: {text}\n").data["key"]
+    tree: Any = parse(f"key: {text}\n").data
+    found = tree["key"]
     assert found == value
     assert type(found) is type(value)
 
