@@ -16,6 +16,8 @@ from sim.trigonometry import sincos
 
 GRAVITY = 9.81
 STANDING = 0.05  # m/s below which a body counts as standing
+GEAR_BRAKING = 3.0  # m/s² to standstill where the other gear is asked for
+WRECK_BRAKING = 6.0  # m/s² after a collision
 BRAKE_LIGHT = -0.4  # m/s²
 
 
@@ -29,7 +31,7 @@ def _turned(cos: float, sin: float, angle: float) -> tuple[float, float]:
 
 
 @kernel
-def _longitudinal(body: np.record, grip: float, curvature: float, dt: float) -> None:
+def _longitudinal(body: np.record, forward: bool, grip: float, curvature: float, dt: float) -> None:
     """Update acceleration, jerk and speed over `dt`; `grip` [m/s²] is the radius of the friction circle."""
     lateral = body.speed * body.speed * curvature
     available = math.sqrt(max(grip * grip - lateral * lateral, 0.0))
@@ -37,7 +39,7 @@ def _longitudinal(body: np.record, grip: float, curvature: float, dt: float) -> 
     driving = min(body.accel_max, available)
     command = body.command_accel
     # `command` is along the body: in reverse gear, negative speeds up
-    if body.gear == 0:
+    if forward:
         command = min(max(command, -braking), driving)
     else:
         command = min(max(command, -driving), braking)
@@ -48,7 +50,7 @@ def _longitudinal(body: np.record, grip: float, curvature: float, dt: float) -> 
     accel = before + min(max(change, -limit), limit)
     speed = body.speed + accel * dt
     # the brake stops the car, it does not push it the other way
-    if body.gear == 0:
+    if forward:
         if speed <= 0.0 and accel <= 0.0:
             speed = 0.0
             accel = 0.0
@@ -75,8 +77,18 @@ def move_vehicle(state: WorldState, w: int, a: int, dt: float, substeps: int) ->
     curvature = 0.0
     travelled = 0.0
     grip = friction * GRAVITY
-    if (body.gear == 1 and body.speed > STANDING) or (body.gear == 0 and body.speed < -STANDING):
-        body.command_accel = -3.0 if body.speed > 0.0 else 3.0  # gears change at standstill only
+    forward = body.gear == 0
+    if body.gear == 1 and body.speed > STANDING:
+        # gears change at standstill only: the brake first
+        body.command_accel = -GEAR_BRAKING
+        forward = True
+    elif body.gear == 0 and body.speed < -STANDING:
+        body.command_accel = GEAR_BRAKING
+        forward = False
+    if body.crashed:
+        # wrecks slide to a stop, whatever their drivers ask for
+        forward = body.speed >= 0.0
+        body.command_accel = -WRECK_BRAKING if forward else WRECK_BRAKING
     start_speed = float(body.speed)
     wanted = min(max(float(body.command_steer), -float(body.steer_max)), float(body.steer_max))
     steer_blend = 1.0 / (body.steer_lag + dt)
@@ -86,15 +98,14 @@ def move_vehicle(state: WorldState, w: int, a: int, dt: float, substeps: int) ->
         steer += min(max((wanted - steer) * steer_blend * dt, -turning), turning)
         sine, cosine = sincos(steer)
         curvature = sine / (cosine * body.wheelbase)
-        _longitudinal(body, grip, curvature, dt)
+        _longitudinal(body, forward, grip, curvature, dt)
         if abs(body.jerk) > abs(peak_jerk):
             peak_jerk = float(body.jerk)
         speed = float(body.speed)
         if speed != 0.0:
             pull = speed * speed * abs(curvature)
-            if pull > 0.5 * grip:
-                spare = math.sqrt(max(grip * grip - body.accel * body.accel, 1.0))
-                curvature *= min(1.0, spare / pull)
+            if pull * pull + body.accel * body.accel > grip * grip:
+                curvature *= min(1.0, math.sqrt(max(grip * grip - body.accel * body.accel, 0.0)) / pull)
             turn = speed * curvature * dt
             middle_sin, middle_cos = _turned(cos, sin, 0.5 * turn)
             swing = body.rear_to_centre * curvature
