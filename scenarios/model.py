@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, Strict, field_vali
 
 from scenarios.nearest import nearest
 from sim.interface import Kind
+from sim.scenario import FRICTION_DRY, FRICTION_SNOW, FRICTION_WET
 from sim.traffic.styles import STYLES
 
 VERSION = 1
@@ -26,7 +27,7 @@ Control: TypeAlias = Literal["none", "stop", "all_way", "all_way_stop", "yield",
 Sensing: TypeAlias = Literal["state", "objects", "lidar"]
 
 KINDS: dict[str, Kind] = {kind.name.lower(): kind for kind in Kind}
-FRICTIONS = {"clear": 0.9, "wet": 0.6, "rain": 0.6, "snow": 0.3, "fog": 0.9}
+FRICTIONS = {"clear": FRICTION_DRY, "wet": FRICTION_WET, "rain": FRICTION_WET, "snow": FRICTION_SNOW, "fog": FRICTION_DRY}
 VISIBILITIES = {"clear": 150.0, "wet": 150.0, "rain": 110.0, "snow": 80.0, "fog": 50.0}
 
 

@@ -42,7 +42,6 @@ LAYOUT: Mapping[str, tuple[int, tuple[int, ...]]] = {
 }
 """Block name -> (first column, shape)."""
 
-Records = NDArray[np.void]
 Rows = NDArray[np.float32]
 
 _ACTIVE = int(Status.ACTIVE)

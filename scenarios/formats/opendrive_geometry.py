@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scenarios.formats.xml import Element
 from sim.interface import Floats
@@ -240,11 +239,6 @@ def _local_param_poly3(ds: Floats, values: tuple[float, ...]) -> tuple[Floats, F
     v: Floats = av + p * (bv + p * (cv + p * dv))
     turn: Floats = np.arctan2(bv + p * (2.0 * cv + p * 3.0 * dv), bu + p * (2.0 * cu + p * 3.0 * du))
     return u, v, turn
-
-
-def to_plane(x: Floats, y: Floats, heading: Floats, t: Floats) -> NDArray[np.float64]:
-    """(N, 2) points `t` to the left of the line x, y, heading."""
-    return np.column_stack((x - t * np.sin(heading), y + t * np.cos(heading)))
 
 
 def require_finite(values: Floats, element: Element, what: str) -> None:

@@ -20,8 +20,6 @@ KNOWN_MINOR = range(4, 9)
 SPEED_UNITS = {"m/s": 1.0, "km/h": 1.0 / 3.6, "mph": 0.44704}
 UNLIMITED = 36.1
 """m/s assumed where a road says it has no limit: 130 km/h, the recommended speed of the one country that has such roads."""
-Attach = tuple[str, int, str]
-"""One end of a lane: road id, lane id, "start" or "end" of ... the road's s."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
