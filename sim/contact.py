@@ -20,6 +20,7 @@ from sim.state import HISTORY, WorldState
 OFFROAD_M = 0.3  # how far a corner may stick out of the drivable area
 LEVEL_M = 3.0  # boxes further apart in height do not touch
 MOVING = 0.1  # m/s
+ASIDE_M = 0.5  # how much further from its lane's middle the one to blame for a head-on collision is
 ACTIVE = 1
 EVENT_COLLISION = 0
 EVENT_OFFROAD = 1
@@ -127,7 +128,7 @@ def _at_fault(state: WorldState, roads: Roads, w: int, a: int, b: int) -> int:
     ahead = dx * body.cos + dy * body.sin
     behind = -(dx * other.cos + dy * other.sin)
     facing = body.cos * other.cos + body.sin * other.sin
-    if facing > 0.7:
+    if facing > 0.7 and body.speed > 0.0 and other.speed > 0.0:
         # same direction: the one behind; abreast, the one that left its lane
         if ahead > 0.35 * (body.length + other.length):
             return 1
@@ -136,13 +137,23 @@ def _at_fault(state: WorldState, roads: Roads, w: int, a: int, b: int) -> int:
         return 1 if abs(_lane_offset(state, roads, w, a)) > abs(_lane_offset(state, roads, w, b)) else 0
     if other.kind == PEDESTRIAN:
         return 1 if ahead > 0.0 else 0
+    # backing into somebody is one's own fault, whatever that one did
+    if body.speed < 0.0:
+        return 1 if ahead < 0.0 else 0
+    if other.speed < 0.0:
+        return 0 if behind < 0.0 else 1
     priority = relative_priority(state, roads, w, a, b)
     if priority != 0:
         return 1 if priority < 0 else 0
-    # no rule decides: whoever entered later, else whoever hits with its front
+    if facing < -0.7:
+        # head-on: the one on the other's side of the road
+        further_out = abs(_lane_offset(state, roads, w, a)) - abs(_lane_offset(state, roads, w, b))
+        if abs(further_out) > ASIDE_M:
+            return 1 if further_out > 0.0 else 0
+    # no rule decides: whoever entered later, else whoever hits with its front, both if both do
     if body.entered_tick != other.entered_tick:
         return 1 if body.entered_tick > other.entered_tick else 0
-    return 1 if ahead >= behind else 0
+    return 1 if ahead >= behind - 0.1 else 0
 
 
 @kernel
