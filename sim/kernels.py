@@ -28,7 +28,9 @@ PLACE_GAP = 2.5  # m around a newcomer
 ARRIVED_M = 4.0  # m before the line within which a slow front has arrived
 ARRIVED_SPEED = 1.5  # m/s
 DEADLOCK_TICKS = 80
-STOPPING, SIGNALLED, EXIT_BLOCKED = 3, 4, 7
+USING_SPEED = 0.5  # m/s
+STOPPING, SIGNALLED, EXIT_BLOCKED, CROSSWALK, WALKER = 3, 4, 7, 8, 9
+PERSON = 6  # kind
 
 
 @kernel
@@ -176,9 +178,26 @@ def check_all(state: WorldState, roads: Roads, w: int) -> None:
 
 
 @kernel
-def _watch_deadlock(state: WorldState, w: int) -> None:
-    """Report a zone that claimants have stood before for DEADLOCK_TICKS while nobody entered it."""
+def _note_use(state: WorldState, roads: Roads, w: int) -> None:
+    """A zone with somebody on the move in it is in use."""
     tick = state.worlds[w].tick
+    for a in range(state.worlds[w].actors):
+        body = state.bodies[w, a]
+        if body.status != ACTIVE or body.hypothesis_count == 0 or abs(body.speed) < USING_SPEED:
+            continue
+        lane = roads.lanes[body.hypothesis_lane[0]]
+        if lane.cluster >= 0 and lane.stop_s < 0.0:
+            state.zones[w, lane.cluster].last_entry = tick
+
+
+@kernel
+def _watch_deadlock(state: WorldState, roads: Roads, w: int) -> None:
+    """Report a zone that claimants have stood before for DEADLOCK_TICKS while nobody entered it or moved in it.
+
+    Waiting at red, behind a queue or for people on foot is no claim.
+    """
+    tick = state.worlds[w].tick
+    _note_use(state, roads, w)
     for a in range(state.worlds[w].actors):
         body = state.bodies[w, a]
         mind = state.minds[w, a]
@@ -191,6 +210,8 @@ def _watch_deadlock(state: WorldState, w: int) -> None:
             or mind.reason == EXIT_BLOCKED
             or mind.stop_distance > 5.0
         ):
+            continue
+        if mind.reason == CROSSWALK or mind.reason == WALKER or (mind.other >= 0 and state.bodies[w, mind.other].kind == PERSON):
             continue
         zone = state.zones[w, mind.zone]
         if zone.last_claim < tick - 1:
@@ -217,4 +238,4 @@ def step_worlds(
         look_all(state, roads, w)
         find_contacts(state, roads, w)
         check_all(state, roads, w)
-        _watch_deadlock(state, w)
+        _watch_deadlock(state, roads, w)

@@ -17,16 +17,19 @@ from sim.rng import uniform
 from sim.roads.pack import Roads
 from sim.roads.signals import signal_colour
 from sim.state import HISTORY, NO_SIGNAL, OBLIVIOUS, RUNS_REDS, RUNS_STOPS, WorldState
+from sim.traffic.clearance import back_off, keep_clear
 from sim.traffic.lateral import change_lanes, steer_along
 from sim.traffic.narrow import face, keep_reversing
 from sim.traffic.negotiate import (
     ALL_WAY,
+    BEHIND_S,
     DIVERGE,
     ENTERED_M,
     MERGE,
     OPPOSE,
     RED,
     STANDING,
+    STOOD_TICKS,
     YELLOW,
     blocked_now,
     can_still_stop,
@@ -34,6 +37,8 @@ from sim.traffic.negotiate import (
     goes_first,
     has_entered,
     is_red,
+    kept_in_mind,
+    matches_signal,
     needed_braking,
     other_times,
 )  # fmt: skip
@@ -57,6 +62,10 @@ from sim.traffic.swept import room_to_swing
 
 DECISION_TICKS = 2
 SPAN_S = 6.0  # s of travel that the negotiation looks ahead
+CLAIM_TICKS = 20
+REST_BEYOND = 0.4  # m past the line where a front may rest without counting as having entered
+TURN_SHARE = 0.7  # of the usual acceleration, when a turn is begun
+TURN_AHEAD = 10.0  # m
 ACTIVE = 1
 PEDESTRIAN = 6
 PURPOSE_DECISION = 5
@@ -64,7 +73,9 @@ STOP, ALL_WAY_STOP, YIELD_SIGN = 1, 2, 3
 
 
 @kernel
-def _gate(roads: Roads, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int, half: float) -> tuple[float, int, int]:
+def _gate(
+    roads: Roads, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int, half: float
+) -> tuple[float, int, int]:
     """(front's distance to the first stop line ahead, its place in the path, place of the second line or `count`)."""
     line = FAR
     first = -1
@@ -83,7 +94,9 @@ def _gate(roads: Roads, path_lane: NDArray[np.int32], path_base: NDArray[np.floa
 
 
 @kernel
-def _obey_line(state: WorldState, roads: Roads, w: int, a: int, line: float, gate: int, path_lane: NDArray[np.int32], count: int) -> None:
+def _obey_line(
+    state: WorldState, roads: Roads, w: int, a: int, line: float, gate: int, path_lane: NDArray[np.int32], count: int
+) -> None:
     """Stop signs and signals at the line ahead."""
     body = state.bodies[w, a]
     mind = state.minds[w, a]
@@ -95,13 +108,15 @@ def _obey_line(state: WorldState, roads: Roads, w: int, a: int, line: float, gat
         signal = roads.lanes[path_lane[gate + 1]].signal
     if signal >= 0 and not mind.flags & RUNS_REDS:
         colour = signal_colour(roads, signal, tick)
-        if (colour == RED and needed_braking(speed, line + 0.5) < 7.0) or (colour == YELLOW and needed_braking(speed, line) < 2.8):
+        if (colour == RED and needed_braking(speed, line + 0.5) < 7.0) or (
+            colour == YELLOW and needed_braking(speed, line) < 2.8
+        ):
             stop_at(mind, line - 0.5, SIGNALLED, -1)
         return
     regulation = record.regulation
     if regulation != STOP and regulation != ALL_WAY_STOP:
         return
-    resting = line + mind.rest_offset
+    resting = line + min(float(mind.rest_offset), REST_BEYOND)
     if resting < 3.5 and speed < max(mind.roll_speed, 0.5):
         mind.satisfied = 1
     if mind.flags & RUNS_STOPS or line < -0.2:
@@ -114,13 +129,13 @@ def _obey_line(state: WorldState, roads: Roads, w: int, a: int, line: float, gat
 @kernel
 def _yield_at(mind: np.record, speed: float, line: float, enter: float, entered: bool, reason: int, other: int) -> None:
     """Plan to stop at the line, or before the shared zone once past it; somebody who cannot stop any more goes on."""
-    zone = enter - 0.8
+    zone = enter - 1.0
     place = zone
     if not entered:
         creep = 0.0
-        if mind.wait_ticks > 10.0 * mind.patience_s:
+        if reason != ARRIVAL_ORDER and mind.wait_ticks > 10.0 * mind.patience_s:
             creep = min(0.05 * (mind.wait_ticks - 10.0 * mind.patience_s), 2.0) * (0.3 + mind.assertiveness)
-        place = min(line + min(max(mind.rest_offset, -1.0), 1.0) + creep, zone)
+        place = min(line + min(max(float(mind.rest_offset), -1.0), REST_BEYOND) + creep, zone)
     if place > -0.5 and needed_braking(speed, place + 0.3) < 5.0:
         stop_at(mind, place, CREEP if not entered and place > line + 1.0 else reason, other)
     elif zone > -0.5 and needed_braking(speed, zone + 0.6) < 8.0:
@@ -142,129 +157,168 @@ def _merge_behind(mind: np.record, body: np.record, seen: np.record, room: float
 @kernel
 def _meet(
     state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, row: int, base: float, ahead: float, lane: int, other_lane: int,
-    line: float, entered: bool, other_entered: bool,
-) -> None:  # fmt: skip
-    """Settle one conflict between the own path (lane starting `base` ahead) and one lane another may take (`ahead` to its start)."""
+    line: float, entered: bool, other_entered: bool, past: int, other_speed: float, carried: float,
+) -> bool:  # fmt: skip
+    """Settle one conflict between the own path (lane starting `base` ahead) and one lane another may take (`ahead` to its start).
+
+    Returns whether the other one is on its way through, so that waiting for it is no idle waiting.
+    """
+    record = roads.conflicts[row]
+    leave = base + record.leave
+    other_leave = ahead + record.other_leave
+    if leave < 0.0 or other_leave < 0.0:
+        return False
     body = state.bodies[w, a]
     other = state.bodies[w, b]
     mind = state.minds[w, a]
-    record = roads.conflicts[row]
     enter = base + record.enter
-    leave = base + record.leave
     other_enter = ahead + record.other_enter
-    other_leave = ahead + record.other_leave
-    if leave < 0.0 or other_leave < 0.0:
-        return
-    speed = max(float(body.speed), 0.0)
-    tick = state.worlds[w].tick
     low, high = 1.0, 0.0
-    if other_enter <= 0.5:
-        back = conflict_row(roads, other_lane, lane, other.size_class, body.size_class)
+    if other_enter <= 0.0:
+        back = conflict_row(roads, other_lane, lane, int(other.size_class), int(body.size_class))
         if back >= 0:
             low, high = blocked_now(roads, back, -ahead)
     if record.kind == OPPOSE and entered and other_entered and low <= high and base + high > 0.0:
         face(state, w, a, b, seen, enter, other_enter, base + low)
-        return
+        return False
     if record.kind == DIVERGE:
-        if low <= high and -ahead > -base + 0.5 and base + low > -2.0:
+        if low <= high and ahead < base - 0.5 and base + low > -2.0:
             lead_at(mind, body, max(base + low, 0.2), max(float(seen.speed), 0.0), float(seen.accel), b, CURVE)
-        return
+        return False
+    speed = max(float(body.speed), 0.0)
+    tick = state.worlds[w].tick
+    then = tick - past
+    # somebody who has stood inside for a while is looked at as the thing it is (sim.traffic.clearance), not by the table of its lane
+    stands = seen.standing_since >= 0 and then - seen.standing_since >= STOOD_TICKS
+    blocked = low <= high and base + low > 0.0 and not stands
+    if not other_entered and is_red(roads, other_lane, tick) and can_still_stop(other_speed, float(seen.accel), other_enter):
+        return False
     # when would each be there
     top = max(float(mind.desired_speed), 4.0)
     lag = 0.4 if speed < STANDING else 0.0
-    my_enter = travel_time(enter, speed, mind.accel, top) + lag
-    my_leave = travel_time(leave, speed, 0.85 * mind.accel, top) + lag
-    other_start, other_end = other_times(seen, other.kind, other_enter, other_leave, 12.0 if record.kind == MERGE else 9.0)
+    my_enter = travel_time(enter, speed, float(mind.pull), top) + lag
+    other_start, other_end = other_times(
+        int(other.kind), other_speed, float(seen.accel), other_enter, other_leave, 12.0 if record.kind == MERGE else 9.0
+    )
+    room = 0.0
     if record.kind == MERGE:
         room = (base + roads.lanes[lane].length) - (ahead + roads.lanes[other_lane].length) - 0.5 * (body.length + other.length)
-        if room > 0.0 and (other_enter <= 0.0 or (other_entered and seen.speed > STANDING)):
+        if room > 0.0 and not stands and (other_enter <= 0.0 or (other_entered and other_speed > STANDING)):
             _merge_behind(mind, body, seen, room, enter, b)
-            return
+            return other_entered
+    me = state.history[w, then % HISTORY, a]
+    moved = 0.05 * past * (speed + max(float(me.speed), 0.0)) if me.status == ACTIVE else 0.0
     first = goes_first(
-        mind, body, seen, record.priority, entered, other_entered, enter, other_enter,
-        roads.lanes[lane].turn, roads.lanes[other_lane].turn, tick, my_enter, other_start,
+        mind, body, me, seen, int(record.priority), entered and body.entered_tick <= then, other_entered,
+        enter + moved, leave + moved, other_enter + carried, other_leave + carried,
+        int(roads.lanes[lane].turn), int(roads.lanes[other_lane].turn), then, my_enter, other_start,
+        mind.committed == -1 - b,
     )  # fmt: skip
+    if first < 0:
+        mind.committed = -1 - b
+    elif mind.committed == -1 - b:
+        mind.committed = 0
+    on_its_way = other_entered and other_speed > STANDING
     regulation = roads.lanes[other_lane].regulation
     if first > 0:
-        stops = not other_entered and (is_red(roads, other_lane, tick) or seen.speed < 1.0)
-        if stops or can_still_stop(state, seen, other_enter - 0.5) or my_leave + 0.3 < other_start:
-            if low <= high and base + low > 0.0 and my_enter < other_end + 0.3:
-                stop_at(mind, base + low - 0.6, YIELDING, b)
-            return
+        # who is in and speeds up does not mean to wait
+        keen = other_entered and entered and seen.accel > 0.5 and other_speed > 2.0
+        stops = other_speed < 1.0 or (not keen and can_still_stop(other_speed, float(seen.accel), other_enter - 0.5))
+        if stops or travel_time(leave, speed, 0.85 * mind.pull, top) + lag + 0.3 < other_start:
+            if blocked and my_enter < other_end + 0.3:
+                stop_at(mind, base + low - 1.0, YIELDING, b)
+            return on_its_way
         # it will not or cannot wait: yield in spite of the right of way, unless it is too late for that
         if my_enter > other_end + mind.margin_s:
-            return
+            return on_its_way
     else:
         if mind.flags & OBLIVIOUS and other_enter > 0.0:
-            return
-        gap = mind.margin_s * max(0.55, 1.0 - 0.04 * mind.wait_ticks * 0.1)
+            return False
         in_order = regulation == ALL_WAY and seen.arrived_tick >= 0 and not other_entered
-        if record.kind == MERGE:
-            slower = max(seen.speed - (speed + 2.5), 0.0)
-            gap += 0.25 * slower + 0.5
-        if not in_order and my_leave + gap < other_start:
-            return
-        if record.kind != OPPOSE and other_entered and my_enter > other_end + BEHIND_MARGIN:
-            return
+        if not in_order:
+            gap = mind.margin_s * max(0.55, 1.0 - 0.004 * mind.wait_ticks)
+            if record.kind == MERGE:
+                gap += 0.25 * max(other_speed - (speed + 2.5), 0.0) + 0.5
+            if travel_time(leave, speed, 0.85 * mind.pull, top) + lag + gap < other_start:
+                return False
+        if record.kind != OPPOSE and other_entered and my_enter > other_end + BEHIND_S:
+            return on_its_way
         if record.kind == MERGE and other_entered and room > 0.0:
             _merge_behind(mind, body, seen, room, enter, b)
-            return
-    _yield_at(mind, speed, line, enter, entered, ARRIVAL_ORDER if regulation == ALL_WAY and not other_entered else YIELDING, b)
-
-
-BEHIND_MARGIN = 0.35
+            return on_its_way
+    _yield_at(mind, speed, line, enter, entered, ARRIVAL_ORDER if regulation == ALL_WAY else YIELDING, b)
+    return on_its_way or not (regulation == ALL_WAY or other_speed < STANDING)
 
 
 @kernel
-def _matches_signal(indicator: int, turn: int) -> bool:
-    """Whether somebody who shows `indicator` may be about to take a branch with this turn (-1: there is no branch)."""
-    if turn < 0:
-        return True
-    if indicator == 1:
-        return turn == 1 or turn == 3
-    if indicator == 2:
-        return turn == 2
-    return turn == 0
+def _lane_told(roads: Roads, seen: np.record) -> bool:
+    """Whether the indicator tells which of several overlapping lanes through a junction somebody is on."""
+    if seen.hypothesis_count < 2:
+        return False
+    for h in range(seen.hypothesis_count):
+        lane = roads.lanes[seen.hypothesis_lane[h]]
+        if lane.cluster >= 0 and lane.stop_s < 0.0 and matches_signal(seen.indicator, lane.turn):
+            return True
+    return False
 
 
 @kernel
 def _negotiate_with(
-    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, carried: float, path_lane: NDArray[np.int32], path_base: NDArray[np.float64],
+    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, past: int, path_lane: NDArray[np.int32], path_base: NDArray[np.float64],
     last: int, line: float, gate: int,
 ) -> bool:  # fmt: skip
     """Settle every conflict with one other road user; True where their paths meet at all."""
     body = state.bodies[w, a]
     other = state.bodies[w, b]
+    mind = state.minds[w, a]
+    lag = 0.1 * past
+    accel = min(max(float(seen.accel), -5.0), 2.0)
+    shown = max(float(seen.speed), 0.0)
+    speed = max(shown + accel * lag, 0.0)
+    carried = 0.5 * (shown + speed) * lag
     met = False
+    told = _lane_told(roads, seen)
     for h in range(seen.hypothesis_count):
         there = seen.hypothesis_lane[h]
+        if told and not matches_signal(seen.indicator, roads.lanes[there].turn):
+            continue
         place = seen.hypothesis_s[h] + carried
         approach = roads.lanes[there]
         entered_there = has_entered(roads, there, place, 0.5 * other.length)
         for e in range(approach.entry_start, approach.entry_start + approach.entry_count):
             entry = roads.entries[e]
-            if not _matches_signal(seen.indicator, entry.turn):
+            if entry.distance - place > 90.0:
                 continue
+            cluster = roads.lanes[entry.lane].cluster
             for k in range(last):
-                row = conflict_row(roads, path_lane[k], entry.lane, body.size_class, other.size_class)
-                if row < 0:
+                if roads.lanes[path_lane[k]].cluster != cluster or path_base[k] > 60.0:
                     continue
-                if entry.distance - place > 90.0 or path_base[k] > 60.0:
+                row = conflict_row(roads, path_lane[k], entry.lane, int(body.size_class), int(other.size_class))
+                if row < 0 or not matches_signal(seen.indicator, entry.turn):
                     continue
                 met = True
                 # a line further on than the zone does not hold us back from the zone
                 zone = path_base[k] + roads.conflicts[row].enter
                 gated = gate >= 0 and line <= zone + 0.5
-                other_entered = entered_there or (entry.distance > 0.0 and roads.lanes[there].cluster >= 0 and approach.stop_s < 0.0)
-                _meet(
+                other_entered = entered_there or (entry.distance > 0.0 and approach.cluster >= 0 and approach.stop_s < 0.0)
+                if _meet(
                     state, roads, w, a, b, seen, row, path_base[k], entry.distance - place, path_lane[k], entry.lane,
-                    line if gated else FAR, not gated, other_entered,
-                )  # fmt: skip
+                    line if gated else FAR, not gated, other_entered, past, speed, carried,
+                ):  # fmt: skip
+                    mind.quiet_ticks = 0
     return met
 
 
 @kernel
-def _keep_box_clear(roads: Roads, mind: np.record, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], last: int, line: float, half: float) -> None:
+def _keep_box_clear(
+    roads: Roads,
+    mind: np.record,
+    path_lane: NDArray[np.int32],
+    path_base: NDArray[np.float64],
+    last: int,
+    line: float,
+    half: float,
+) -> None:
     """Wait at the line while a slow leader leaves no room behind the junction."""
     if mind.lead < 0 or mind.lead_speed > 2.0 or mind.lead_gap < line:
         return
@@ -279,24 +333,29 @@ def _keep_box_clear(roads: Roads, mind: np.record, path_lane: NDArray[np.int32],
 
 
 @kernel
-def _note_waiting(state: WorldState, w: int, a: int, line: float) -> None:
-    """Count waiting, note the own arrival at the line for all to see, and now and then claim a turn that nobody takes."""
+def _note_waiting(state: WorldState, w: int, a: int) -> None:
+    """Count waiting, and claim a turn that nobody takes: at random moments, so that not all claim at once."""
     body = state.bodies[w, a]
     mind = state.minds[w, a]
     tick = state.worlds[w].tick
     if body.speed > 2.0:
         mind.wait_ticks = 0
+        mind.quiet_ticks = 0
         mind.claimed_tick = -1
         return
+    if mind.claimed_tick >= 0 and tick - mind.claimed_tick > CLAIM_TICKS:
+        mind.claimed_tick = -1
+        mind.quiet_ticks = 0
     if mind.reason < STOPPING or mind.reason == SIGNALLED:
         return
     mind.wait_ticks += DECISION_TICKS
-    waited = 0.1 * mind.wait_ticks - mind.patience_s * (1.0 - 0.6 * mind.assertiveness)
-    if mind.claimed_tick >= 0 and tick - mind.claimed_tick > 15:
-        mind.claimed_tick = -1
-    elif mind.claimed_tick < 0 and waited > 0.0:
+    if mind.stop_distance > 2.5 or body.speed > STANDING:
+        return
+    mind.quiet_ticks += DECISION_TICKS
+    patience = min(mind.patience_s * (1.0 - 0.6 * mind.assertiveness), 4.0)
+    if mind.claimed_tick < 0 and 0.1 * mind.quiet_ticks > patience:
         world = state.worlds[w]
-        if uniform(world.seed, world.branch, tick, a, PURPOSE_DECISION, 0) < 0.02 + 0.10 * mind.assertiveness:
+        if uniform(world.seed, world.branch, tick, a, PURPOSE_DECISION, 0) < 0.05 + 0.10 * mind.assertiveness:
             mind.claimed_tick = tick
 
 
@@ -332,7 +391,9 @@ def _enter(state: WorldState, roads: Roads, w: int, a: int) -> None:
 
 
 @kernel
-def _indicate(roads: Roads, mind: np.record, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int, speed: float) -> int:
+def _indicate(
+    roads: Roads, mind: np.record, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int, speed: float
+) -> int:
     """Indicator for the turn or lane change ahead: 1 left, 2 right."""
     if mind.flags & NO_SIGNAL:
         return 0
@@ -378,23 +439,29 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     end = path_base[count - 1] + roads.lanes[path_lane[count - 1]].length
     if end < horizon and mind.to_goal > end + 1.0:
         stop_at(mind, end - half - 2.0, STOPPING, -1)
+    meets = False
+    mind.pull = mind.accel
+    for k in range(last):
+        record = roads.lanes[path_lane[k]]
+        meets = meets or (record.cluster >= 0 and path_base[k] < 60.0)
+        if record.turn > 0 and path_base[k] < TURN_AHEAD:
+            mind.pull = TURN_SHARE * mind.accel
     past = min(int(mind.response_ticks), tick)
     lag = 0.1 * past
     for n in range(state.neighbours[w, a, 0]):
-        if state.visible[w, a, n] == 0:
-            continue
-        b = state.neighbours[w, a, 1 + n]
+        b = int(state.neighbours[w, a, 1 + n])
         seen = state.history[w, (tick - past) % HISTORY, b]
-        if seen.status != ACTIVE:
+        if seen.status != ACTIVE or (state.visible[w, a, n] == 0 and not kept_in_mind(roads, body, state.bodies[w, b], seen)):
             continue
         met = False
-        if not is_parked(state.bodies[w, b], seen):
-            carried = max(float(seen.speed), 0.0) * lag
-            met = _negotiate_with(state, roads, w, a, b, seen, carried, path_lane, path_base, last, line, gate)
+        if meets and not is_parked(state.bodies[w, b], seen):
+            met = _negotiate_with(state, roads, w, a, b, seen, past, path_lane, path_base, last, line, gate)
         consider_body(state, roads, w, a, b, seen, lag, path_lane, path_base, count, met)
     if gate >= 0:
         _keep_box_clear(roads, mind, path_lane, path_base, last, line, half)
-    _note_waiting(state, w, a, line)
+    keep_clear(state, roads, w, a, past, line if gate >= 0 else FAR, path_lane, path_base, count)
+    back_off(state, w, a, past)
+    _note_waiting(state, w, a)
     change_lanes(state, roads, w, a, lag, line)
     keep_reversing(state, roads, w, a)
     body.indicator = _indicate(roads, mind, path_lane, path_base, count, speed)
@@ -410,38 +477,56 @@ def _carry_forward(mind: np.record, speed: float, dt: float) -> None:
 
 
 @kernel
-def wanted_acceleration(mind: np.record, speed: float) -> float:
-    """Acceleration [m/s²] that the plan asks for: the least of free driving, following and stopping."""
+def wanted_acceleration(mind: np.record, speed: float, pedal: float) -> float:
+    """Acceleration [m/s²] that the plan asks for: the least of free driving, following and stopping.
+
+    pedal: the acceleration asked for so far. Following is the IDM, with two changes for queues that move up: the time gap shrinks at walking pace, and below the desired gap's
+    reach the interaction falls with its fourth power.
+    """
     top = max(float(mind.desired_speed), 0.1)
     ratio = speed / top
     if ratio < 1.0:
-        wanted = mind.accel * (1.0 - ratio * ratio * ratio * ratio)
+        wanted = mind.pull * (1.0 - ratio * ratio * ratio * ratio)
     else:
         wanted = max(-mind.decel, (top - speed) / 0.8)
-    if mind.lead >= 0:
-        gap = max(float(mind.lead_gap), 0.1)
+    if mind.lead >= 0 and mind.lead_gap < 200.0:
+        time_gap = mind.time_gap * min(QUEUE_SHARE + (1.0 - QUEUE_SHARE) * speed / QUEUE_SPEED, 1.0)
         closing = speed - mind.lead_speed
-        desired = mind.min_gap + max(speed * mind.time_gap + speed * closing / (2.0 * math.sqrt(mind.accel * mind.decel)), 0.0)
-        wanted = min(wanted, mind.accel * (1.0 - min((desired / gap) * (desired / gap), 16.0)) if gap < 200.0 else wanted)
+        desired = mind.min_gap + max(speed * time_gap + speed * closing / (2.0 * math.sqrt(mind.accel * mind.decel)), 0.0)
+        share = desired / max(float(mind.lead_gap), 0.1)
+        share *= share
+        following = mind.accel * (1.0 - (share * share if share < 1.0 else share))
+        # a gap that is too short but does not close is no emergency
+        needed = max(closing, 0.0) * closing / (2.0 * max(mind.lead_gap - 0.5 * mind.min_gap, 0.2)) - min(
+            float(mind.lead_accel), 0.0
+        )
+        wanted = min(wanted, max(following, -1.2 * (mind.decel + needed), -8.0))
     if mind.stop_distance < FAR:
-        wanted = min(wanted, stopping_acceleration(mind, speed))
+        wanted = min(wanted, stopping_acceleration(mind, speed, pedal))
     return wanted
 
 
+QUEUE_SHARE = 0.4
+QUEUE_SPEED = 6.0  # m/s
+SQUEEZE = 2.2  # m/s³, how fast people move their feet
+EASE = 1.4  # 1/s, speed per metre over the last half metre of a stop
+
+
 @kernel
-def stopping_acceleration(mind: np.record, speed: float) -> float:
-    """Acceleration towards a stop `stop_distance` ahead: constant braking, then easing off over the last metres."""
+def stopping_acceleration(mind: np.record, speed: float, pedal: float) -> float:
+    """Acceleration towards a stop `stop_distance` ahead: constant braking, then easing off as the speed falls with the distance left."""
     distance = float(mind.stop_distance)
-    if distance < 0.15:
+    if distance < 0.1:
         return -max(1.0, 2.5 * speed) if speed > 0.0 else -0.5
-    ease = 1.1  # 1/s, final approach speed per metre
-    comfortable = 0.8 * mind.decel
-    final = 2.0 * comfortable / (ease * ease)
-    if distance < final and speed <= 1.3 * ease * distance:
-        return max(-ease * speed, -2.0) + 1.5 * (ease * distance - speed)
-    need = speed * speed / (2.0 * max(distance - 0.25 * final, 0.2))
+    comfortable = float(mind.decel)
+    # braking at b hands over to speed = EASE * distance where both ask for b: at b / EASE² from the end
+    final = comfortable / (EASE * EASE)
+    # the way that is lost until the foot has moved to the brake
+    lost = 0.7 * speed * max(pedal + 0.75 * comfortable, 0.0) / SQUEEZE
+    effective = max(distance - 0.5 * final - lost, 0.4 * distance)
+    need = speed * speed / (2.0 * effective)
     if need < 0.75 * comfortable:
-        allowed = math.sqrt(2.0 * comfortable * distance)
+        allowed = math.sqrt(2.0 * comfortable * effective) if distance > final else EASE * distance
         return (allowed - speed) / 0.7
     return -need
 
@@ -461,16 +546,22 @@ def act(state: WorldState, roads: Roads, w: int, a: int) -> None:
     if mind.reverse_until > 0.0:
         body.gear = 1
         mind.reverse_until += speed * dt
+        if mind.reverse_until <= 0.3 and speed > -0.01:
+            mind.reverse_until = 0.0
+            body.command_accel = 0.0
+            return
         body.command_accel = min(max(2.0 * (-1.2 - speed), -1.0), 1.0) if mind.reverse_until > 0.3 else 2.0
     else:
         body.gear = 0
-        wanted = wanted_acceleration(mind, max(speed, 0.0))
+        before = float(body.command_accel)
+        wanted = wanted_acceleration(mind, max(speed, 0.0), before)
         grip = 9.0 * state.worlds[w].friction
         wanted = max(wanted, -grip)
         # people squeeze the pedal; the harder they must brake, the faster
-        squeeze = 2.2 * dt + 3.0 * dt * max(-wanted - 1.8, 0.0)
-        before = float(body.command_accel)
-        body.command_accel = min(max(wanted, before - squeeze), before + 2.2 * dt if before > -1.5 else before + 6.0 * dt)
+        squeeze = SQUEEZE * dt + 3.0 * dt * max(-wanted - 1.8, 0.0)
+        if speed < 0.05:
+            before = max(before, -0.3)
+        body.command_accel = min(max(wanted, before - squeeze), before + SQUEEZE * dt if before > -1.5 else before + 6.0 * dt)
         if speed < 0.3 and wanted < 0.0:
             body.command_accel = min(wanted, -0.6)
     steer_along(state, roads, w, a)

@@ -15,19 +15,18 @@ from sim.jit import kernel
 from sim.roads.lane_map import CLASSES, TABLE_SPACING
 from sim.roads.pack import Roads
 from sim.roads.signals import signal_colour
-from sim.state import JUMPS_QUEUE, WorldState
+from sim.state import JUMPS_QUEUE
 from sim.traffic.path import travel_time
 
 TIE_TICKS = 5  # arrivals this close are simultaneous
+STOOD_TICKS = 12  # who has stood this long does not seem to use its turn
+IN_MIND_M = 15.0
+STUCK_TICKS = 40  # who has stood this long inside is stuck
 ENTERED_M = 0.7  # m a front is past its stop line when others take it as having entered
 BEHIND_S = 0.35  # s kept when passing behind somebody who is on the way out
-LINE_OF_SIGHT_M = 60.0
 COMFORTABLE = 2.5  # m/s², braking one may ask of somebody who must yield
 HARD = 3.5  # m/s²; who would need more cannot stop any more
 STANDING = 0.4  # m/s
-CLEAR = 0
-YIELDS = 1
-FOLLOWS = 2
 CROSS, MERGE, DIVERGE, OPPOSE = 0, 1, 2, 3
 ALL_WAY = 2
 SIGNAL = 4
@@ -68,76 +67,112 @@ def from_the_right(cos: float, sin: float, other_cos: float, other_sin: float) -
 
 
 @kernel
-def _by_arrival(mind: np.record, body: np.record, seen: np.record, my_time: float, other_time: float, other_turn: int, my_turn: int) -> int:
-    """+1: own turn first, by arrival order, then priority to the right, then straight before left."""
+def _by_arrival(
+    mind: np.record, body: np.record, seen: np.record, then: int, my_time: float, other_time: float, my_turn: int, other_turn: int
+) -> int:
+    """+1: own turn first, by arrival order, then priority to the right, then straight before left.
+
+    Orders are compared as of the tick `then` that shows the other one: whoever looks later finds the same order.
+    """
     if mind.flags & JUMPS_QUEUE:
         return 1
-    if body.arrived_tick < 0 and seen.arrived_tick < 0:
+    if mind.claimed_tick >= 0 and seen.standing_since >= 0 and then - seen.standing_since >= STOOD_TICKS:
+        return 1
+    arrived = body.arrived_tick if body.arrived_tick <= then else -1
+    if arrived < 0 and seen.arrived_tick < 0:
         if my_time < other_time - 0.5:
             return 1
         if my_time > other_time + 0.5:
             return -1
     elif seen.arrived_tick < 0:
         return 1
-    elif body.arrived_tick < 0 or seen.arrived_tick < body.arrived_tick - TIE_TICKS:
+    elif arrived < 0 or seen.arrived_tick < arrived - TIE_TICKS:
         return -1
-    elif seen.arrived_tick > body.arrived_tick + TIE_TICKS:
+    elif seen.arrived_tick > arrived + TIE_TICKS:
         return 1
-    if mind.claimed_tick >= 0:
-        return 1
-    side = from_the_right(body.cos, body.sin, seen.cos, seen.sin)
+    return _by_side(body, seen, my_turn, other_turn)
+
+
+@kernel
+def _by_side(me: np.record, seen: np.record, my_turn: int, other_turn: int) -> int:
+    """+1 or -1 by what both see alike: priority to the right, straight before left, and for the rest the more northern course."""
+    side = from_the_right(float(me.cos), float(me.sin), float(seen.cos), float(seen.sin))
     if side != 0:
         return -side
     if (my_turn == LEFT_TURN) != (other_turn == LEFT_TURN):
         return -1 if my_turn == LEFT_TURN else 1
-    return 1 if seen.arrived_tick > body.arrived_tick else -1
+    return 1 if me.sin + 0.3 * me.cos > seen.sin + 0.3 * seen.cos else -1
+
+
+@kernel
+def _inside_first(
+    gap: float, out: float, speed: float, other_gap: float, other_out: float, other_speed: float, tie: float
+) -> int:
+    """Order of two in the junction, by where they were at one moment: +1, -1, or 0 where it is too close to call."""
+    if gap <= 0.0 and other_gap <= 0.0:
+        mine, theirs = out, other_out
+    else:
+        mine = gap / (1.5 + 0.5 * speed)
+        theirs = other_gap / (1.5 + 0.5 * other_speed)
+    if mine < theirs - tie:
+        return 1
+    if mine > theirs + 0.3:
+        return -1
+    return 0
 
 
 @kernel
 def goes_first(
-    mind: np.record, body: np.record, seen: np.record, priority: int, entered: bool, other_entered: bool, gap: float, other_gap: float,
-    my_turn: int, other_turn: int, tick: int, my_time: float, other_time: float,
+    mind: np.record, body: np.record, me: np.record, seen: np.record, priority: int, entered: bool, other_entered: bool,
+    gap: float, out: float, other_gap: float, other_out: float, my_turn: int, other_turn: int, then: int, my_time: float, other_time: float, yielded: bool,
 ) -> int:  # fmt: skip
-    """+1 where this driver takes itself to go first, -1 where it takes the other one to."""
+    """+1 where this driver takes itself to go first, -1 where it takes the other one to.
+
+    me, seen: both as they were at tick `then`; gap and out: ways [m] to the shared zone and out of it at that tick. yielded: it gave way
+    to this one at its last decision.
+    """
     standing = seen.standing_since >= 0
-    stood = tick - seen.standing_since if standing else 0
+    stood = then - seen.standing_since if standing else 0
     if seen.gesture == 1 and standing:
         return 1
     if entered and other_entered:
-        if priority != 0 and not (priority > 0 and not standing and other_gap < 1.0):
+        if stood > STUCK_TICKS and mind.claimed_tick >= 0:
+            return 1
+        stuck = stood >= STOOD_TICKS and other_gap > 0.0
+        if priority != 0 and not (priority < 0 and stuck):
             return priority
-        if gap < other_gap - 0.5:
+        if stuck and me.standing_since < 0:
             return 1
-        if gap > other_gap + 0.5:
-            return -1
-        if mind.claimed_tick >= 0:
-            return 1
-        return -1 if from_the_right(body.cos, body.sin, seen.cos, seen.sin) >= 0 else 1
-    if other_entered and not (standing and other_gap > 0.3 and stood > 15 and priority >= 0):
+        # who has given way once does so until the other one stands, or is clearly behind
+        tie = 1.2 if yielded and stood < STOOD_TICKS else 0.3
+        order = _inside_first(gap, out, max(float(me.speed), 0.0), other_gap, other_out, max(float(seen.speed), 0.0), tie)
+        if order != 0:
+            return order
+        return -1 if tie > 1.0 else _by_side(me, seen, my_turn, other_turn)
+    if other_entered and not (stood >= STOOD_TICKS and (other_gap > 0.3 or stood > STUCK_TICKS) and priority >= 0):
         return -1
     if entered and not other_entered:
         return 1
     if priority > 0:
         return 1
     if priority < 0:
-        waited = mind.wait_ticks * 0.1
-        return 1 if stood > 40 and waited > 2.0 * mind.patience_s and mind.claimed_tick >= 0 else -1
-    return _by_arrival(mind, body, seen, my_time, other_time, other_turn, my_turn)
+        return 1 if stood > STUCK_TICKS and mind.claimed_tick >= 0 else -1
+    return _by_arrival(mind, body, seen, then, my_time, other_time, my_turn, other_turn)
 
 
 @kernel
-def other_times(seen: np.record, kind: int, enter: float, leave: float, limit: float) -> tuple[float, float]:
-    """Earliest entry and latest exit time [s] of another that goes, by what it shows."""
-    speed = max(float(seen.speed), 0.0)
+def other_times(kind: int, speed: float, accel: float, enter: float, leave: float, limit: float) -> tuple[float, float]:
+    """Earliest entry and latest exit time [s] of another that goes, by the speed and acceleration it shows."""
     if kind == PEDESTRIAN:
         walking = max(speed, 1.3)
         return max(enter, 0.0) / (walking + 0.3), max(leave, 0.0) / max(walking - 0.3, 0.8)
     top = max(speed, limit)
-    push = 1.6 if speed < 6.0 else 0.5
-    start = travel_time(enter, speed, push, top)
-    if speed < STANDING and seen.accel < 0.2:
+    start = travel_time(enter, speed, max(1.8 if speed < 6.0 else 0.5, accel), top)
+    if speed < STANDING and accel < 0.2:
         return start + 0.3, 1e3
-    easing = min(max(float(seen.accel), 0.4), 1.2)
+    if accel < -0.5 and speed * speed < -2.0 * accel * leave:
+        return start, 1e3
+    easing = min(max(accel, 0.4), 1.2)
     return start, travel_time(leave, max(speed, 0.3), easing, max(speed, min(limit, 7.0)))
 
 
@@ -170,7 +205,30 @@ def has_entered(roads: Roads, lane: int, s: float, half_length: float) -> bool:
 
 
 @kernel
-def can_still_stop(state: WorldState, seen: np.record, distance: float) -> bool:
+def can_still_stop(speed: float, accel: float, distance: float) -> bool:
     """Whether another road user would stop within `distance` [m] with comfortable braking, or is already slowing down for it."""
-    need = needed_braking(max(float(seen.speed), 0.0), distance)
-    return need < COMFORTABLE or (need < HARD and -seen.accel > 0.7 * need)
+    need = needed_braking(speed, distance)
+    return need < COMFORTABLE or (need < HARD and -accel > 0.7 * need)
+
+
+@kernel
+def matches_signal(indicator: int, turn: int) -> bool:
+    """Whether somebody who shows `indicator` may be about to take a branch with this turn (-1: there is no branch)."""
+    if turn < 0:
+        return True
+    if indicator == 1:
+        return turn == 1 or turn == 3
+    if indicator == 2:
+        return turn == 2
+    return turn == 0
+
+
+@kernel
+def kept_in_mind(roads: Roads, body: np.record, other: np.record, seen: np.record) -> bool:
+    """Whether a vehicle that somebody hides at the moment is not forgotten: it is close by, in a junction."""
+    if other.kind == PEDESTRIAN or seen.hypothesis_count == 0:
+        return False
+    dx = seen.x - body.x
+    dy = seen.y - body.y
+    lane = roads.lanes[seen.hypothesis_lane[0]]
+    return bool(lane.cluster >= 0 and lane.stop_s < 0.0 and dx * dx + dy * dy < IN_MIND_M * IN_MIND_M)

@@ -12,9 +12,14 @@ from sim.roads.pack import Roads
 from sim.state import PATH_LANES
 from sim.traffic.curves import BRAKE_SHARE
 
+RIGHT_TURN = 2
+RIGHT_SHARE = 0.8  # people take right turns more gently than left ones (1.4 against 1.8 m/s² recorded)
+
 
 @kernel
-def walk_path(roads: Roads, route: int, lane: int, s: float, horizon: float, path_lane: NDArray[np.int32], path_base: NDArray[np.float64]) -> int:
+def walk_path(
+    roads: Roads, route: int, lane: int, s: float, horizon: float, path_lane: NDArray[np.int32], path_base: NDArray[np.float64]
+) -> int:
     """Fill the lanes ahead and the distance [m] from here to each one's start (negative for the present lane); returns how many."""
     record = roads.routes[route]
     base = -s
@@ -58,6 +63,7 @@ def speed_ahead(roads: Roads, mind: np.record, path_lane: NDArray[np.int32], pat
         ahead = max(path_base[k], 0.0)
         limit = point.speed_limit * mind.speed_factor
         square = limit * limit + 2.0 * 0.7 * mind.decel * ahead
-        bend = mind.lateral_accel * (point.curve_room + 2.0 * BRAKE_SHARE * ahead)
+        comfort = mind.lateral_accel * (RIGHT_SHARE if lane.turn == RIGHT_TURN else 1.0)
+        bend = comfort * (point.curve_room + 2.0 * BRAKE_SHARE * ahead)
         allowed = min(allowed, square, bend)
     return math.sqrt(allowed)

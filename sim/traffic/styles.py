@@ -24,12 +24,12 @@ class Style:
     to. politeness: MOBIL's p. flags: rules it breaks (see sim.state).
     """
 
-    speed_factor: tuple[float, float] = (0.97, 0.07)
+    speed_factor: tuple[float, float] = (1.03, 0.06)
     time_gap: tuple[float, float] = (1.5, 0.20)
     min_gap: tuple[float, float] = (2.6, 0.15)
     accel: tuple[float, float] = (1.35, 0.15)
     decel: tuple[float, float] = (1.5, 0.15)
-    lateral_accel: tuple[float, float] = (1.7, 0.12)
+    lateral_accel: tuple[float, float] = (1.8, 0.12)
     margin_s: tuple[float, float] = (1.1, 0.20)
     patience_s: tuple[float, float] = (3.0, 0.30)
     assertiveness: tuple[float, float] = (0.5, 0.30)
@@ -43,9 +43,16 @@ STYLES: dict[str, Style] = {
     "normal": Style(),
     "calm": Style(speed_factor=(0.90, 0.05), time_gap=(1.9, 0.15), accel=(1.1, 0.12), decel=(1.3, 0.12), margin_s=(1.5, 0.2)),
     "brisk": Style(speed_factor=(1.04, 0.05), time_gap=(1.2, 0.15), accel=(1.7, 0.12), decel=(1.8, 0.12), response_s=(0.5, 0.15)),
-    "timid": Style(speed_factor=(0.88, 0.05), margin_s=(2.0, 0.2), patience_s=(6.0, 0.3), assertiveness=(0.15, 0.3), roll_speed=(0.3, 0.3)),
+    "timid": Style(
+        speed_factor=(0.88, 0.05), margin_s=(2.0, 0.2), patience_s=(6.0, 0.3), assertiveness=(0.15, 0.3), roll_speed=(0.3, 0.3)
+    ),
     "aggressive": Style(
-        speed_factor=(1.10, 0.06), time_gap=(0.9, 0.15), accel=(2.1, 0.12), margin_s=(0.7, 0.15), patience_s=(1.5, 0.3), assertiveness=(0.9, 0.1)
+        speed_factor=(1.10, 0.06),
+        time_gap=(0.9, 0.15),
+        accel=(2.1, 0.12),
+        margin_s=(0.7, 0.15),
+        patience_s=(1.5, 0.3),
+        assertiveness=(0.9, 0.1),
     ),
     "courteous": Style(politeness=(0.8, 0.2), margin_s=(1.4, 0.2), assertiveness=(0.3, 0.3), flags=COURTEOUS),
     "stop_runner": Style(roll_speed=(5.0, 0.3), flags=RUNS_STOPS),
