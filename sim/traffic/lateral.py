@@ -322,7 +322,7 @@ def change_lanes(state: WorldState, roads: Roads, w: int, a: int, lag: float, li
             _change_when_possible(state, roads, w, a, lag, needed, mind.stop_distance + 0.5 * body.length + SLIDE_LENGTH, 1)
             return
     if needed == 0:
-        needed = _merge_side(roads, mind, int(body.size_class))
+        needed = _merge_side(roads, int(mind.route), int(mind.lane), int(body.size_class))
         if needed != 0:
             _change_when_possible(state, roads, w, a, lag, needed, lane.length - mind.s, 0)
             return
@@ -334,18 +334,18 @@ def change_lanes(state: WorldState, roads: Roads, w: int, a: int, lag: float, li
 
 
 @kernel
-def _merge_side(roads: Roads, mind: np.record, size_class: int) -> int:
-    """Side (+1 left) of a lane that runs on into the one in which the own lane ends by yielding; 0 where that is not so."""
-    lane = roads.lanes[mind.lane]
+def _merge_side(roads: Roads, on_route: int, own: int, size_class: int) -> int:
+    """Side (+1 left) of a lane that runs on into the one in which the lane `own` ends by yielding; 0 where that is not so."""
+    lane = roads.lanes[own]
     if lane.junction >= 0:
         return 0
-    route = roads.routes[mind.route]
+    route = roads.routes[on_route]
     first = int(route.table_start - route.lane_base)
     for side in (1, -1):
         theirs = int(lane.left if side > 0 else lane.right)
         if theirs < 0 or roads.route_steps[first + theirs].side != 0:
             continue
-        mine = int(mind.lane)
+        mine = own
         for _ in range(3):
             my_next = int(roads.route_steps[first + mine].next)
             their_next = int(roads.route_steps[first + theirs].next)
@@ -422,6 +422,8 @@ def _overtake(state: WorldState, roads: Roads, w: int, a: int, lag: float) -> No
             continue
         onward = roads.route_steps[route.table_start + target - route.lane_base]
         if onward.side != 0 or (onward.next < 0 and onward.to_goal > roads.lanes[target].length):
+            continue
+        if _merge_side(roads, int(mind.route), target, int(body.size_class)) != 0:
             continue
         own, follower, nearest, _ = _slot(state, roads, w, a, side, lag, False)
         if nearest < 2.0 + 0.2 * body.speed or own < -SAFE_BRAKING or follower < -SAFE_BRAKING:

@@ -60,9 +60,10 @@ def _step_back(roads: Roads, mind: np.record) -> None:
 
 @kernel
 def face(state: WorldState, w: int, a: int, b: int, seen: np.record, enter: float, other_enter: float, room: float) -> None:
-    """Both are in a strip where only one fits: who is not really in yet waits; else stop before each other, and one reverses.
+    """Both are in a strip where only one fits: who is not in yet waits; else stop before each other, and one reverses.
 
-    enter, other_enter: distance [m] each centre has left to where it blocks the strip, negative inside. room: way left until they touch.
+    enter, other_enter: distance [m] each centre has left to where it blocks the strip, negative inside. room: way left until
+    they touch.
     """
     body = state.bodies[w, a]
     mind = state.minds[w, a]

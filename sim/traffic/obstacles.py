@@ -27,6 +27,7 @@ HAZARD = 3
 STANDING = 0.3  # m/s
 LET_IN_TICKS = 80  # somebody who stood that long with room ahead is waited for no more
 COURTEOUS_BRAKING = 1.5  # m/s² one brakes to let somebody in
+ALONGSIDE = 0.8  # cosine of the angle below which somebody goes our way
 ROADSIDE_GAP = 0.7  # m beside somebody on foot below which one slows down
 ROADSIDE_SPEED = 5.0  # m/s
 
@@ -51,7 +52,8 @@ def _softened(mind: np.record, speed: float, gap: float, lead_speed: float, lead
     """A gap that is short but not dangerous is opened gently: people let a car that moved in have its time (Kesting, Treiber and
     Helbing 2010, enhanced IDM). Never changes a steady following gap."""
     closing = max(speed - lead_speed, 0.0)
-    if gap < 1.5 + 0.35 * speed or lead_accel < -1.0 or closing * closing > 2.0 * (gap - 1.5):
+    opening = max(lead_speed - speed, 0.0)
+    if gap < 1.0 + max(0.5 + 0.35 * speed - opening, 0.0) or lead_accel < -1.0 or closing * closing > 2.0 * (gap - 1.5):
         return gap
     desired = mind.min_gap + max(
         speed * mind.time_gap + speed * (speed - lead_speed) / (2.0 * math.sqrt(mind.accel * mind.decel)), 0.0
@@ -77,7 +79,7 @@ def _let_in(mind: np.record, body: np.record, other: np.record, seen: np.record,
 
 @kernel
 def _reach_sideways(body: np.record, mind: np.record, gap: float) -> tuple[float, float]:
-    """(least, largest) offset from the line that the own body takes from `gap` [m] ahead on: where it is by then, and the goal."""
+    """(least, largest) offset from the line that the own body takes from `gap` [m] ahead on: then, and at the goal."""
     most = max(gap, 0.0) * min(0.3, 1.0 / max(body.speed, 0.1))
     goal = 1.0 * mind.goal_shift
     there = mind.d + min(max(goal - mind.d, -most), most)
@@ -302,7 +304,10 @@ def consider_body(
     forward = dx * body.cos + dy * body.sin
     parked = is_parked(other, seen)
     vehicle = not parked and other.kind != PEDESTRIAN
-    if vehicle and (_on_path(state, roads, w, a, b, seen, lag, path_lane, path_base, count) or met):
+    if vehicle and _on_path(state, roads, w, a, b, seen, lag, path_lane, path_base, count):
+        return
+    # right of way is settled elsewhere; what remains is who moves alongside and has come into our way
+    if vehicle and met and abs(dx * body.sin - dy * body.cos) > 6.0:
         return
     if (
         forward < -8.0
@@ -329,11 +334,16 @@ def consider_body(
         _consider_walker(mind, body, other, gap, offset, across_speed, met, b)
         return
     speed = max(1.0 * body.speed, 0.0)
-    facing = abs(point.cos * seen.cos + point.sin * seen.sin)
+    facing = point.cos * seen.cos + point.sin * seen.sin
+    if met and facing < ALONGSIDE:
+        return
+    facing = abs(facing)
     reach = 0.5 * (body.width + other.width * facing + other.length * math.sqrt(max(1.0 - facing * facing, 0.0))) + 0.1
     soon = min(max(gap, 0.0) / max(speed, 1.0), 1.0)
     later = offset + across_speed * soon
     first, last = _reach_sideways(body, mind, gap)
+    if met:
+        later = offset
     if min(offset, later) > last + reach or max(offset, later) < first - reach:
         return
     if point.cos * seen.cos + point.sin * seen.sin < -0.5:

@@ -14,7 +14,7 @@ from sim.state import WorldState
 
 LONG = 7.0  # m, shorter vehicles fit anywhere a lane leads
 KERB_GAP = 0.1  # m
-MOST_SHIFT = 2.0  # m
+MOST_SHIFT = 2.4  # m
 PLACES = 5
 APART = 2.0  # m
 
