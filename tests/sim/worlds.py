@@ -110,7 +110,7 @@ def through(road_map: LaneMap, start: str, end: str, lane: int = 0) -> Route:
 
 def on_foot(road_map: LaneMap, draw: np.random.Generator) -> Route:
     """From one sidewalk to another, over at least one crosswalk where it can be had."""
-    walks = [k for k, name in enumerate(road_map.lane_names) if name.startswith("walk")]
+    walks = [k for k, name in enumerate(road_map.lane_names) if "_walk_" in name]
     for _ in range(50):
         start, end = (int(k) for k in draw.choice(walks, 2, replace=False))
         try:
