@@ -18,6 +18,7 @@ from sim.traffic.plan import CONTACT, FAR, LEADER, MERGING, OBSTACLE, WALKER, fo
 SIDE_GAP = 0.25  # m kept beside somebody on the same lane before following it
 PASSING_GAP = 0.6  # m kept beside a parked thing when passing it
 EDGE_GAP = 0.1  # m kept to the edge of the drivable area when passing
+SWING_ROOM = 4.5  # m ahead for each metre to the side, from a stand
 LOOK = 45.0  # m ahead in which bodies off the path are looked at
 PASSING_SPEED = 7.0  # m/s
 WALKING_AHEAD_S = 2.5  # s a person's walk is carried forward
@@ -228,7 +229,7 @@ def _pass_by(
     if abs(swing) + half > point.half_width + 0.3 and beside >= 0 and may_change_to(roads, mind, beside):
         # there is a lane of our own direction: change to it rather than straddle the line
         if gap > -1.0:
-            stop_at(mind, gap - 3.0 * abs(swing), OBSTACLE, b)
+            stop_at(mind, gap - SWING_ROOM * abs(swing), OBSTACLE, b)
         return
     leaves_lane = abs(swing) + half > point.half_width + 0.1
     under_way = abs(mind.d - swing) < 0.6 * abs(swing) or gap < 0.0
@@ -236,9 +237,9 @@ def _pass_by(
     if (
         leaves_lane
         and not under_way
-        and not _oncoming_free(state, w, a, gap - 3.0 * abs(swing), reach, 1.0 if swing > 0.0 else -1.0, lag)
+        and not _oncoming_free(state, w, a, gap - SWING_ROOM * abs(swing), reach, 1.0 if swing > 0.0 else -1.0, lag)
     ):
-        stop_at(mind, gap - 3.0 * abs(swing) - 1.0, OBSTACLE, b)
+        stop_at(mind, gap - SWING_ROOM * abs(swing) - 1.0, OBSTACLE, b)
         return
     if ahead < max(22.0, 3.5 * speed):
         same = swing * mind.goal_shift
@@ -247,7 +248,7 @@ def _pass_by(
         if abs(swing) > 0.8:
             mind.desired_speed = min(1.0 * mind.desired_speed, PASSING_SPEED)
     # the swing must be done by the time we are there
-    missing = across + half + 0.15 - abs(offset - mind.d)
+    missing = across + half + 0.1 - abs(offset - mind.d)
     if missing > 0.0 and gap > -0.5:
         sideways = min(1.1, 0.35 * speed)
         if speed * (missing + 0.3 * sideways) > sideways * (gap - 0.5):
