@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from sim.interface import OBJECT_DTYPE, SPECS, Control, Kind, SensorFrame
 from sim.roads.route import Route, shortest_route
@@ -56,7 +58,7 @@ def drive(world: World, memory: Memory, ticks: int) -> Memory:
     return memory
 
 
-def alike(one: np.ndarray, other: np.ndarray) -> bool:
+def alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
     """Equal field by field: a copy of records leaves the bytes between fields undefined."""
     names = one.dtype.names
     return np.array_equal(one, other) if names is None else all(np.array_equal(one[name], other[name]) for name in names)
@@ -97,13 +99,13 @@ def test_memory_is_passed_not_held():
     world, memory = World([scenario]), started(scenario)
     memory = drive(world, memory, 40)
     frame = world.frame(0, 0)
-    before = [array.copy() for array in memory.state]
+    before = [np.array(array) for array in memory.state]
     first = DRIVER.step(frame, memory)
     drive(World([four_way(5)]), started(four_way(5)), 20)
     second = DRIVER.step(frame, memory)
     assert first.control == second.control
     for one, other in zip(first.memory.state, second.memory.state, strict=True):
-        assert alike(one, other)
+        assert alike(np.asarray(one), np.asarray(other))
     for kept, now in zip(before, memory.state, strict=True):
         assert alike(kept, now)
 
@@ -172,7 +174,8 @@ def test_more_things_than_it_has_room_for():
     x, y, _ = frame.pose
     crowd = [thing(1000 + k, x + 60.0 + 0.2 * k, y + 30.0, Kind.PEDESTRIAN) for k in range(SLOTS + 60)]
     ahead = thing(7, x + 25.0, y)
-    braked, free = [], []
+    braked: list[float] = []
+    free: list[float] = []
     for objects, kept in ((np.concatenate([*crowd, ahead]), braked), (np.concatenate(crowd), free)):
         memory = started(scenario)
         for k in range(10):
