@@ -35,6 +35,7 @@ SWEEP_STEPS = 10
 BACK_OFF = 3.0  # m
 ROOM_FOR_LONG = 1.0  # m more than it seems to need
 SLOW = 3.0  # m/s
+ALIGNED = 0.97  # cosine
 FIRM = 4.0  # m/s², who would have to brake harder to keep out of the way goes on
 BACK_OFF_TICKS = 25  # of standing nose to nose
 KEPT_BEHIND = 0.8  # m
@@ -219,9 +220,15 @@ def keep_clear(
         dy = seen.y + seen.vy * lag - body.y
         forward = dx * body.cos + dy * body.sin
         square = dx * dx + dy * dy
+        facing = seen.cos * body.cos + seen.sin * body.sin
+        if b == mind.lead and facing > ALIGNED:
+            # straight ahead the gap between the boxes themselves counts, with what the leader's acceleration has changed since
+            gap = forward - 0.5 * (body.length + other.length) + 0.5 * lag * (mind.lead_speed - seen.speed)
+            mind.lead_gap = min(float(mind.lead_gap), gap)
+            continue
         if (
             (long or other.size_class == LARGE)
-            and seen.cos * body.cos + seen.sin * body.sin < 0.95
+            and facing < 0.95
             and square < 900.0
             and forward > 0.0
         ):
@@ -236,8 +243,6 @@ def keep_clear(
             or seen.speed < -CREEPING
             or reach < STEP
         ):
-            continue
-        if b == mind.lead and seen.cos * body.cos + seen.sin * body.sin > 0.97:
             continue
         way = _first_touch(
             roads, body, mind, other, body.x + dx, body.y + dy, float(seen.cos), float(seen.sin),
