@@ -235,7 +235,7 @@ def _change_room(roads: Roads, mind: np.record) -> tuple[float, int]:
         lane = int(roads.lanes[lane].left if side > 0 else roads.lanes[lane].right)
         if lane < 0:
             break
-    return room, changes
+    return min(room, 1.0 * mind.to_goal), changes
 
 
 @kernel
@@ -316,7 +316,7 @@ def change_lanes(state: WorldState, roads: Roads, w: int, a: int, lag: float, li
     route = roads.routes[mind.route]
     step = roads.route_steps[route.table_start + mind.lane - route.lane_base]
     needed = int(step.side) if step.side != OFF_ROUTE else 0
-    if needed == 0 and mind.reason == OBSTACLE and body.speed > 0.0:
+    if needed == 0 and mind.reason == OBSTACLE:
         needed = _way_round(roads, mind)
         if needed != 0:
             _change_when_possible(state, roads, w, a, lag, needed, mind.stop_distance + 0.5 * body.length + SLIDE_LENGTH, 1)
@@ -396,7 +396,7 @@ def _change_when_possible(
         return
     own, follower, nearest, who = _slot(state, roads, w, a, needed, lag, True)
     allowed = URGENT_BRAKING if urgent else SAFE_BRAKING
-    if nearest > 1.0 + 0.1 * speed and own > -allowed and follower > -allowed and speed > 0.0:
+    if nearest > 1.0 + 0.1 * speed and own > -allowed and follower > -allowed:
         _start_change(roads, body, mind, needed, tick)
         return
     _seek_slot(state, w, a, who, room, changes)
