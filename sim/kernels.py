@@ -14,6 +14,7 @@ from sim.jit import kernel
 from sim.localise import follow_route, judge_lanes
 from sim.motion import move_vehicle
 from sim.roads.pack import Roads
+from sim.roads.signals import signal_colour
 from sim.state import HISTORY, WorldState
 from sim.traffic.driver import drive
 from sim.traffic.pedestrian import localise_pedestrian, move_pedestrian, walk
@@ -23,11 +24,16 @@ TICK = 0.1
 SUBSTEPS = 2
 WAITING, ACTIVE, FINISHED = 0, 1, 2
 NEGOTIATOR, PEDESTRIAN, REPLAY, EXTERNAL, STILL = 0, 1, 2, 3, 4
-EVENT_FINISHED, EVENT_DEADLOCK = 2, 3
+EVENT_FINISHED, EVENT_DEADLOCK, EVENT_RED_LIGHT, EVENT_STOP_IGNORED, EVENT_RESCUE = 2, 3, 4, 5, 6
 PLACE_GAP = 2.5  # m around a newcomer
 ARRIVED_M = 4.0  # m before the line within which a slow front has arrived
 ARRIVED_SPEED = 1.5  # m/s
 DEADLOCK_TICKS = 80
+ROLLING = 3.0  # m/s over a stop line that nobody would call a stop
+RESCUE_BRAKING = 4.0  # m/s²
+RESCUE_TICKS = 30
+STOP_SIGN, ALL_WAY_STOP = 1, 2
+RED = 2
 USING_SPEED = 0.5  # m/s
 STOPPING, SIGNALLED, EXIT_BLOCKED, CROSSWALK, WALKER = 3, 4, 7, 8, 9
 PERSON = 6  # kind
@@ -161,6 +167,42 @@ def look_all(state: WorldState, roads: Roads, w: int) -> None:
 
 
 @kernel
+def _check_line(state: WorldState, roads: Roads, w: int, a: int) -> None:
+    """Note a front that passed a stop line in this tick, and what was wrong with that: red, or no stop at a stop sign."""
+    body = state.bodies[w, a]
+    if body.hypothesis_count == 0 or body.speed <= 0.0:
+        return
+    lane = roads.lanes[body.hypothesis_lane[0]]
+    if lane.stop_s < 0.0:
+        return
+    past = body.hypothesis_s[0] + 0.5 * body.length - lane.stop_s
+    if past < 0.0 or past >= body.speed * TICK:
+        return
+    tick = state.worlds[w].tick
+    body.entered_tick = tick
+    if signal_colour(roads, lane.signal, tick) == RED:
+        add_event(state, w, EVENT_RED_LIGHT, a, -1)
+    if (lane.regulation == STOP_SIGN or lane.regulation == ALL_WAY_STOP) and body.speed > ROLLING:
+        add_event(state, w, EVENT_STOP_IGNORED, a, -1)
+
+
+@kernel
+def _check_rescue(state: WorldState, w: int, a: int) -> None:
+    """Note a traffic driver who brakes hard for somebody driven from outside: it may hide that one's fault."""
+    body = state.bodies[w, a]
+    other = state.minds[w, a].other
+    if body.accel > -RESCUE_BRAKING or other < 0 or state.bodies[w, other].model != EXTERNAL:
+        return
+    tick = state.worlds[w].tick
+    for row in range(min(state.worlds[w].event_count, state.events.shape[1])):
+        event = state.events[w, row]
+        if event.kind == EVENT_RESCUE and event.a == a and event.b == other and tick - event.tick < RESCUE_TICKS:
+            event.tick = tick  # one rescue, however long it takes
+            return
+    add_event(state, w, EVENT_RESCUE, a, int(other))
+
+
+@kernel
 def check_all(state: WorldState, roads: Roads, w: int) -> None:
     """Note who of world w left the drivable area, and take those off the road who reached their goal."""
     tick = state.worlds[w].tick
@@ -170,6 +212,9 @@ def check_all(state: WorldState, roads: Roads, w: int) -> None:
             continue
         if body.model != PEDESTRIAN:
             check_offroad(state, roads, w, a)
+            _check_line(state, roads, w, a)
+        if body.model == NEGOTIATOR:
+            _check_rescue(state, w, a)
         if state.minds[w, a].to_goal <= 0.0:
             add_event(state, w, EVENT_FINISHED, a, -1)
             body.finished_tick = tick

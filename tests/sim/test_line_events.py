@@ -1,0 +1,54 @@
+"""What passing a stop line is booked as: running a red light, ignoring a stop sign, and being rescued by others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.roads.assemble import assemble
+from sim.roads.builders import BUILDERS
+from sim.roads.route import shortest_route
+from sim.scenario import Actor, Model, Scenario
+from sim.state import CONTROL_DTYPE, EventKind
+from sim.world import World
+
+CROSSINGS = {control: assemble(BUILDERS["four_way"](control=control)) for control in ("signal", "all_way", "none")}
+
+
+def approach(control, model, style="normal", depart_s=0.0, s=30.0, extra=()):
+    road_map = CROSSINGS[control]
+    route = shortest_route(road_map, road_map.lane("south_in_0"), road_map.lane("north_out_0"))
+    actor = Actor(name="first", model=model, style=style, route=route, s=s, speed=10.0, depart_s=depart_s)
+    return World([Scenario(name=control, road_map=road_map, actors=(actor, *extra), seed=3)])
+
+
+def run(world, ticks, accel=0.0):
+    controls = np.zeros(world.state.bodies.shape, CONTROL_DTYPE)
+    controls["given"], controls["accel"] = 1, accel
+    kinds = []
+    for _ in range(ticks):
+        world.step(controls)
+    kinds = [int(kind) for kind in world.events(0)["kind"]]
+    return kinds
+
+
+def test_driving_through_red_is_booked_and_waiting_is_not():
+    red = [run(approach("signal", Model.EXTERNAL, depart_s=start), 400) for start in (0.0, 10.0, 20.0)]
+    assert any(EventKind.RED_LIGHT in kinds for kinds in red), "a car that never brakes meets red at some time of the cycle"
+    assert EventKind.RED_LIGHT not in run(approach("signal", Model.NEGOTIATOR), 900)
+
+
+def test_not_stopping_at_a_stop_sign_is_booked_and_stopping_is_not():
+    assert EventKind.STOP_IGNORED in run(approach("all_way", Model.EXTERNAL), 200)
+    assert EventKind.STOP_IGNORED in run(approach("all_way", Model.NEGOTIATOR, style="stop_runner"), 300)
+    assert EventKind.STOP_IGNORED not in run(approach("all_way", Model.NEGOTIATOR), 300)
+    assert EventKind.STOP_IGNORED not in run(approach("none", Model.EXTERNAL), 200)
+
+
+def test_braking_hard_for_ego_is_a_rescue():
+    road_map = CROSSINGS["none"]
+    route = shortest_route(road_map, road_map.lane("south_in_0"), road_map.lane("north_out_0"))
+    follower = Actor(name="follower", route=route, s=12.0, speed=13.0)
+    world = approach("none", Model.EXTERNAL, s=35.0, extra=(follower,))
+    gentle = approach("none", Model.EXTERNAL, s=35.0, extra=(follower,))
+    assert EventKind.RESCUE in run(world, 60, accel=-8.0), "ego stops dead before a follower"
+    assert EventKind.RESCUE not in run(gentle, 60, accel=0.5)
