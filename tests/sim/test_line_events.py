@@ -24,11 +24,9 @@ def approach(control, model, style="normal", depart_s=0.0, s=30.0, extra=()):
 def run(world, ticks, accel=0.0):
     controls = np.zeros(world.state.bodies.shape, CONTROL_DTYPE)
     controls["given"], controls["accel"] = 1, accel
-    kinds = []
     for _ in range(ticks):
         world.step(controls)
-    kinds = [int(kind) for kind in world.events(0)["kind"]]
-    return kinds
+    return [int(kind) for kind in world.events(0)["kind"]]
 
 
 def test_driving_through_red_is_booked_and_waiting_is_not():
