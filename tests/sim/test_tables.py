@@ -99,13 +99,13 @@ def sliced(shelf: Shelf) -> float:
 @kernel
 def by_float(shelf: Shelf) -> float:
     """A fraction as an index."""
-    return shelf.numbers[0.5]
+    return shelf.numbers[0.5]  # type: ignore[call-overload]
 
 
 @kernel
 def unknown(shelf: Shelf) -> float:
     """A name that is not there."""
-    return shelf.nothing[0]
+    return shelf.nothing[0]  # type: ignore[attr-defined]
 
 
 @kernel
