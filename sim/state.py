@@ -131,8 +131,9 @@ MIND_DTYPE = np.dtype(
         ("gesture", "i4"),
         # free walking of pedestrians
         ("walk_speed", "f4"), ("walk_vx", "f4"), ("walk_vy", "f4"), ("track", "i4"), ("track_length", "i4"), ("jaywalks", "i4"),
-        # pull: acceleration [m/s²] it would use now; quiet_ticks: how long it has waited with nobody on the move in its way
-        ("pull", "f4"), ("quiet_ticks", "i4"),
+        # pull: acceleration [m/s²] it would use now; quiet_ticks: how long it has waited with nobody on the move in its way;
+        # outranked: somebody else who waits would sooner break a standoff
+        ("pull", "f4"), ("quiet_ticks", "i4"), ("outranked", "i8"),
     ],
     align=True,
 )  # fmt: skip

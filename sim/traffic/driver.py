@@ -41,6 +41,7 @@ from sim.traffic.negotiate import (
     matches_signal,
     needed_braking,
     other_times,
+    outranks,
 )  # fmt: skip
 from sim.traffic.obstacles import consider_body, is_parked
 from sim.traffic.path import speed_ahead, travel_time, walk_path
@@ -215,6 +216,8 @@ def _meet(
         mind.committed == -1 - b,
     )  # fmt: skip
     if first < 0:
+        if seen.standing_since >= 0 and outranks(seen, me):
+            mind.outranked = 1
         mind.committed = -1 - b
     elif mind.committed == -1 - b:
         mind.committed = 0
@@ -355,7 +358,8 @@ def _note_waiting(state: WorldState, w: int, a: int) -> None:
     patience = min(mind.patience_s * (1.0 - 0.6 * mind.assertiveness), 4.0)
     if mind.claimed_tick < 0 and 0.1 * mind.quiet_ticks > patience:
         world = state.worlds[w]
-        if uniform(world.seed, world.branch, tick, a, PURPOSE_DECISION, 0) < 0.05 + 0.10 * mind.assertiveness:
+        eager = 0.12 if mind.outranked else 0.3
+        if uniform(world.seed, world.branch, tick, a, PURPOSE_DECISION, 0) < eager * (0.3 + mind.assertiveness):
             mind.claimed_tick = tick
 
 
@@ -440,6 +444,7 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     if end < horizon and mind.to_goal > end + 1.0:
         stop_at(mind, end - half - 2.0, STOPPING, -1)
     meets = False
+    mind.outranked = 0
     mind.pull = mind.accel
     for k in range(last):
         record = roads.lanes[path_lane[k]]

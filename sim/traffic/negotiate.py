@@ -105,6 +105,12 @@ def _by_side(me: np.record, seen: np.record, my_turn: int, other_turn: int) -> i
 
 
 @kernel
+def outranks(one: np.record, two: np.record) -> bool:
+    """An order of any number of road users without cycles, from what all see alike: by course. Priority to the right has cycles."""
+    return bool(one.sin + 0.3 * one.cos > two.sin + 0.3 * two.cos)
+
+
+@kernel
 def _inside_first(
     gap: float, out: float, speed: float, other_gap: float, other_out: float, other_speed: float, tie: float
 ) -> int:
@@ -148,7 +154,7 @@ def goes_first(
         order = _inside_first(gap, out, max(float(me.speed), 0.0), other_gap, other_out, max(float(seen.speed), 0.0), tie)
         if order != 0:
             return order
-        return -1 if tie > 1.0 else _by_side(me, seen, my_turn, other_turn)
+        return -1 if tie > 1.0 or outranks(seen, me) else 1
     if other_entered and not (stood >= STOOD_TICKS and (other_gap > 0.3 or stood > STUCK_TICKS) and priority >= 0):
         return -1
     if entered and not other_entered:
