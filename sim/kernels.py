@@ -44,7 +44,7 @@ def _place_is_free(state: WorldState, w: int, a: int) -> bool:
     body = state.bodies[w, a]
     for b in range(state.worlds[w].actors):
         other = state.bodies[w, b]
-        if other.status != ACTIVE or b == a:
+        if other.status != ACTIVE or b == a or other.drive_through:
             continue
         dx = other.x - body.x
         dy = other.y - body.y
@@ -55,7 +55,9 @@ def _place_is_free(state: WorldState, w: int, a: int) -> bool:
         relative = body.speed - (other.vx * body.cos + other.vy * body.sin)
         closing = max(relative if ahead else -relative, 0.0)
         follower = max(float(body.speed if ahead else other.speed), 0.0)
-        if across < 0.3 and along < PLACE_GAP + closing * closing / 3.0 + follower:
+        # what stands for good need only not be in the very place
+        gap = 0.0 if other.model == STILL else PLACE_GAP + closing * closing / 3.0 + follower
+        if across < 0.3 and along < gap:
             return False
     return True
 
@@ -65,7 +67,9 @@ def _appear(state: WorldState, roads: Roads, w: int, a: int) -> None:
     """Bring a waiting actor onto the road when its time has come and its place is free."""
     body = state.bodies[w, a]
     tick = state.worlds[w].tick
-    if body.status != WAITING or body.model == REPLAY or tick < body.depart_tick or not _place_is_free(state, w, a):
+    if body.status != WAITING or body.model == REPLAY or tick < body.depart_tick:
+        return
+    if body.model != STILL and not _place_is_free(state, w, a):
         return
     body.status = ACTIVE
     for row in range(HISTORY):
@@ -162,8 +166,7 @@ def look_all(state: WorldState, roads: Roads, w: int) -> None:
         remember(state, w, a)
         if (tick + a) % REFRESH == 0:
             find_neighbours(state, w, a)
-            if body.model != EXTERNAL:
-                look(state, roads, w, a)
+            look(state, roads, w, a)
 
 
 @kernel

@@ -104,7 +104,7 @@ def move_vehicle(state: WorldState, w: int, a: int, dt: float, substeps: int) ->
         speed = float(body.speed)
         if speed != 0.0:
             pull = speed * speed * abs(curvature)
-            if pull * pull + body.accel * body.accel > grip * grip:
+            if pull > 0.0 and pull * pull + body.accel * body.accel > grip * grip:
                 curvature *= min(1.0, math.sqrt(max(grip * grip - body.accel * body.accel, 0.0)) / pull)
             turn = speed * curvature * dt
             middle_sin, middle_cos = _turned(cos, sin, 0.5 * turn)

@@ -66,7 +66,7 @@ def fill_mind(record: NDArray[np.void], kind: Kind, style: str, seed: int, slot:
     for name in _STYLE_FIELDS:
         record[name] = drawn[name]
     random = generator(seed, Purpose.PEDESTRIAN, slot)
-    record["flags"] = drawn["flags"]
+    record["habits"] = drawn["flags"]
     record["response_ticks"] = round(10.0 * drawn["response_s"])
     record["rest_offset"] = np.clip(random.normal(*REST_OFFSET), -2.5, 1.0)
     record["walk_speed"] = np.clip(random.normal(*WALKING), 0.8, 1.9)

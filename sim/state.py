@@ -120,7 +120,7 @@ MIND_DTYPE = np.dtype(
         # style, see sim.traffic.styles
         ("speed_factor", "f4"), ("time_gap", "f4"), ("min_gap", "f4"), ("accel", "f4"), ("decel", "f4"), ("lateral_accel", "f4"),
         ("margin_s", "f4"), ("patience_s", "f4"), ("assertiveness", "f4"), ("roll_speed", "f4"), ("rest_offset", "f4"),
-        ("politeness", "f4"), ("response_ticks", "i4"), ("flags", "i4"),
+        ("politeness", "f4"), ("response_ticks", "i4"), ("habits", "i4"),
         # the plan of the last decision; distances are measured from the box centre at plan_tick
         ("plan_tick", "i4"), ("reason", "i4"), ("other", "i4"), ("desired_speed", "f4"), ("stop_distance", "f4"),
         ("lead_gap", "f4"), ("lead_speed", "f4"), ("lead_accel", "f4"), ("lead", "i4"),
@@ -141,7 +141,7 @@ MIND_DTYPE = np.dtype(
 
 
 RUNS_STOPS, RUNS_REDS, JUMPS_QUEUE, NO_SIGNAL, OBLIVIOUS, COURTEOUS = 1, 2, 4, 8, 16, 32
-"""Bits of `MIND_DTYPE.flags`: how a style breaks (or over-keeps) the rules."""
+"""Bits of `MIND_DTYPE.habits`: how a style breaks (or over-keeps) the rules."""
 
 WORLD_DTYPE = np.dtype(
     [

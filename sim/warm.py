@@ -79,11 +79,11 @@ def warm_up() -> None:
     try:
         PARTS["driving"]()
     finally:
-        for process in beside:
-            process.wait()
+        failed = [process.args for process in beside if process.wait() != 0]
     _compile(rules.think, _STATE, _ROADS, _INT, _INT)
     _compile(kernels.step_worlds, _STATE, _ROADS, types.float64[:, ::1], _CONTROLS, _INT, _INT)
-    mark.touch()
+    if not failed:
+        mark.touch()
 
 
 if __name__ == "__main__":

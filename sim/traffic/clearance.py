@@ -1,7 +1,7 @@
 """The last word before moving on: does the own box, swept along the own path, touch anything that stands or creeps there?
 
-Conflict tables know lanes and size classes; this looks at boxes themselves, so it also sees what sticks out of an approach, tails of
-queues, and bodies off their centreline.
+Conflict tables know lanes and size classes; this looks at boxes themselves, so it also sees what sticks out of an approach,
+tails of queues, and bodies off their centreline.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def box_on_path(roads: Roads, lane: int, s: float, offset: float, rear_to_centre
 
 
 @kernel
-def _first_touch(
+def _first_touch(  # noqa: PLR0913  a box, a path and another box
     roads: Roads, body: np.record, mind: np.record, other: np.record, x: float, y: float, cos: float, sin: float,
     speed: float, reach: float, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int,
 ) -> float:  # fmt: skip
@@ -106,7 +106,7 @@ def _first_touch(
 
 
 @kernel
-def _sweep_touch(
+def _sweep_touch(  # noqa: PLR0913  a box, a path and a sweep
     roads: Roads, body: np.record, mind: np.record, other: np.record, there: int, place: float, reach: float,
     waiting: bool, at_x: float, at_y: float, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int,
 ) -> float:  # fmt: skip
@@ -136,7 +136,7 @@ def _heed_long_vehicle(
     state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, lag: float, line: float,
     path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int,
 ) -> None:  # fmt: skip
-    """Keep out of what a long vehicle on its way through a junction will sweep over, and, being long, of whom it would sweep over.
+    """Keep out of what a long vehicle in a junction will sweep over, and, being long, of whom it would sweep over.
 
     Conflict tables exist for lanes on which usual vehicles touch; a bus needs the neighbouring lane for its turn as well.
     """
@@ -226,12 +226,7 @@ def keep_clear(
             gap = forward - 0.5 * (body.length + other.length) + 0.5 * lag * (mind.lead_speed - seen.speed)
             mind.lead_gap = min(float(mind.lead_gap), gap)
             continue
-        if (
-            (long or other.size_class == LARGE)
-            and facing < 0.95
-            and square < 900.0
-            and forward > 0.0
-        ):
+        if (long or other.size_class == LARGE) and facing < 0.95 and square < 900.0 and forward > 0.0:
             _heed_long_vehicle(
                 state, roads, w, a, b, seen, lag, line, path_lane, path_base, count
             )  # fmt: skip

@@ -1,7 +1,7 @@
 """How fast the curves ahead may be driven, prepared once per map so that a driver reads one number.
 
-With lateral acceleration a and braking b = BRAKE_SHARE * a, the admissible speed at a point is the minimum over the points ahead at
-distance D of sqrt(a / |curvature| + 2 b D) = sqrt(a * curve_room): `curve_room` depends on the road alone.
+With lateral acceleration a and braking b = BRAKE_SHARE * a, the admissible speed at a point is the minimum over the points
+ahead at distance D of sqrt(a / |curvature| + 2 b D) = sqrt(a * curve_room): `curve_room` depends on the road alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """The driver in every vehicle of the traffic, cyclists included: look, decide, act.
 
-`decide` runs every DECISION_TICKS and leaves a plan in the driver's own mind: a desired speed, a leader, a place to stop, and why.
+`decide` runs every DECISION_TICKS and leaves a plan in the driver's own mind: a desired speed, a leader, a place to stop,
+and why.
 `act` runs every tick, carries the plan forward, and turns it into pedal and wheel. Car-following is the Intelligent Driver Model
-(Treiber, Hennecke, Helbing 2000). Right of way is in `negotiate`. Nothing of another road user is read but its history of appearances.
+(Treiber, Hennecke, Helbing 2000). Right of way is in `negotiate`. Nothing of another road user is read but its history of
+appearances.
 """
 
 from __future__ import annotations
@@ -107,7 +109,7 @@ def _obey_line(
     signal = record.signal
     if signal < 0 and gate + 1 < count:
         signal = roads.lanes[path_lane[gate + 1]].signal
-    if signal >= 0 and not mind.flags & RUNS_REDS:
+    if signal >= 0 and not mind.habits & RUNS_REDS:
         colour = signal_colour(roads, signal, tick)
         if (colour == RED and needed_braking(speed, line + 0.5) < 7.0) or (
             colour == YELLOW and needed_braking(speed, line) < 2.8
@@ -120,7 +122,7 @@ def _obey_line(
     resting = line + min(float(mind.rest_offset), REST_BEYOND)
     if resting < 3.5 and speed < max(mind.roll_speed, 0.5):
         mind.satisfied = 1
-    if mind.flags & RUNS_STOPS or line < -0.2:
+    if mind.habits & RUNS_STOPS or line < -0.2:
         mind.satisfied = 1
     if not mind.satisfied:
         # coming to the line at the speed this driver takes for stopped: a longer way to a full stop
@@ -156,9 +158,9 @@ def _merge_behind(mind: np.record, body: np.record, seen: np.record, room: float
 
 
 @kernel
-def _meet(
-    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, row: int, base: float, ahead: float, lane: int, other_lane: int,
-    line: float, entered: bool, other_entered: bool, past: int, other_speed: float, carried: float,
+def _meet(  # noqa: PLR0913  two paths, two drivers and what is known of each
+    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, row: int, base: float, ahead: float,
+    lane: int, other_lane: int, line: float, entered: bool, other_entered: bool, past: int, other_speed: float, carried: float,
 ) -> bool:  # fmt: skip
     """Settle one conflict between the own path (lane starting `base` ahead) and one lane another may take (`ahead` to its start).
 
@@ -189,7 +191,7 @@ def _meet(
     speed = max(float(body.speed), 0.0)
     tick = state.worlds[w].tick
     then = tick - past
-    # somebody who has stood inside for a while is looked at as the thing it is (sim.traffic.clearance), not by the table of its lane
+    # somebody who has stood inside for a while is a thing in the way (sim.traffic.clearance), whatever its lane's table says
     stands = seen.standing_since >= 0 and then - seen.standing_since >= STOOD_TICKS
     blocked = low <= high and base + low > 0.0 and not stands
     if not other_entered and is_red(roads, other_lane, tick) and can_still_stop(other_speed, float(seen.accel), other_enter):
@@ -235,7 +237,7 @@ def _meet(
         if my_enter > other_end + mind.margin_s:
             return on_its_way
     else:
-        if mind.flags & OBLIVIOUS and other_enter > 0.0:
+        if mind.habits & OBLIVIOUS and other_enter > 0.0:
             return False
         in_order = regulation == ALL_WAY and seen.arrived_tick >= 0 and not other_entered
         if not in_order:
@@ -267,7 +269,8 @@ def _lane_told(roads: Roads, seen: np.record) -> bool:
 
 @kernel
 def _negotiate_with(
-    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, past: int, path_lane: NDArray[np.int32], path_base: NDArray[np.float64],
+    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, past: int,
+    path_lane: NDArray[np.int32], path_base: NDArray[np.float64],
     last: int, line: float, gate: int,
 ) -> bool:  # fmt: skip
     """Settle every conflict with one other road user; True where their paths meet at all."""
@@ -399,7 +402,7 @@ def _indicate(
     roads: Roads, mind: np.record, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int, speed: float
 ) -> int:
     """Indicator for the turn or lane change ahead: 1 left, 2 right."""
-    if mind.flags & NO_SIGNAL:
+    if mind.habits & NO_SIGNAL:
         return 0
     if mind.change_to != 0:
         return 1 if mind.change_to > 0 else 2
@@ -477,16 +480,17 @@ def _carry_forward(mind: np.record, speed: float, dt: float) -> None:
     """Age the plan by one tick: distances shrink as the car moves."""
     mind.stop_distance -= speed * dt
     if mind.lead >= 0:
-        mind.lead_speed = max(mind.lead_speed + mind.lead_accel * dt, 0.0)
-        mind.lead_gap += (mind.lead_speed - speed) * dt
+        lead_speed = max(mind.lead_speed + mind.lead_accel * dt, 0.0)
+        mind.lead_speed = lead_speed
+        mind.lead_gap += (lead_speed - speed) * dt
 
 
 @kernel
 def wanted_acceleration(mind: np.record, speed: float, pedal: float) -> float:
     """Acceleration [m/s²] that the plan asks for: the least of free driving, following and stopping.
 
-    pedal: the acceleration asked for so far. Following is the IDM, with two changes for queues that move up: the time gap shrinks at walking pace, and below the desired gap's
-    reach the interaction falls with its fourth power.
+    pedal: the acceleration asked for so far. Following is the IDM, with two changes for queues that move up: the time gap
+    shrinks at walking pace, and below the desired gap's reach the interaction falls with its fourth power.
     """
     top = max(float(mind.desired_speed), 0.1)
     ratio = speed / top
@@ -508,7 +512,7 @@ def wanted_acceleration(mind: np.record, speed: float, pedal: float) -> float:
         wanted = min(wanted, max(following, -1.2 * (mind.decel + needed), -8.0))
     if mind.stop_distance < FAR:
         wanted = min(wanted, stopping_acceleration(mind, speed, pedal))
-    return wanted
+    return float(wanted)
 
 
 QUEUE_SHARE = 0.4
@@ -519,7 +523,7 @@ EASE = 1.4  # 1/s, speed per metre over the last half metre of a stop
 
 @kernel
 def stopping_acceleration(mind: np.record, speed: float, pedal: float) -> float:
-    """Acceleration towards a stop `stop_distance` ahead: constant braking, then easing off as the speed falls with the distance left."""
+    """Acceleration towards a stop `stop_distance` ahead: constant braking, then easing off with the distance left."""
     distance = float(mind.stop_distance)
     if distance < 0.1:
         return -max(1.0, 2.5 * speed) if speed > 0.0 else -0.5

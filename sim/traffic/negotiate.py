@@ -1,7 +1,8 @@
 """Who goes first where two paths meet, and whether there is room to go: the traffic's side of a negotiation.
 
 Everything known of the other road user is what it showed `response_ticks` ago (pose, speed, lights, gesture), carried forward at
-constant speed. Distances are along the paths, from box centres. Gap acceptance keeps `margin_s` before a crossing road user; passing behind one
+constant speed. Distances are along the paths, from box centres. Gap acceptance keeps `margin_s` before a crossing road user;
+passing behind one
 that has started needs only BEHIND_S, so drivers set off before the box is empty, timed to arrive after (anticipation).
 """
 
@@ -74,7 +75,7 @@ def _by_arrival(
 
     Orders are compared as of the tick `then` that shows the other one: whoever looks later finds the same order.
     """
-    if mind.flags & JUMPS_QUEUE:
+    if mind.habits & JUMPS_QUEUE:
         return 1
     if mind.claimed_tick >= 0 and seen.standing_since >= 0 and then - seen.standing_since >= STOOD_TICKS:
         return 1
@@ -106,7 +107,7 @@ def _by_side(me: np.record, seen: np.record, my_turn: int, other_turn: int) -> i
 
 @kernel
 def outranks(one: np.record, two: np.record) -> bool:
-    """An order of any number of road users without cycles, from what all see alike: by course. Priority to the right has cycles."""
+    """An order of any number of road users from what all see alike: by course. Unlike priority to the right it has no cycles."""
     return bool(one.sin + 0.3 * one.cos > two.sin + 0.3 * two.cos)
 
 
@@ -128,14 +129,15 @@ def _inside_first(
 
 
 @kernel
-def goes_first(
+def goes_first(  # noqa: PLR0913  both sides of one meeting
     mind: np.record, body: np.record, me: np.record, seen: np.record, priority: int, entered: bool, other_entered: bool,
-    gap: float, out: float, other_gap: float, other_out: float, my_turn: int, other_turn: int, then: int, my_time: float, other_time: float, yielded: bool,
+    gap: float, out: float, other_gap: float, other_out: float, my_turn: int, other_turn: int, then: int,
+    my_time: float, other_time: float, yielded: bool,
 ) -> int:  # fmt: skip
     """+1 where this driver takes itself to go first, -1 where it takes the other one to.
 
-    me, seen: both as they were at tick `then`; gap and out: ways [m] to the shared zone and out of it at that tick. yielded: it gave way
-    to this one at its last decision.
+    me, seen: both as they were at tick `then`; gap and out: ways [m] to the shared zone and out of it at that tick. yielded:
+    it gave way to this one at its last decision.
     """
     standing = seen.standing_since >= 0
     stood = then - seen.standing_since if standing else 0
@@ -203,11 +205,11 @@ def conflict_row(roads: Roads, lane: int, other: int, size_class: int, other_cla
 
 @kernel
 def has_entered(roads: Roads, lane: int, s: float, half_length: float) -> bool:
-    """Whether a body on `lane` counts as being in the junction: past a stop line there, or on a lane without one that has conflicts."""
+    """Whether a body on `lane` counts as being in the junction: past its stop line, or on a conflicting lane without one."""
     record = roads.lanes[lane]
     if record.stop_s >= 0.0:
-        return s + half_length > record.stop_s + ENTERED_M
-    return record.cluster >= 0
+        return bool(s + half_length > record.stop_s + ENTERED_M)
+    return bool(record.cluster >= 0)
 
 
 @kernel

@@ -20,7 +20,7 @@ RIGHT_SHARE = 0.8  # people take right turns more gently than left ones (1.4 aga
 def walk_path(
     roads: Roads, route: int, lane: int, s: float, horizon: float, path_lane: NDArray[np.int32], path_base: NDArray[np.float64]
 ) -> int:
-    """Fill the lanes ahead and the distance [m] from here to each one's start (negative for the present lane); returns how many."""
+    """Fill the lanes ahead and the distance [m] to each one's start (negative for the present lane); returns how many."""
     record = roads.routes[route]
     base = -s
     count = 0

@@ -1,7 +1,7 @@
 """Driver styles: named distributions from which each road user draws its own constants once, keyed by seed and slot.
 
-Sources for the centres: METRICS of recorded all-way stops (accelerations 0.8-1.4 m/s², decelerations to the stop 1.1-1.9 m/s², time
-gaps 2.0-2.8 s), the Highway Capacity Manual's critical gaps (through `margin_s`), response times 0.4-1.5 s.
+Sources for the centres: METRICS of recorded all-way stops (accelerations 0.8-1.4 m/s², decelerations to the stop 1.1-1.9
+m/s², time gaps 2.0-2.8 s), the Highway Capacity Manual's critical gaps (through `margin_s`), response times 0.4-1.5 s.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from sim.state import COURTEOUS, JUMPS_QUEUE, NO_SIGNAL, OBLIVIOUS, RUNS_REDS, R
 class Style:
     """One named style. Pairs are (median, spread): a draw is median * exp(spread * z), |z| <= 2, z standard normal.
 
-    speed_factor: desired speed over the limit. time_gap [s], min_gap [m]: IDM headway. accel, decel [m/s²]: comfortable. lateral_accel
+    speed_factor: desired speed over the limit. time_gap [s], min_gap [m]: IDM headway. accel, decel [m/s²]: comfortable.
+    lateral_accel
     [m/s²]: in curves. margin_s [s]: spare time kept to a crossing road user. patience_s [s]: waiting before claiming or creeping.
-    assertiveness [0-1 scale]. roll_speed [m/s]: speed it thinks is "stopped" when nobody is there. response_s [s]: age of what it reacts
-    to. politeness: MOBIL's p. flags: rules it breaks (see sim.state).
+    assertiveness [0-1 scale]. roll_speed [m/s]: speed it thinks is "stopped" when nobody is there. response_s [s]: age of
+    what it reacts to. politeness: MOBIL's p. flags: rules it breaks (see sim.state).
     """
 
     speed_factor: tuple[float, float] = (1.03, 0.06)

@@ -155,7 +155,6 @@ def test_people_on_foot_look_all_round():
     assert visible(world) == {back}
 
 
-@pytest.mark.xfail(reason="sight is renewed for the traffic only")
 def test_a_driver_from_outside_sees_whoever_comes_into_view():
     """Sight is renewed for everybody: what is observed must not be what was seen on the first tick."""
     road_map = built("four_way", control="none")

@@ -262,7 +262,6 @@ def test_friction_caps_braking(friction):
     assert max(braking) == pytest.approx(min(CAR.brake_max, friction * GRAVITY), rel=1e-3)
 
 
-@pytest.mark.xfail(raises=ZeroDivisionError, reason="rounding puts the braking a hair above the grip")
 def test_full_braking_straight_on_without_lag():
     for friction in np.linspace(0.1, 0.8, 71):
         world = stage(DIRECT, speed=30.0, friction=float(friction))

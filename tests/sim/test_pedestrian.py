@@ -213,7 +213,7 @@ def test_hidden_fields_of_others_change_nothing(street):
         other = world.walker("back")
         car = world.car("east", 150.0, 9.0)
         if scramble:
-            for name in ("committed", "margin_s", "assertiveness", "time_gap", "flags", "reason"):
+            for name in ("committed", "margin_s", "assertiveness", "time_gap", "habits", "reason"):
                 world.minds[name][car] = 7
             world.minds["politeness"][other] = 7
         world.run(walker, 400)

@@ -277,7 +277,6 @@ def test_snow_caps_everybodys_braking():
     assert hardest[-1] == pytest.approx(grip, rel=1e-3)
 
 
-@pytest.mark.xfail(reason="a parked car waits for its place to be free of whoever comes near")
 def test_what_is_parked_is_there_from_the_start():
     road_map = built("straight", length=400.0)
     lane = road_map.lane("eastbound_0")
