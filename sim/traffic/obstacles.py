@@ -348,6 +348,8 @@ def consider_body(
     if min(offset, later) > last + reach or max(offset, later) < first - reach:
         return
     if point.cos * seen.cos + point.sin * seen.sin < -0.5:
-        _give_way_sideways(mind, body, other, float(point.room_right), gap, offset, b)
+        # inside a junction there is no side to keep to
+        inside = lane.junction >= 0 or roads.lanes[path_lane[0]].junction >= 0
+        _give_way_sideways(mind, body, other, 0.0 if inside else float(point.room_right), gap, offset, b)
     else:
         lead_at(mind, body, max(gap, 0.1), max(along_speed, 0.0), 1.0 * seen.accel, b, LEADER)
