@@ -59,6 +59,9 @@ def follow_route(state: WorldState, roads: Roads, w: int, a: int) -> None:
     mind.lane = lane
     mind.s = s
     mind.d = d
+    record = roads.lanes[lane]
+    index = min(max(int(s / record.spacing + 0.5), 0), record.point_count - 1)
+    body.z = roads.points[record.point_start + index].z
     to_goal = roads.route_steps[route.table_start + lane - route.lane_base].to_goal
     mind.to_goal = to_goal - s
 
