@@ -107,7 +107,7 @@ def test_memory_is_passed_not_held():
     for one, other in zip(first.memory.state, second.memory.state, strict=True):
         assert alike(np.asarray(one), np.asarray(other))
     for kept, now in zip(before, memory.state, strict=True):
-        assert alike(kept, now)
+        assert alike(kept, np.asarray(now))
 
 
 def test_a_branch_replays_bit_for_bit():
