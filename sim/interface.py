@@ -147,11 +147,14 @@ OBJECT_DTYPE = np.dtype(
     [
         ("id", "i4"), ("kind", "i4"), ("x", "f8"), ("y", "f8"), ("z", "f4"), ("heading", "f4"), ("vx", "f4"), ("vy", "f4"),
         ("speed", "f4"), ("accel", "f4"), ("yaw_rate", "f4"), ("length", "f4"), ("width", "f4"), ("height", "f4"),
-        ("indicator", "i4"), ("brake_light", "i4"), ("gesture", "i4"),
+        ("indicator", "i4"), ("brake_light", "i4"), ("gesture", "i4"), ("drive_through", "f4"),
     ],
     align=True,
 )  # fmt: skip
-"""One perceived thing, world frame; `id` is stable while the thing is in sight. Never a route, goal or style."""
+"""One perceived thing, world frame; never a route, goal or style. drive_through: probability that driving through it does no harm.
+
+`id` is stable at the `state` level while the thing is in sight; at the `objects` level it only numbers the readings of one frame.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +173,7 @@ class SensorFrame:
 
     pose: (3,) estimate of x, y, heading of the box centre; pose_covariance: (3, 3).
     signals: (G,) Colour of each signal group of the map, Colour.OFF where it cannot be seen from here.
+    level: sensing level, `state`, `objects` or `lidar`. range_m: how far [m] the sensors reach in this weather.
     objects: (N,) of OBJECT_DTYPE at the `state` and `objects` levels; None at the `lidar` level.
     lidar: (N, 5) x, y, z, intensity, time offset in the ego frame at the `lidar` level; None elsewhere.
     """
@@ -181,6 +185,8 @@ class SensorFrame:
     signals: NDArray[np.int32]
     objects: NDArray[np.void] | None
     lidar: NDArray[np.float32] | None = None
+    level: str = "state"
+    range_m: float = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,13 +24,13 @@ _R = TypeVar("_R")
 
 # Names end with the line or with the closing bracket: one import must not swallow the next. (Parsing would cost 0.1 s a start.)
 _IMPORT = re.compile(
-    r"^[ \t]*(?:from|import)[ \t]+(sim(?:\.\w+)*)(?:[ \t]+import[ \t]+(?:\(([^)]*)\)|([^(\n#]+)))?", re.MULTILINE
+    r"^[ \t]*(?:from|import)[ \t]+((?:sim|avstack)(?:\.\w+)*)(?:[ \t]+import[ \t]+(?:\(([^)]*)\)|([^(\n#]+)))?", re.MULTILINE
 )
 
 
 @functools.cache
 def imported_files(path: Path) -> frozenset[Path]:
-    """Files of `sim` that a source file imports by name."""
+    """Files of `sim` and `avstack` that a source file imports by name."""
     root = Path(__file__).parent.parent
     found: set[Path] = set()
     for module, bracketed, plain in _IMPORT.findall(path.read_text(encoding="utf-8")):
@@ -43,7 +43,7 @@ def imported_files(path: Path) -> frozenset[Path]:
 
 @functools.cache
 def sources_digest(path: Path) -> str:
-    """Hash of a source file and of everything of `sim` that it imports, directly or not."""
+    """Hash of a source file and of everything of `sim` and `avstack` that it imports, directly or not."""
     files = {path}
     front = [path]
     while front:
@@ -104,7 +104,7 @@ if CACHE_ROOT is None:
 
 
 def cache_folder(source: Path) -> Path | None:
-    """Where the compiled kernels of one source file live: a new place whenever it, or anything of `sim` it imports, changes."""
+    """Where the compiled kernels of one source file live: a new place whenever it, or anything of ours it imports, changes."""
     return None if CACHE_ROOT is None else CACHE_ROOT / f"{source.stem}-{sources_digest(source)}"
 
 

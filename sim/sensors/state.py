@@ -49,6 +49,7 @@ def collect_objects(state: WorldState, w: int, a: int, reach: float, out: NDArra
         seen.indicator = body.indicator
         seen.brake_light = body.brake_light
         seen.gesture = body.gesture
+        seen.drive_through = body.drive_through
         count += 1
     return count
 
@@ -71,7 +72,8 @@ def sense(state: WorldState, roads: Roads, w: int, a: int, signals: tuple[int, i
     world = state.worlds[w]
     tick = int(world["tick"])
     found = np.zeros(state.bodies.shape[1], OBJECT_DTYPE)
-    objects = found[: collect_objects(state, w, a, min(RANGE, float(world["visibility"])), found)]
+    reach = min(RANGE, float(world["visibility"]))
+    objects = found[: collect_objects(state, w, a, reach, found)]
     first, groups = signals
     colours = np.empty(groups, np.int32)
     read_signals(roads, first, tick, colours)
@@ -82,4 +84,6 @@ def sense(state: WorldState, roads: Roads, w: int, a: int, signals: tuple[int, i
     odometry = Odometry(
         speed=float(body["speed"]), accel=float(body["accel"]), yaw_rate=float(body["yaw_rate"]), steer=float(body["steer"])
     )
-    return SensorFrame(tick=tick, odometry=odometry, pose=pose, pose_covariance=covariance, signals=colours, objects=objects)
+    return SensorFrame(
+        tick=tick, odometry=odometry, pose=pose, pose_covariance=covariance, signals=colours, objects=objects, range_m=reach
+    )

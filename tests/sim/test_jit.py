@@ -97,13 +97,14 @@ def parsed_imports(path: Path) -> set[Path]:
             modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             modules += [alias.name for alias in node.names]
-    places = [root.joinpath(*module.split(".")) for module in modules if module.split(".")[0] == "sim"]
+    places = [root.joinpath(*module.split(".")) for module in modules if module.split(".")[0] in ("sim", "avstack")]
     files = {file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")}
     return {file for file in files if file.is_file()}
 
 
-def test_no_import_of_the_simulator_is_overlooked():
-    for path in Path(sim.jit.__file__).parent.rglob("*.py"):
+def test_no_import_is_overlooked():
+    root = Path(sim.jit.__file__).parents[1]
+    for path in [*root.joinpath("sim").rglob("*.py"), *root.joinpath("avstack").rglob("*.py")]:
         assert sim.jit.imported_files(path) == parsed_imports(path), path
 
 
