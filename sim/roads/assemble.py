@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sim.geometry import Floats
 from sim.roads.conflicts import VEHICLE_KINDS, Survey, Sweep, candidate_pairs, conflict_tables, make_sweep, survey_pairs
 from sim.roads.drivable import DRIVABLE, border_lines, draw_drivable, measure_room
+from sim.roads.ease import ease_bends
 from sim.roads.graph import (
     Links,
     classify_turn,
@@ -138,12 +139,31 @@ def _network(draft: MapDraft, origin: tuple[float, float]) -> tuple[_Network, li
     ), dangling
 
 
-def _rooms(network: _Network) -> tuple[Floats, ...]:
-    """Fill the room columns; returns the border lines."""
-    each = [network.points[lane["point_start"] : lane["point_start"] + lane["point_count"]] for lane in network.lanes]
-    drivable = [points for points, kind in zip(each, network.lanes["kind"], strict=True) if kind in DRIVABLE]
+def _lane_by_lane(network: _Network, points: NDArray[np.void]) -> list[NDArray[np.void]]:
+    return [points[lane["point_start"] : lane["point_start"] + lane["point_count"]] for lane in network.lanes]
+
+
+def _ease(network: _Network) -> tuple[NDArray[np.void], list[str]]:
+    """Draw out bends that no car can follow; the points as they were before, and what was done."""
+    drawn = network.points.copy()
+    eased = ease_bends(network.lanes, network.points, network.successors, network.predecessors)
+    drafts = network.draft.lanes
+    return drawn if eased else network.points, [
+        f"road {drafts[lane].road!r}, lane {drafts[lane].name!r}, s={s:.1f} m: bends with a radius of {before:.1f} m, "
+        f"tighter than a car can turn; drawn out to {after:.1f} m"
+        for lane, s, before, after in eased
+    ]
+
+
+def _rooms(network: _Network, drawn: NDArray[np.void]) -> tuple[Floats, ...]:
+    """Fill the room columns; returns the border lines. drawn: the points as the source has them, which tell where road is."""
+    each = _lane_by_lane(network, network.points)
+    drivable = [
+        points for points, kind in zip(_lane_by_lane(network, drawn), network.lanes["kind"], strict=True) if kind in DRIVABLE
+    ]
     bitmap = draw_drivable(drivable, network.draft.extra_drivable)
-    for points in drivable:
+    taken = [points for points, kind in zip(each, network.lanes["kind"], strict=True) if kind in DRIVABLE]
+    for points in drivable if drawn is network.points else [*drivable, *taken]:
         measure_room(bitmap, points)
     for points, kind in zip(each, network.lanes["kind"], strict=True):
         if kind not in DRIVABLE:
@@ -348,7 +368,8 @@ def assemble(draft: MapDraft) -> LaneMap:
     draft = replace(draft, extra_drivable=_moved(draft.extra_drivable, origin), scenery=_moved(draft.scenery, origin))
     network, dangling = _network(draft, origin)
     lanes = network.lanes
-    edges = _rooms(network)
+    drawn, bends = _ease(network)
+    edges = _rooms(network, drawn)
     sweep = make_sweep(lanes, network.points)
     kinds, touches = _find_conflicts(network, sweep)
     ordered = np.array([pair for a, b in sorted(kinds) for pair in ((a, b), (b, a))], np.int64).reshape(-1, 2)
@@ -376,5 +397,5 @@ def assemble(draft: MapDraft) -> LaneMap:
         signal_names=tuple(plan.name for plan in draft.signals),
         crosswalks=tuple(replace(one, outline=_moved([one.outline], origin)[0]) for one in draft.crosswalks), edges=edges,
         scenery=tuple(draft.scenery), origin=origin, left_hand_traffic=draft.left_hand_traffic,
-        warnings=(*draft.warnings, *joints, *stop_warnings), dangling=tuple(dangling),
+        warnings=(*draft.warnings, *bends, *joints, *stop_warnings), dangling=tuple(dangling),
     )  # fmt: skip

@@ -11,8 +11,11 @@ import numpy as np
 from sim.jit import kernel
 from sim.roads.pack import Roads
 from sim.state import WorldState
+from sim.traffic.curves import BRAKE_SHARE
 
-LONG = 7.0  # m, shorter vehicles fit anywhere a lane leads
+LONG = 7.0  # m, shorter vehicles fit anywhere a lane leads, but for
+TIGHT = 5.5  # m, bends of less than this radius
+SHORT = 3.0  # m; motorcycles and bicycles
 KERB_GAP = 0.1  # m
 MOST_SHIFT = 2.4  # m
 PLACES = 5
@@ -30,16 +33,30 @@ def _sample(roads: Roads, path_lane: np.ndarray, path_base: np.ndarray, count: i
 
 
 @kernel
+def _tight_ahead(roads: Roads, mind: np.record, path_lane: np.ndarray, path_base: np.ndarray, count: int) -> bool:
+    """Whether a bend about as tight as a car can turn is near."""
+    lane = roads.lanes[mind.lane]
+    index = min(max(int(mind.s / lane.spacing + 0.5), 0), lane.point_count - 1)
+    if roads.points[lane.point_start + index].curve_room > TIGHT + 2.0 * BRAKE_SHARE * PLACES * APART:
+        return False
+    for step in range(PLACES + 1):
+        ahead = (step - 1) * APART
+        if abs(roads.points[_sample(roads, path_lane, path_base, count, ahead)].curvature) > 1.0 / TIGHT:
+            return True
+    return False
+
+
+@kernel
 def room_to_swing(state: WorldState, roads: Roads, w: int, a: int, count: int) -> float:
     """Offset [m] from the line at which a long vehicle stays on the road over the next metres; 0 for others.
 
     Reads the path ahead in `state.paths[w]`.
     """
     body = state.bodies[w, a]
-    if body.length < LONG:
-        return 0.0
     path_lane = state.paths[w].lane
     path_base = state.paths[w].base
+    if body.length < LONG and (body.length < SHORT or not _tight_ahead(roads, state.minds[w, a], path_lane, path_base, count)):
+        return 0.0
     behind = float(body.rear_to_centre)
     low, high = -MOST_SHIFT, MOST_SHIFT
     for step in range(PLACES):
