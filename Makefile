@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup  ## Run a four-way stop into out/demo
-	$(BIN)/avstack run four_way_stop --seeds 0..2 --out out/demo --picture out/demo/picture.png || [ $$? -eq 1 ]
+	$(BIN)/avstack run four_way_stop --seeds 0..2 --out out/demo --overwrite --picture out/demo/picture.png || [ $$? -eq 1 ]
 	@echo "Recordings: $(CURDIR)/out/demo"
 	@echo "Picture:    $(CURDIR)/out/demo/picture.png"
 

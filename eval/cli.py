@@ -35,7 +35,14 @@ def program() -> None:
 @click.option("--seeds", default="0", show_default=True, help="Seeds to run: 3, 0..99 or 1,5,7.")
 @click.option("--driver", help="Who drives ego: a name, package.module:Class or file.py:Class.  [default: the scenario's]")
 @click.option("--sensing", help="What drivers are given: state.  [default: the scenario's]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for one recording per episode.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for one recording per episode; what it has is not run again."
+)
+@click.option("--overwrite", is_flag=True, help="Run everything again; what --out holds of this scenario is deleted.")
+@click.option(
+    "--record", type=click.Choice(("scalar", "full")), default="scalar", show_default=True,
+    help="full: with drivers' arrays, and a snapshot every second from which any tick replays.",
+)  # fmt: skip
 @click.option("--picture", type=click.Path(path_type=Path), help="Picture of the first episode that fails, or else of the first.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value of the scenario, e.g. duration_s=30."
@@ -43,11 +50,10 @@ def program() -> None:
 @click.option("--workers", default="auto", show_default=True, help="Processes to run in; 1 stays in this one.")
 @click.option("--time-limit", type=float, metavar="S", help="Wall-clock limit of an episode in seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-@click.pass_context
 def run(
-    context: click.Context, target: str, seeds: str, driver: str | None, sensing: str | None, out: Path | None,
-    picture: Path | None, settings: tuple[str, ...], workers: str, time_limit: float | None, as_json: bool,
-) -> None:  # fmt: skip
+    target: str, seeds: str, driver: str | None, sensing: str | None, out: Path | None, overwrite: bool,
+    record: str, picture: Path | None, settings: tuple[str, ...], workers: str, time_limit: float | None, as_json: bool,
+) -> ExitCode:  # fmt: skip
     """Drive a scenario for one or many seeds and judge it.
 
     Exit code: 0 all passed, 1 criteria failed, 2 bad input, 3 the driver crashed, 4 the wall-clock limit was reached.
@@ -65,9 +71,9 @@ def run(
         check_folder(out, "recordings")
     request = Request(
         target=target, seeds=chosen, workers=count, time_limit_s=time_limit, settings=settings, driver=driver, sensing=sensing,
-        out=out, picture=picture,
+        out=out, record=record, overwrite=overwrite, picture=picture,
     )  # fmt: skip
-    context.exit(run_suite(request, as_json=as_json))
+    return run_suite(request, as_json=as_json)
 
 
 @program.command(name="list")
@@ -194,3 +200,7 @@ def execute(arguments: Sequence[str]) -> int:
 def main() -> NoReturn:
     """Entry point of the console script."""
     sys.exit(execute(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@ from sim.scenario import Actor, Model, Scenario
 from sim.state import EventKind, Reason, Status
 
 
-def header_of(scenario: Scenario, config: Mapping[str, Scalar]) -> Header:
+def header_of(scenario: Scenario, config: Mapping[str, Scalar], record: str = "scalar") -> Header:
     """Everything about an episode that is known before its first tick; `config`: how the run was asked for."""
     return Header(
         scenario=scenario.name,
@@ -23,6 +23,7 @@ def header_of(scenario: Scenario, config: Mapping[str, Scalar]) -> Header:
         event_names=tuple(kind.name for kind in EventKind),
         reason_names=tuple(reason.name for reason in Reason),
         status_active=int(Status.ACTIVE),
+        record=record,
         sensing=scenario.sensing,
         weather=scenario.weather,
         friction=scenario.friction,

@@ -1,4 +1,4 @@
-"""One episode from a job: compile the scenario, seat the drivers, step the world, judge the outcome, record it.
+"""One episode from a job: compile the scenario, drive it to its end, judge the outcome, record it.
 
 `run_episode` is a pure function of its job (wall-clock limits aside), so jobs may run anywhere and in any order.
 """
@@ -7,44 +7,43 @@ from __future__ import annotations
 
 import functools
 import re
-import traceback
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from eval.clock import WallClock
+from eval.configuration import configuration
 from eval.describe import header_of
 from eval.drivers import load_driver
-from eval.errors import DriverError, TimeLimitReached, describe_exception
+from eval.episode import Episode, Seat, drive_guarded, writing
 from eval.metrics.outcome import EventCounts, count_events
 from scenarios.compile import compile_scenario
 from scenarios.errors import InputError
 from scenarios.resolve import apply_settings, resolve
 from scenarios.schema import ScenarioSpec
-from sim.interface import TICK_S, Control, Driver, DriverStep
-from sim.recording import Ending, Footer, Recorder
+from sim.interface import TICK_S, Driver
+from sim.recorder import Recorder
+from sim.recording import Ending, Footer, Recording
 from sim.roads.outline import outline
 from sim.scenario import Criteria, Model, Scenario
-from sim.state import CONTROL_DTYPE, EventKind, Status
+from sim.state import EventKind
 from sim.world import World
 
-AFTERMATH_S = 2.0
-"""How long an episode goes on after ego's first collision, to show what it led to; the verdict can no longer change."""
 SENSING_LEVELS = ("state", "objects", "lidar")
 AVAILABLE_SENSING = ("state",)
+RECORDS = ("scalar", "full")
 _EVENT_NAMES = tuple(kind.name for kind in EventKind)
-_ACTIVE, _STILL = int(Status.ACTIVE), int(Model.STILL)
+_COUNTS = tuple(entry.name for entry in fields(EventCounts))
+_OUTCOME = ("completed", "timeout", "time_s", "mean_speed")
+"""What the footer of a recording keeps of a result, besides the counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One episode to run. `target` and `settings` as on the command line; None for driver and sensing: the scenario's own.
 
-    out: folder that gets the recording, None for no recording. time_limit_s: wall-clock limit, None for none.
+    out: folder that gets the recording, None for no recording; record: "scalar" or "full", how much is recorded.
+    time_limit_s: wall-clock limit, None for none.
     """
 
     target: str
@@ -53,6 +52,7 @@ class Job:
     driver: str | None = None
     sensing: str | None = None
     out: Path | None = None
+    record: str = "scalar"
     time_limit_s: float | None = None
 
 
@@ -79,29 +79,6 @@ class EpisodeResult:
     def passed(self) -> bool:
         """All criteria were met."""
         return self.ending is Ending.PASSED
-
-
-@dataclass(slots=True)
-class _Seat:
-    """A driver and the memory that is passed from one of its steps to the next."""
-
-    name: str
-    driver: Driver[object]
-    memory: object = None
-    started: bool = False
-
-
-@dataclass(slots=True)
-class _Episode:
-    """An episode while it runs. driven_m, driven_s: way and time on the road so far, of ego or of everybody without one."""
-
-    world: World
-    scenario: Scenario
-    seats: dict[int, _Seat]
-    recorder: Recorder | None
-    clock: WallClock
-    driven_m: float = 0.0
-    driven_s: float = 0.0
 
 
 def prepare(job: Job) -> Scenario:
@@ -136,20 +113,56 @@ def recording_path(out: Path, scenario_name: str, seed: int) -> Path:
 def run_episode(job: Job) -> EpisodeResult:
     """Run one job to its end. Raises InputError alone; a failing driver or an exhausted time limit is a result."""
     scenario = prepare(job)
-    seats = {index: _Seat(scenario.actors[index].name, driver) for index, driver in load_drivers(scenario).items()}
+    seats = {index: Seat(scenario.actors[index].name, driver) for index, driver in load_drivers(scenario).items()}
     if job.time_limit_s is not None:
         _warm_up(scenario)
+    path = None if job.out is None else recording_path(job.out, scenario.name, scenario.seed)
     with ExitStack() as stack:
-        recorder = _open_recorder(job, scenario, stack)
+        recorder = None if path is None else _open_recorder(job, scenario, path, stack)
         clock = stack.enter_context(WallClock(job.time_limit_s))
-        episode = _Episode(World((scenario,)), scenario, seats, recorder, clock)
-        ending, error, details = _drive_guarded(episode)
+        episode = Episode(World((scenario,)), scenario, seats, recorder, clock)
+        ending, error, details = drive_guarded(episode)
         result = _judge(episode, ending, error)
-        if recorder is not None and job.out is not None:
-            footer = Footer(ending=result.ending, reasons=result.reasons, error=details, trace_hash=result.trace_hash)
-            recorder.finish(footer)
-            result = replace(result, recording=str(recording_path(job.out, scenario.name, scenario.seed)))
+        if recorder is not None:
+            with writing(path):
+                recorder.finish(_footer(result, episode, details))
+            result = replace(result, recording=str(path))
     return result
+
+
+def recorded_result(recording: Recording, path: Path) -> EpisodeResult | None:
+    """The result of an episode that ran before; None where its process died or its wall-clock time was up."""
+    footer = recording.footer
+    if not footer.outcome or footer.ending in (Ending.TIME_LIMIT, Ending.PARTIAL):
+        return None
+    values = dict(footer.outcome)
+    return EpisodeResult(
+        seed=recording.header.seed,
+        ending=footer.ending,
+        completed=bool(values["completed"]),
+        timeout=bool(values["timeout"]),
+        reasons=footer.reasons,
+        counts=EventCounts(**{name: int(values[name]) for name in _COUNTS}),
+        time_s=float(values["time_s"]),
+        mean_speed=float(values["mean_speed"]),
+        trace_hash=footer.trace_hash,
+        recording=str(path),
+        error=footer.reasons[0] if footer.ending is Ending.CRASHED else "",
+    )
+
+
+def _footer(result: EpisodeResult, episode: Episode, details: str) -> Footer:
+    outcome = {name: getattr(result, name) for name in _OUTCOME} | asdict(result.counts)
+    return Footer(
+        ending=result.ending, reasons=result.reasons, error=details, trace_hash=result.trace_hash, outcome=outcome,
+        columns=episode.columns.declared,
+    )  # fmt: skip
+
+
+def _open_recorder(job: Job, scenario: Scenario, path: Path, stack: ExitStack) -> Recorder:
+    config = configuration(job.target, job.settings, job.driver, scenario.sensing, job.record)
+    with writing(path):
+        return stack.enter_context(Recorder(path, header_of(scenario, config, job.record), outline(scenario.road_map)))
 
 
 def judge(
@@ -192,115 +205,7 @@ def _warm_up(scenario: Scenario) -> None:
     world.frame(0, scenario.ego or 0)
 
 
-def _open_recorder(job: Job, scenario: Scenario, stack: ExitStack) -> Recorder | None:
-    if job.out is None:
-        return None
-    config = {"target": job.target, "settings": " ".join(job.settings), "driver": job.driver or "", "sensing": scenario.sensing}
-    path = recording_path(job.out, scenario.name, scenario.seed)
-    return stack.enter_context(Recorder(path, header_of(scenario, config), outline(scenario.road_map)))
-
-
-def _drive_guarded(episode: _Episode) -> tuple[Ending | None, str, str]:
-    """Drive to the end: (None or what cut the episode short, that in one line, and in full)."""
-    try:
-        _drive(episode)
-    except TimeLimitReached as limit:
-        _record(episode, {})
-        return Ending.TIME_LIMIT, str(limit), str(limit)
-    except Exception as error:  # a driver may raise anything: the episode so far is kept, and the run goes on with the next seed
-        _record(episode, {})
-        cause = error.__cause__ if isinstance(error, DriverError) and error.__cause__ is not None else error
-        line = f"{error}: {describe_exception(cause)}" if cause is not error else describe_exception(error)
-        return Ending.CRASHED, line, "".join(traceback.format_exception(error))
-    return None, "", ""
-
-
-def _drive(episode: _Episode) -> None:
-    """Step the world until everybody is done, ego has crashed, or the scenario's duration is over."""
-    world = episode.world
-    controls = np.zeros((1, len(episode.scenario.actors)), dtype=CONTROL_DTYPE)
-    last = round(episode.scenario.duration_s / TICK_S)
-    while world.tick < last and not _over(episode):
-        episode.clock.check()
-        traces = {}
-        for actor in _seated_now(episode):
-            decision = _decide(episode, actor)
-            controls[0, actor] = _as_record(decision.control, episode.seats[actor].name)
-            traces[actor] = _scalars(decision.trace)
-        _record(episode, traces)
-        world.step(controls)
-        _measure(episode)
-    _record(episode, {})
-
-
-def _seated_now(episode: _Episode) -> list[int]:
-    status = episode.world.state.bodies["status"][0]
-    return [actor for actor in episode.seats if status[actor] == _ACTIVE]
-
-
-def _decide(episode: _Episode, actor: int) -> DriverStep[object]:
-    """One step of one driver; DriverError where it raises, exits, or returns something else than a decision."""
-    seat, body, clock = episode.seats[actor], episode.scenario.actors[actor], episode.clock
-    if body.route is None:
-        raise DriverError(f"driver of {seat.name!r} has no route")
-    frame = episode.world.frame(0, actor)
-    try:
-        if not seat.started:
-            seat.memory = clock.guard(seat.driver.start, episode.scenario.road_map, body.route, body.body, episode.scenario.seed)
-            seat.started = True
-        decision = clock.guard(seat.driver.step, frame, seat.memory)
-    except (Exception, SystemExit) as error:
-        raise DriverError(f"driver of {seat.name!r} at {episode.world.tick * TICK_S:.1f} s") from error
-    if not isinstance(decision, DriverStep):
-        raise DriverError(f"driver of {seat.name!r} returned {type(decision).__name__} instead of a DriverStep")
-    seat.memory = decision.memory
-    return decision
-
-
-def _measure(episode: _Episode) -> None:
-    """Count the way and the time of this tick."""
-    bodies, ego = episode.world.state.bodies[0], episode.scenario.ego
-    if ego is None:
-        speeds = bodies["speed"][(bodies["status"] == _ACTIVE) & (bodies["model"] != _STILL)]
-        episode.driven_m += float(np.sum(np.abs(speeds), dtype=np.float64)) * TICK_S
-        episode.driven_s += len(speeds) * TICK_S
-    elif bodies["status"][ego] == _ACTIVE:
-        episode.driven_m += abs(float(bodies["speed"][ego])) * TICK_S
-        episode.driven_s += TICK_S
-
-
-def _as_record(control: Control, name: str) -> tuple[float, float, int, int, int, int]:
-    """A Control as one CONTROL_DTYPE record; DriverError unless its numbers are finite."""
-    if not isinstance(control, Control):
-        raise DriverError(f"driver of {name!r} returned {type(control).__name__} instead of a Control")
-    if not (np.isfinite(control.accel) and np.isfinite(control.steer)):
-        raise DriverError(f"driver of {name!r} returned accel {control.accel!r}, steer {control.steer!r}: both must be finite")
-    return control.accel, control.steer, int(control.indicator), int(control.gear), int(control.gesture), 1
-
-
-def _scalars(trace: Mapping[str, NDArray[np.generic]]) -> dict[str, float]:
-    """The single numbers of a driver's trace; arrays are not recorded."""
-    arrays = {name: np.asarray(value) for name, value in trace.items()}
-    return {name: float(array.reshape(-1)[0]) for name, array in arrays.items() if array.size == 1 and array.dtype.kind in "biuf"}
-
-
-def _over(episode: _Episode) -> bool:
-    if episode.world.finished(0):
-        return True
-    ego, events = episode.scenario.ego, episode.world.events(0)
-    if ego is None or len(events) == 0:
-        return False
-    mine = (events["kind"] == EventKind.COLLISION) & ((events["a"] == ego) | (events["b"] == ego))
-    return bool(mine.any()) and episode.world.tick * TICK_S >= float(events["time_s"][mine].min()) + AFTERMATH_S
-
-
-def _record(episode: _Episode, traces: Mapping[int, Mapping[str, float]]) -> None:
-    world = episode.world
-    if episode.recorder is not None:
-        episode.recorder.append(world.tick, world.state.bodies[0], world.state.minds[0], world.events(0), traces)
-
-
-def _judge(episode: _Episode, cut_short: Ending | None, error: str) -> EpisodeResult:
+def _judge(episode: Episode, cut_short: Ending | None, error: str) -> EpisodeResult:
     world, scenario = episode.world, episode.scenario
     completed = bool(world.finished(0))
     counts = count_events(world.events(0), _EVENT_NAMES, scenario.ego)

@@ -13,12 +13,16 @@ from pathlib import Path
 
 import click
 
+from eval.configuration import configuration
 from eval.errors import ExitCode
 from eval.executors import Done, Executor, InProcess, ProcessPool
+from eval.resume import finished_results, recordings_of
 from eval.run import EpisodeResult, Job, load_drivers, prepare, recording_path, run_episode
 from eval.statistics import Rate, clopper_pearson
 from scenarios.resolve import resolve
-from sim.recording import Ending, Footer, RecordingError, finalise_part, part_path, read_recording
+from sim.recorder import finalise_part
+from sim.recording import Ending, Footer, RecordingError, part_path, read_recording
+from sim.scenario import Scenario
 from sim.warm import is_warm, warm_up
 
 AUTO_POOL_EPISODES = 8
@@ -31,7 +35,10 @@ _RATES = ("passed", "completed", "collisions", "at_fault", "traffic_collisions",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What `avstack run` was asked for; workers: None picks by the number of episodes."""
+    """What `avstack run` was asked for; workers: None picks by the number of episodes.
+
+    overwrite: run everything again in place of what `out` holds of the scenario.
+    """
 
     target: str
     seeds: tuple[int, ...]
@@ -41,6 +48,8 @@ class Request:
     driver: str | None = None
     sensing: str | None = None
     out: Path | None = None
+    record: str = "scalar"
+    overwrite: bool = False
     picture: Path | None = None
 
 
@@ -53,21 +62,41 @@ def run_suite(request: Request, *, as_json: bool) -> ExitCode:
     first = _job(request, request.seeds[0], None)
     scenario = prepare(first)
     load_drivers(scenario)
+    before = _finished_before(request, scenario)
     with ExitStack() as stack:
         folder = request.out
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
         elif request.picture is not None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avstack-")))
-        jobs = [_job(request, seed, folder) for seed in request.seeds]
+        jobs = [_job(request, seed, folder) for seed in request.seeds if seed not in before]
         kept = _Album(folder, discard=request.out is None)
-        results, interrupted = _collect(request, jobs, scenario.name, kept.add)
+        for result in before.values():
+            kept.add(result)
+        new, interrupted = _collect(request, jobs, scenario.name, kept.add)
+        order = {seed: place for place, seed in enumerate(request.seeds)}
+        results = sorted([*before.values(), *new], key=lambda result: order[result.seed])
         pictured = request.picture is not None and kept.draw(request.picture)
     if request.out is None:
         results = [_without_recording(result) for result in results]
-    report = summary(results, scenario.name, request)
+    report = summary(results, scenario.name, request) | {"resumed": len(before)}
     click.echo(json.dumps(report) if as_json else _text(report, results, request, pictured))
     return ExitCode.INTERRUPTED if interrupted else exit_code(results)
+
+
+def _finished_before(request: Request, scenario: Scenario) -> dict[int, EpisodeResult]:
+    """Results that the output folder already has, by seed; with `overwrite` none, for they are deleted."""
+    if request.out is None:
+        return {}
+    if request.overwrite:
+        for path in recordings_of(request.out, scenario.name):
+            path.unlink()
+        return {}
+    config = configuration(request.target, request.settings, request.driver, scenario.sensing, request.record)
+    found = finished_results(request.out, scenario.name, request.seeds, config)
+    if found:
+        click.echo(f"{len(found)} of {len(request.seeds)} episodes are in {request.out} already", err=True)
+    return found
 
 
 def exit_code(results: Sequence[EpisodeResult]) -> ExitCode:
@@ -148,17 +177,17 @@ def _job(request: Request, seed: int, out: Path | None) -> Job:
         driver=request.driver,
         sensing=request.sensing,
         out=out,
+        record=request.record,
         time_limit_s=request.time_limit_s,
     )
 
 
-def _executor(request: Request) -> Executor:
-    episodes = len(request.seeds)
+def _executor(request: Request, episodes: int) -> Executor:
     workers = request.workers
     if workers is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         workers = min(cores, episodes) if episodes >= AUTO_POOL_EPISODES else 1
-    if workers == 1:
+    if workers == 1 or episodes == 0:
         return InProcess()
     hard_limit = None if request.time_limit_s is None else 2.0 * request.time_limit_s + HARD_LIMIT_SLACK_S
     return ProcessPool(min(workers, episodes), hard_limit)
@@ -167,9 +196,9 @@ def _executor(request: Request) -> Executor:
 def _collect(
     request: Request, jobs: Sequence[Job], scenario: str, on_result: Callable[[EpisodeResult], None]
 ) -> tuple[list[EpisodeResult], bool]:
-    """Results by seed, and whether Ctrl-C cut the run short; what had finished by then is kept."""
+    """Results as they came, and whether Ctrl-C cut the run short; what had finished by then is kept."""
     results: list[EpisodeResult] = []
-    done = _executor(request).run(run_episode, jobs)
+    done = _executor(request, len(jobs)).run(run_episode, jobs)
     interrupted = False
     with _progress(len(jobs)) as advance:
         try:
@@ -183,8 +212,7 @@ def _collect(
             click.echo(f"avstack: interrupted after {len(results)} of {len(jobs)} episodes", err=True)
     if interrupted:
         _remove_parts(jobs, scenario)
-    order = {job.seed: index for index, job in enumerate(jobs)}
-    return sorted(results, key=lambda result: order[result.seed]), interrupted
+    return results, interrupted
 
 
 def _lost(done: Done[Job, EpisodeResult], scenario: str) -> EpisodeResult:

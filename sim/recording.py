@@ -12,35 +12,37 @@ reasons, so that readers need nothing else of the simulator.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import IO
+from typing import IO, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from sim.interface import TICK_S, Floats
-from sim.roads.outline import MapOutline, from_bytes, to_bytes
+from sim.roads.outline import MapOutline, from_bytes
 
 FORMAT_VERSION = 1
 FLUSH_TICKS = 50
 """Ticks to a batch: at most five seconds of an episode are lost when the machine goes down."""
 PART_SUFFIX = ".part"
+SNAPSHOT_TICK, SNAPSHOT_DATA, SNAPSHOT_ARRAY = b"avstack.snapshot.tick", b"avstack.snapshot.data", b"avstack.snapshot.array."
+"""Metadata of a batch that holds a snapshot: its tick, the frozen object, and each array that is new by its key."""
 
 Scalar = float | int | str | bool
+Column = tuple[str, int]
+"""Of a trace: numpy's name of the dtype, and the number of dimensions."""
 
-_BODY_COLUMNS = (
+BODY_COLUMNS = (
     ("x", "f8"), ("y", "f8"), ("heading", "f4"), ("speed", "f4"), ("accel", "f4"), ("jerk", "f4"), ("steer", "f4"),
     ("indicator", "i1"), ("brake_light", "i1"), ("gesture", "i1"), ("gear", "i1"), ("status", "i1"),
     ("crashed", "i4"), ("offroad", "i4"),
 )  # fmt: skip
-_MIND_COLUMNS = (("lane", "i4"), ("s", "f4"), ("d", "f4"), ("reason", "i1"))
-TICK_DTYPE = np.dtype([("tick", "i4"), ("actor", "i2"), *_BODY_COLUMNS, *_MIND_COLUMNS])
+MIND_COLUMNS = (("lane", "i4"), ("s", "f4"), ("d", "f4"), ("reason", "i1"))
+TICK_DTYPE = np.dtype([("tick", "i4"), ("actor", "i2"), *BODY_COLUMNS, *MIND_COLUMNS])
 """One row: one actor at one tick. lane, s, d, reason: where its driver believes it is, and why it holds its speed."""
 RECORDED_EVENT_DTYPE = np.dtype(
     [
@@ -49,8 +51,19 @@ RECORDED_EVENT_DTYPE = np.dtype(
     ]
 )  # fmt: skip
 """Columns of an event; `kind` is an index into `Header.event_names`, the rest as in `sim.state.EVENT_DTYPE`."""
-_TRACE_TYPE = pa.map_(pa.string(), pa.float32())
-_SCHEMA = pa.schema([*((name, pa.from_numpy_dtype(TICK_DTYPE[name])) for name in TICK_DTYPE.names or ()), ("trace", _TRACE_TYPE)])
+TRACE_TYPE = pa.map_(pa.string(), pa.float32())
+ARRAYS_TYPE = pa.map_(pa.string(), pa.struct([("dtype", pa.string()), ("shape", pa.list_(pa.int32())), ("data", pa.binary())]))
+_ROW_FIELDS = [(name, pa.from_numpy_dtype(TICK_DTYPE[name])) for name in TICK_DTYPE.names or ()]
+SCHEMAS = {
+    "scalar": pa.schema([*_ROW_FIELDS, ("trace", TRACE_TYPE)]),
+    "full": pa.schema([*_ROW_FIELDS, ("trace", TRACE_TYPE), ("arrays", ARRAYS_TYPE)]),
+}
+"""What is recorded -> the columns. Numbers of a trace go into `trace`, arrays into `arrays`, both by name."""
+
+
+_T = TypeVar("_T")
+_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError)
+"""What reading damaged bytes may raise; MemoryError, for a damaged length asks for terabytes."""
 
 
 class RecordingError(ValueError):
@@ -84,7 +97,10 @@ class RecordedActor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What is known before the first tick. status_active: the value of the status column of an actor on the road."""
+    """What is known before the first tick. status_active: the value of the status column of an actor on the road.
+
+    record: a key of SCHEMAS, how much is recorded. config: how the run was asked for.
+    """
 
     scenario: str
     seed: int
@@ -95,6 +111,7 @@ class Header:
     reason_names: tuple[str, ...]
     status_active: int = 1
     tick_s: float = TICK_S
+    record: str = "scalar"
     sensing: str = "state"
     weather: str = "clear"
     friction: float = 0.9
@@ -105,19 +122,26 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footer:
-    """What is known after the last tick. error: text of the exception that ended a crashed episode."""
+    """What is known after the last tick. error: text of the exception that ended a crashed episode.
+
+    outcome: what the run reported of the episode, by name; empty where its process died. columns: what drivers traced.
+    """
 
     ending: Ending
     reasons: tuple[str, ...] = ()
     error: str = ""
     trace_hash: str = ""
+    outcome: Mapping[str, Scalar] = field(default_factory=dict)
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """A recording in memory. rows: (N,) of TICK_DTYPE by tick, then actor; events: (E,) of RECORDED_EVENT_DTYPE in order.
 
-    traces: name -> (indices into rows, values) of the drivers' scalar traces.
+    traces: name -> (indices into rows, values) of the drivers' scalar traces; arrays: the same of their arrays, whose shapes may
+    differ from row to row. snapshots: tick -> what `sim.snapshot.thaw` reads, with the arrays that snapshots share by key.
+    The last three are empty in scalar recordings.
     """
 
     header: Header
@@ -126,6 +150,9 @@ class Recording:
     events: NDArray[np.void]
     traces: Mapping[str, tuple[NDArray[np.int64], Floats]]
     footer: Footer
+    arrays: Mapping[str, tuple[NDArray[np.int64], tuple[NDArray[np.generic], ...]]] = field(default_factory=dict)
+    snapshots: Mapping[int, bytes] = field(default_factory=dict)
+    shared_arrays: Mapping[str, bytes] = field(default_factory=dict)
 
     def track(self, actor: int) -> NDArray[np.void]:
         """(T,) rows of one actor in order of time."""
@@ -143,106 +170,6 @@ class Recording:
         return int(self.rows["tick"][-1]) if len(self.rows) else 0
 
 
-class Recorder:
-    """Writes one recording. A context manager: left without `finish`, it removes what it wrote."""
-
-    def __init__(self, path: Path, header: Header, road_map: MapOutline) -> None:
-        self._path = path
-        self._part = part_path(path)
-        self._header = header
-        metadata = {
-            b"avstack.format": str(FORMAT_VERSION).encode(),
-            b"avstack.header": _to_json(header),
-            b"avstack.map": to_bytes(road_map),
-        }
-        self._file: IO[bytes] = self._part.open("wb")
-        options = pa.ipc.IpcWriteOptions(compression="zstd")
-        self._writer = pa.ipc.new_stream(self._file, _SCHEMA.with_metadata(metadata), options=options)
-        self._buffer = np.zeros(FLUSH_TICKS * len(header.actors), dtype=TICK_DTYPE)
-        self._traces: list[list[tuple[str, float]] | None] = [None] * len(self._buffer)
-        self._count = 0
-        self._last_tick = -1
-        self._events_seen = 0
-        self._events_new: NDArray[np.void] = np.zeros(0, dtype=RECORDED_EVENT_DTYPE)
-        self._status = np.full(len(header.actors), -1, dtype=np.int32)
-        self._open = True
-
-    def append(
-        self,
-        tick: int,
-        bodies: NDArray[np.void],
-        minds: NDArray[np.void],
-        events: NDArray[np.void],
-        traces: Mapping[int, Mapping[str, float]],
-    ) -> None:
-        """Add one tick: bodies and minds (A,) with the columns of `sim.state`, all events so far, and scalar traces by actor.
-
-        Actors get a row while they are active and once more when that ends. A driver's trace "reason" becomes its row's, for
-        the world does not know why an external driver does what it does. A tick that is there already is left as it is.
-        """
-        if tick == self._last_tick:
-            return
-        self._last_tick = tick
-        actors = len(self._header.actors)
-        status = bodies["status"][:actors]
-        changed = (status != self._status) & (self._status == self._header.status_active)
-        here = np.flatnonzero((status == self._header.status_active) | changed)
-        self._status = status.astype(np.int32)
-        if self._count + len(here) > len(self._buffer):
-            self._flush()
-        first, last = self._count, self._count + len(here)
-        rows = self._buffer[first:last]
-        rows["tick"] = tick
-        rows["actor"] = here
-        for name, _ in _BODY_COLUMNS:
-            rows[name] = bodies[name][here]
-        for name, _ in _MIND_COLUMNS:
-            rows[name] = minds[name][here]
-        for offset, actor in enumerate(here):
-            trace = dict(traces.get(int(actor), {}))
-            rows["reason"][offset] = int(trace.pop("reason", rows["reason"][offset]))
-            self._traces[first + offset] = list(trace.items()) or None
-        self._count = last
-        self._events_new = events[self._events_seen :]
-        if (tick + 1) % FLUSH_TICKS == 0:
-            self._flush()
-
-    def finish(self, footer: Footer) -> None:
-        """Write the footer, make sure that it is on disk, and give the file its name."""
-        self._flush()
-        self._write(_empty_batch(), {"avstack.footer": _to_json(footer)})
-        self._writer.close()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._open = False
-        self._part.replace(self._path)
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._open:
-            self._open = False
-            self._file.close()
-            self._part.unlink(missing_ok=True)
-
-    def _flush(self) -> None:
-        count = self._count
-        if count == 0 and len(self._events_new) == 0:
-            return
-        columns = [pa.array(np.ascontiguousarray(self._buffer[name][:count])) for name in TICK_DTYPE.names or ()]
-        columns.append(pa.array(self._traces[:count], type=_TRACE_TYPE))
-        events = [[event[name].item() for name in RECORDED_EVENT_DTYPE.names or ()] for event in self._events_new]
-        self._write(pa.RecordBatch.from_arrays(columns, schema=_SCHEMA), {"avstack.events": json.dumps(events).encode()})
-        self._events_seen += len(self._events_new)
-        self._events_new = self._events_new[:0]
-        self._count = 0
-
-    def _write(self, batch: pa.RecordBatch, metadata: Mapping[str, bytes]) -> None:
-        self._writer.write_batch(batch, custom_metadata=dict(metadata))
-        self._file.flush()
-
-
 def part_path(path: Path) -> Path:
     """Where a recording lies while its episode runs."""
     return path.with_name(path.name + PART_SUFFIX)
@@ -253,46 +180,29 @@ def read_recording(path: Path, *, partial: bool = False) -> Recording:
 
     Raises RecordingError naming the file and what is wrong: missing, not a recording, damaged, unfinished, or of a newer format.
     """
+    return _guarded(path, lambda file: _read(file, path, partial))
+
+
+def read_header(path: Path) -> Header:
+    """The header alone, also of a recording that is cut short. Raises RecordingError as `read_recording` does."""
+    return _guarded(path, lambda file: _open(file, path)[1])
+
+
+def _guarded(path: Path, read: Callable[[IO[bytes]], _T]) -> _T:
+    """`read` on the opened file; whatever a damaged one makes it raise becomes a RecordingError."""
     try:
         with path.open("rb") as file:
-            return _read(file, path, partial)
+            return read(file)
     except FileNotFoundError:
         raise RecordingError(f"{path}: no such recording") from None
     except RecordingError:
         raise
-    except (
-        pa.ArrowException,
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        MemoryError,
-    ) as error:  # a damaged length asks for terabytes
+    except _DAMAGE as error:
         raise RecordingError(f"{path}: not a recording, or a damaged one ({_first_line(error)})") from error
 
 
-def finalise_part(path: Path, footer: Footer) -> bool:
-    """Turn what a dead process left of the recording `path` into a finished file; False where it left nothing readable."""
-    part = part_path(path)
-    try:
-        recording = read_recording(part, partial=True)
-    except RecordingError:
-        part.unlink(missing_ok=True)
-        return False
-    with part.open("rb") as file, path.with_name(path.name + ".tmp").open("wb") as target:
-        reader = pa.ipc.open_stream(file)
-        writer = pa.ipc.new_stream(target, reader.schema, options=pa.ipc.IpcWriteOptions(compression="zstd"))
-        for batch, metadata in _batches(reader, partial=True):
-            writer.write_batch(batch, custom_metadata=dict(metadata))
-        if recording.footer.ending is Ending.PARTIAL:
-            writer.write_batch(_empty_batch(), custom_metadata={"avstack.footer": _to_json(footer)})
-        writer.close()
-    path.with_name(path.name + ".tmp").replace(path)
-    part.unlink()
-    return True
-
-
-def _read(file: IO[bytes], path: Path, partial: bool) -> Recording:
+def _open(file: IO[bytes], path: Path) -> tuple[pa.RecordBatchStreamReader, Header]:
+    """The stream behind its checked head."""
     reader = pa.ipc.open_stream(file)
     metadata = reader.schema.metadata or {}
     if b"avstack.format" not in metadata:
@@ -302,29 +212,46 @@ def _read(file: IO[bytes], path: Path, partial: bool) -> Recording:
         raise RecordingError(
             f"{path}: format {version} is newer than the {FORMAT_VERSION} that this version reads; upgrade avstack-sim"
         )
-    if not reader.schema.equals(_SCHEMA):
+    header = _header(json.loads(metadata[b"avstack.header"]))
+    if header.record not in SCHEMAS or not reader.schema.equals(SCHEMAS[header.record]):
         raise RecordingError(f"{path}: the columns are not those of format {version}")
+    return reader, header
+
+
+def _read(file: IO[bytes], path: Path, partial: bool) -> Recording:
+    reader, header = _open(file, path)
     batches, events, footer = [], [], Footer(ending=Ending.PARTIAL)
-    for batch, extra in _batches(reader, partial):
+    snapshots: dict[int, bytes] = {}
+    shared: dict[str, bytes] = {}
+    for batch, extra in batches_of(reader, partial):
         batch.validate(full=True)
         batches.append(batch)
         events.extend(json.loads(extra.get(b"avstack.events", b"[]")))
         if b"avstack.footer" in extra:
             footer = _footer(json.loads(extra[b"avstack.footer"]))
+        if SNAPSHOT_TICK in extra:
+            snapshots[int(extra[SNAPSHOT_TICK])] = extra[SNAPSHOT_DATA]
+            arrays = (
+                (key.removeprefix(SNAPSHOT_ARRAY), content) for key, content in extra.items() if key.startswith(SNAPSHOT_ARRAY)
+            )
+            shared.update((key.decode(), content) for key, content in arrays)
     if footer.ending is Ending.PARTIAL and not partial:
         raise RecordingError(f"{path}: the recording stops before its end (cut short, or still being written)")
-    table = pa.Table.from_batches(batches, schema=_SCHEMA)
+    table = pa.Table.from_batches(batches, schema=SCHEMAS[header.record])
     return Recording(
-        header=_header(json.loads(metadata[b"avstack.header"])),
-        road_map=from_bytes(metadata[b"avstack.map"]),
+        header=header,
+        road_map=from_bytes(reader.schema.metadata[b"avstack.map"]),
         rows=_read_only(_rows(table)),
         events=_read_only(np.array([tuple(event) for event in events], dtype=RECORDED_EVENT_DTYPE)),
         traces=_read_traces(table.column("trace")),
         footer=footer,
+        arrays=_read_arrays(table.column("arrays")) if header.record == "full" else {},
+        snapshots=snapshots,
+        shared_arrays=shared,
     )
 
 
-def _batches(reader: pa.RecordBatchStreamReader, partial: bool) -> Iterator[tuple[pa.RecordBatch, Mapping[bytes, bytes]]]:
+def batches_of(reader: pa.RecordBatchStreamReader, partial: bool) -> Iterator[tuple[pa.RecordBatch, Mapping[bytes, bytes]]]:
     """The batches with their metadata; where `partial`, a torn last batch ends the stream instead of failing it."""
     while True:
         try:
@@ -358,17 +285,19 @@ def _read_traces(column: pa.ChunkedArray) -> dict[str, tuple[NDArray[np.int64], 
     }
 
 
+def _read_arrays(column: pa.ChunkedArray) -> dict[str, tuple[NDArray[np.int64], tuple[NDArray[np.generic], ...]]]:
+    found: dict[str, tuple[list[int], list[NDArray[np.generic]]]] = {}
+    for row, pairs in enumerate(column.to_pylist()):
+        for name, value in pairs or ():
+            rows, values = found.setdefault(name, ([], []))
+            rows.append(row)
+            values.append(np.frombuffer(value["data"], dtype=np.dtype(value["dtype"])).reshape(value["shape"]))
+    return {name: (np.array(rows, dtype=np.int64), tuple(values)) for name, (rows, values) in sorted(found.items())}
+
+
 def _read_only(array: NDArray[np.void]) -> NDArray[np.void]:
     array.flags.writeable = False
     return array
-
-
-def _empty_batch() -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([], schema=_SCHEMA)
-
-
-def _to_json(item: Header | Footer) -> bytes:
-    return json.dumps(asdict(item), separators=(",", ":")).encode()
 
 
 def _header(values: dict[str, object]) -> Header:
@@ -398,7 +327,15 @@ def _footer(values: dict[str, object]) -> Footer:
         reasons=tuple(str(reason) for reason in reasons),
         error=str(values.get("error", "")),
         trace_hash=str(values.get("trace_hash", "")),
+        outcome=_mapping(values.get("outcome", {})),
+        columns={name: (str(column[0]), int(column[1])) for name, column in _mapping(values.get("columns", {})).items()},
     )
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"a mapping was expected, got {type(value).__name__}")
+    return value
 
 
 def _first_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +30,22 @@ from sim.setup import CYCLING, empty_state, fill_body, fill_mind, prepare_roads
 from sim.state import CONTROL_DTYPE, EVENTS, Status, WorldState
 from sim.traffic.replay import pack_tracks
 
+_HASH_BYTES = 16
+
 
 @kernel
 def _observe(state: WorldState, roads: Roads, first: int, last: int, out: NDArray[np.float32]) -> None:
     for w in range(first, last):
         observe_world(state, roads, w, out)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything of a `World` that changes: its state, the controls still on their way, and the hashes of the way so far."""
+
+    state: WorldState
+    pending: tuple[NDArray[np.void], ...]
+    hashes: tuple[bytes, ...]
 
 
 class World:
@@ -70,7 +81,7 @@ class World:
         self._step = entry_point(step_worlds, self.state, self.roads, self._tracks, self._idle, 0, 1)
         self._fill = entry_point(_observe, self.state, self.roads, 0, 1, rows)
         self._traced = traced
-        self._hashes = [hashlib.blake2b(digest_size=16) for _ in scenarios]
+        self._hashes = [bytes(_HASH_BYTES) for _ in scenarios]
         for w, scenario in enumerate(self.scenarios):
             self._place(w, scenario)
 
@@ -91,8 +102,7 @@ class World:
         step, state, roads, tracks = self._step, self.state, self.roads, self._tracks
         self._for_ranges(lambda first, last: step(state, roads, tracks, acting, first, last))
         if self._traced:
-            for w, running in enumerate(self._hashes):
-                running.update(self.state_bytes(w))
+            self._hashes = [_chained(so_far, self.state_bytes(w)) for w, so_far in enumerate(self._hashes)]
 
     def observe(self, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """(W, A, SIZE) observations, see `sim.observe`; `out` (all zero at first use) is filled and returned where given."""
@@ -134,9 +144,27 @@ class World:
 
     def trace_hash(self, world: int) -> str:
         """Hash of every tick so far and of the events, as hex; only where the world is `traced`."""
-        running = self._hashes[world].copy()
-        running.update(self.events(world).tobytes())
-        return running.hexdigest()
+        return _chained(self._hashes[world], self.events(world).tobytes()).hex()
+
+    def snapshot(self) -> Snapshot:
+        """A copy of all that changes; a world of the same scenarios goes on from it bit for bit the same, see `restore`."""
+        state = WorldState._make(array.copy() for array in self.state)
+        return Snapshot(state=state, pending=tuple(sent.copy() for sent in self._pending), hashes=tuple(self._hashes))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back, or forward, to a snapshot of a world of the same scenarios. Raises ValueError where the arrays do not fit."""
+        for name in WorldState._fields:
+            own, given = getattr(self.state, name), getattr(snapshot.state, name)
+            if own.shape != given.shape or own.dtype != given.dtype:
+                raise ValueError(
+                    f"the snapshot is of another world: its {name} are {given.shape}, not {own.shape}, or of another dtype"
+                )
+        if len(snapshot.pending) != len(self._pending):
+            raise ValueError(f"the snapshot has a latency of {len(snapshot.pending)} ticks, this world of {len(self._pending)}")
+        for own, given in zip(self.state, snapshot.state, strict=True):
+            own[...] = given
+        self._pending = deque(sent.copy() for sent in snapshot.pending)
+        self._hashes = list(snapshot.hashes)
 
     def _check_controls(self, controls: NDArray[np.void]) -> None:
         if controls.shape != self._idle.shape or controls.dtype != CONTROL_DTYPE:
@@ -204,6 +232,11 @@ class World:
             body["cos"], body["sin"] = np.cos(actor.pose[2]), np.sin(actor.pose[2])
         body["speed"] = actor.speed
         body["vx"], body["vy"] = actor.speed * float(body["cos"]), actor.speed * float(body["sin"])
+
+
+def _chained(so_far: bytes, more: bytes) -> bytes:
+    """Hash of what was hashed so far and more; unlike a running hash object it can be kept in a snapshot."""
+    return hashlib.blake2b(so_far + more, digest_size=_HASH_BYTES).digest()
 
 
 def _routes(scenario: Scenario) -> dict[Route, int]:

@@ -10,6 +10,7 @@ from eval.cli import execute
 
 DRIVERS = '''
 import time
+import numpy as np
 from sim.interface import Control, DriverStep
 
 
@@ -26,6 +27,37 @@ class Idle:
 class Parked(Idle):
     def step(self, frame, memory):
         return DriverStep(control=Control(accel=-6.0), memory=memory + 1, trace={})
+
+
+class Tracer(Idle):
+    """Traces numbers and arrays; its memory has a constant part and a part of its own."""
+
+    def start(self, road_map, route, spec, seed):
+        return {"map": road_map, "constant": np.arange(5000.0), "seen": []}
+
+    def step(self, frame, memory):
+        seen = [*memory["seen"], frame.tick]
+        futures = np.full((len(frame.objects), 4, 2), frame.tick, np.float32)
+        trace = {"margin": np.array(0.5 * frame.tick), "futures": futures}
+        return DriverStep(control=Control(accel=0.2), memory={**memory, "seen": seen}, trace=trace)
+
+
+class TracesWords(Idle):
+    def step(self, frame, memory):
+        return DriverStep(control=Control(), memory=memory, trace={"why": np.array("because")})
+
+
+class TracesOtherwise(Idle):
+    def step(self, frame, memory):
+        return DriverStep(control=Control(), memory=memory, trace={"a": np.zeros([1] * (1 + frame.tick % 2))})
+
+
+class Unpicklable(Idle):
+    def start(self, road_map, route, spec, seed):
+        return lambda: 0
+
+    def step(self, frame, memory):
+        return DriverStep(control=Control(), memory=memory)
 
 
 class Raises(Idle):

@@ -1,5 +1,7 @@
 """Bad input: exit code 2, one clear line on stderr, nothing on stdout, nothing written."""
 
+from pathlib import Path
+
 import pytest
 
 SCENE = "four_way_stop"
@@ -115,3 +117,15 @@ def test_broken_yaml_names_line_and_column(avstack, tmp_path):
     done = avstack("run", path)
     assert done.code == 2
     assert "broken.yaml:" in done.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("record", ["scalar", "full"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(avstack, tmp_path, record):
+    (tmp_path / f"{SCENE}-0.arrow.part").symlink_to("/dev/full")
+    done = avstack("run", SCENE, "--set", "duration_s=8", "--record", record, "--out", tmp_path)
+    assert done.code == 2
+    assert "cannot write the recording: no space left on device" in done.err
+    assert f"{SCENE}-0.arrow" in done.err
+    assert done.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sim.interface import Colour
-from sim.recording import RECORDED_EVENT_DTYPE, TICK_DTYPE, Ending, Footer, Header, RecordedActor, Recorder
+from sim.recorder import Recorder
+from sim.recording import RECORDED_EVENT_DTYPE, TICK_DTYPE, Ending, Footer, Header, RecordedActor
 from sim.roads.assemble import assemble
 from sim.roads.lane_map import Crosswalk, LaneDraft, LaneKind, LaneMap, MapDraft, Regulation, SignalPlan
 from sim.roads.outline import outline
@@ -141,7 +142,7 @@ def write(tmp_path: Path, crossing: LaneMap, header: Header):
             for tick in range(ticks):
                 bodies, minds = episode(tick, moving)
                 events = collision(hit) if hit is not None and tick >= hit else np.zeros(0, dtype=RECORDED_EVENT_DTYPE)
-                recorder.append(tick, bodies, minds, events, {0: {"margin": 0.5 * tick}})
+                recorder.append(tick, bodies, minds, events, {0: {"margin": np.array(0.5 * tick)}})
             recorder.finish(
                 Footer(ending=ending, reasons=() if ending is Ending.PASSED else ("collision at fault",), trace_hash="ab12")
             )

@@ -1,9 +1,13 @@
 """Recordings: what goes in comes out, what is damaged is refused by name, and what a dying process leaves can be read."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from sim.recorder import Recorder, TraceColumns, TraceError, finalise_part
 from sim.recording import (
     FLUSH_TICKS,
     FORMAT_VERSION,
@@ -12,13 +16,13 @@ from sim.recording import (
     Footer,
     Header,
     RecordedActor,
-    Recorder,
     RecordingError,
-    finalise_part,
     part_path,
+    read_header,
     read_recording,
 )
 from sim.roads.outline import from_bytes, outline, signal_colour, to_bytes
+from sim.snapshot import thaw
 
 from .conftest import BODY, MIND, collision, episode
 
@@ -129,9 +133,67 @@ def test_a_minute_with_twenty_actors_stays_below_a_megabyte(tmp_path, crossing, 
                 bodies[name] = random.normal(size=20)
             minds["s"], minds["d"] = random.normal(size=(2, 20))
             bodies["status"] = 1
-            recorder.append(tick, bodies, minds, NO_EVENTS, {0: {"a": random.normal(), "b": 1.0}})
+            recorder.append(tick, bodies, minds, NO_EVENTS, {0: {"a": np.array(random.normal()), "b": np.array(1.0)}})
         recorder.finish(Footer(ending=Ending.PASSED))
     assert path.stat().st_size <= 1_000_000
+
+
+def test_a_full_recording_keeps_arrays_and_snapshots(tmp_path, crossing, header):
+    path = tmp_path / "full.arrow"
+    constant = np.arange(5000.0)
+    with Recorder(path, replace(header, record="full"), outline(crossing)) as recorder:
+        for tick in range(20):
+            bodies, minds = episode(tick)
+            if tick % 10 == 0:
+                recorder.snapshot(tick, {"constant": constant, "tick": tick}, {})
+            futures = np.full((tick % 3, 2), tick, np.int16)
+            recorder.append(tick, bodies, minds, NO_EVENTS, {1: {"futures": futures, "margin": np.array(0.5 * tick)}})
+        recorder.finish(Footer(ending=Ending.PASSED, outcome={"time_s": 2.0}, columns={"futures": ("<i2", 2)}))
+    recording = read_recording(path)
+    places, kept = recording.arrays["futures"]
+    assert set(recording.rows["actor"][places]) == {1}
+    for tick, value in zip(recording.rows["tick"][places], kept, strict=True):
+        assert value.dtype == np.int16
+        assert np.array_equal(value, np.full((tick % 3, 2), tick))
+    assert np.array_equal(recording.traces["margin"][1], 0.5 * np.arange(20))
+    assert sorted(recording.snapshots) == [0, 10]
+    assert len(recording.shared_arrays) == 1  # the constant part is stored once
+    for tick, data in recording.snapshots.items():
+        memory: Any = thaw(data, recording.shared_arrays, {})
+        assert memory["tick"] == tick
+        assert np.array_equal(memory["constant"], constant)
+    assert recording.footer.outcome == {"time_s": 2.0}
+    assert recording.footer.columns == {"futures": ("<i2", 2)}
+
+
+def test_a_scalar_recording_leaves_arrays_out(write, tmp_path, crossing, header):
+    path = tmp_path / "scalar.arrow"
+    with Recorder(path, header, outline(crossing)) as recorder:
+        bodies, minds = episode(0)
+        recorder.append(0, bodies, minds, NO_EVENTS, {0: {"futures": np.zeros((4, 2)), "margin": np.array(1.0)}})
+        recorder.finish(Footer(ending=Ending.PASSED))
+    recording = read_recording(path)
+    assert set(recording.traces) == {"margin"}
+    assert recording.arrays == {}
+
+
+def test_a_trace_keeps_to_its_first_columns():
+    columns = TraceColumns()
+    columns.take({"a": np.zeros((2, 3)), "b": 1.0})
+    columns.take({"a": np.zeros((7, 1))})
+    assert columns.declared == {"a": ("<f8", 2), "b": ("<f8", 0)}
+    for trace in ({"a": np.zeros(3)}, {"a": np.zeros((2, 3), np.float32)}):
+        with pytest.raises(TraceError, match="keeps its dtype and number of dimensions"):
+            columns.take(trace)
+    for word in ("word", np.array([None])):
+        with pytest.raises(TraceError, match="a trace holds numbers"):
+            columns.take({"c": word})
+
+
+def test_the_header_is_read_from_an_unfinished_file_too(write, header):
+    path = write(130)
+    path.write_bytes(path.read_bytes()[:-500])
+    assert read_header(path) == header
 
 
 def test_an_abandoned_recording_leaves_nothing(tmp_path, crossing, header):

@@ -1,0 +1,99 @@
+"""What a run was asked for and with what, so that a later one can tell whether an episode would come out the same.
+
+Kept in the header of every recording. Contents count, not names: an edited scenario, map, track or driver file is another
+configuration, and so is another version of the product. (Of a driver, its own file counts, not what that imports.)
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from eval.describe import product_version
+from eval.drivers import DRIVERS
+from scenarios.catalogue import FAMILIES
+from scenarios.resolve import apply_settings, resolve
+from scenarios.yaml_tree import Data
+from sim.recording import Scalar
+
+_PACKAGES = ("avstack", "eval", "scenarios", "sim")
+_WORDS = {
+    "scenario_hash": "the scenario or a file that it names has changed",
+    "driver_hash": "the driver's code has changed",
+    "product": "avstack has changed",
+}
+"""What to say of a hash that differs; other keys are shown with their values."""
+_COMPARED = ("driver", "sensing", "record", *_WORDS)
+
+
+@functools.lru_cache(maxsize=4)
+def configuration(target: str, settings: tuple[str, ...], driver: str | None, sensing: str, record: str) -> Mapping[str, Scalar]:
+    """The configuration of a run; `target` and `driver` as on the command line. Raises InputError as `resolve` does."""
+    spec = apply_settings(resolve(target), list(settings))
+    content = hashlib.sha256(json.dumps(spec.tree, sort_keys=True).encode())
+    drivers = {driver} if driver else set()
+    for key, text in _strings(spec.tree, ""):
+        if key == "driver":
+            drivers.add(text)
+        elif key in ("file", "track") and Path(spec.folder, text).is_file():
+            content.update(Path(spec.folder, text).read_bytes())
+    code = hashlib.sha256()
+    for name in sorted(drivers):
+        code.update(_driver_source(name, spec.folder))
+    return {
+        "target": target if target in FAMILIES else str(Path(target).resolve()),
+        "settings": "\n".join(settings),
+        "driver": driver or "",
+        "sensing": sensing,
+        "record": record,
+        "scenario_hash": content.hexdigest()[:16],
+        "driver_hash": code.hexdigest()[:16],
+        "product": f"{product_version()} {_product_hash()}",
+    }
+
+
+def differences(there: Mapping[str, Scalar], here: Mapping[str, Scalar]) -> str:
+    """In words, what makes two configurations give different episodes; empty where nothing does."""
+    found = [name for name in _COMPARED if there.get(name) != here.get(name)]
+    return "; ".join(
+        _WORDS.get(name, f"{name} {there.get(name) or 'of the scenario'} there, {here.get(name) or 'of the scenario'} here")
+        for name in found
+    )
+
+
+def _strings(node: Data, key: str) -> Iterator[tuple[str, str]]:
+    """All texts in a tree with the key of the mapping they lie under; choices lie under the key of their range."""
+    if isinstance(node, str):
+        yield key, node
+    elif isinstance(node, dict):
+        for name, inner in node.items():
+            yield from _strings(inner, key if name == "choice" else name)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _strings(inner, key)
+
+
+def _driver_source(name: str, folder: Path) -> bytes:
+    """The bytes of a driver's own file, or its name where that is all there is."""
+    source = DRIVERS.get(name, name).rpartition(":")[0]
+    if source.endswith(".py"):
+        files = [file for file in (folder / source, Path(source)) if file.is_file()]
+    else:
+        found = importlib.util.find_spec(source) if source else None
+        files = [Path(found.origin)] if found is not None and found.origin is not None else []
+    return files[0].read_bytes() if files else name.encode()
+
+
+@functools.cache
+def _product_hash() -> str:
+    """Hash of the product's own sources: between two releases the version alone says too little."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for file in sorted(file for package in _PACKAGES for file in (root / package).rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,211 @@
+"""One episode while it runs: the world, who is seated in it, and what is recorded of it.
+
+An episode can be kept once a second and go on from there bit for bit: memories are passed to drivers, never held by them.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from eval.clock import WallClock
+from eval.errors import DriverError, TimeLimitReached, describe_exception
+from scenarios.errors import InputError
+from sim.interface import TICK_S, Control, Driver, DriverStep
+from sim.recorder import Recorder, Trace, TraceColumns, TraceError
+from sim.recording import Ending
+from sim.scenario import Model, Scenario
+from sim.snapshot import SnapshotError
+from sim.state import CONTROL_DTYPE, EventKind, Status
+from sim.world import Snapshot, World
+
+AFTERMATH_S = 2.0
+"""How long an episode goes on after ego's first collision, to show what it led to; the verdict can no longer change."""
+SNAPSHOT_TICKS = 10
+"""Ticks between the snapshots of a full recording."""
+_ACTIVE, _STILL = int(Status.ACTIVE), int(Model.STILL)
+
+
+@dataclass(slots=True)
+class Seat:
+    """A driver and the memory that is passed from one of its steps to the next."""
+
+    name: str
+    driver: Driver[object]
+    memory: object = None
+    started: bool = False
+
+
+@dataclass(slots=True)
+class Episode:
+    """An episode while it runs. driven_m, driven_s: way and time on the road so far, of ego or of everybody without one."""
+
+    world: World
+    scenario: Scenario
+    seats: dict[int, Seat]
+    recorder: Recorder | None
+    clock: WallClock
+    columns: TraceColumns = field(default_factory=TraceColumns)
+    driven_m: float = 0.0
+    driven_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What an episode goes on from. memories: actor -> whether its driver has started, and its memory; driven: way, time."""
+
+    world: Snapshot
+    memories: Mapping[int, tuple[bool, object]]
+    driven: tuple[float, float]
+
+
+def drive_guarded(episode: Episode) -> tuple[Ending | None, str, str]:
+    """Drive to the end: (None or what cut the episode short, that in one line, and in full)."""
+    try:
+        drive(episode)
+    except InputError:
+        raise  # nothing of the driver's: the recording could not be written
+    except TimeLimitReached as limit:
+        _record(episode, {})
+        return Ending.TIME_LIMIT, str(limit), str(limit)
+    except Exception as error:  # a driver may raise anything: the episode so far is kept, and the run goes on with the next seed
+        _record(episode, {})
+        cause = error.__cause__ if isinstance(error, DriverError) and error.__cause__ is not None else error
+        line = f"{error}: {describe_exception(cause)}" if cause is not error else describe_exception(error)
+        return Ending.CRASHED, line, "".join(traceback.format_exception(error))
+    return None, "", ""
+
+
+def drive(episode: Episode, until: int | None = None) -> None:
+    """Step the world to tick `until`, or until everybody is done, ego has crashed, or the scenario's duration is over."""
+    world = episode.world
+    controls = np.zeros((1, len(episode.scenario.actors)), dtype=CONTROL_DTYPE)
+    last = round(episode.scenario.duration_s / TICK_S) if until is None else until
+    while world.tick < last and not (until is None and _over(episode)):
+        episode.clock.check()
+        _keep(episode)
+        traces = {}
+        for actor in _seated_now(episode):
+            decision = _decide(episode, actor)
+            controls[0, actor] = _as_record(decision.control, episode.seats[actor].name)
+            traces[actor] = _checked_trace(episode, actor, decision)
+        _record(episode, traces)
+        world.step(controls)
+        _measure(episode)
+    _record(episode, {})
+
+
+def restore(episode: Episode, snapshot: object) -> None:
+    """Go on from what `_keep` recorded. Raises ValueError where it is not of this episode."""
+    if not isinstance(snapshot, Kept) or snapshot.memories.keys() != episode.seats.keys():
+        raise ValueError("the snapshot is not of this episode")
+    episode.world.restore(snapshot.world)
+    episode.driven_m, episode.driven_s = snapshot.driven
+    for actor, (started, memory) in snapshot.memories.items():
+        seat = episode.seats[actor]
+        seat.started, seat.memory = started, memory
+
+
+def known_objects(scenario: Scenario) -> dict[str, object]:
+    """What snapshots of a scenario's episodes name instead of storing it."""
+    return {"road_map": scenario.road_map}
+
+
+@contextmanager
+def writing(path: Path | None) -> Iterator[None]:
+    """Turns a failure to write a recording into bad input: the disk is full, or the folder has gone."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(
+            f"cannot write the recording: {reason}", file=str(path), fix="Choose another folder with --out"
+        ) from None
+
+
+def _keep(episode: Episode) -> None:
+    """Once a second, put into a full recording all that the episode goes on from. DriverError for a memory that cannot be."""
+    recorder, world = episode.recorder, episode.world
+    if recorder is None or recorder.header.record != "full" or world.tick % SNAPSHOT_TICKS:
+        return
+    memories = {actor: (seat.started, seat.memory) for actor, seat in episode.seats.items()}
+    kept = Kept(world=world.snapshot(), memories=memories, driven=(episode.driven_m, episode.driven_s))
+    try:
+        with writing(recorder.path):
+            recorder.snapshot(world.tick, kept, known_objects(episode.scenario))
+    except SnapshotError as error:
+        raise DriverError(f"a memory at {world.tick * TICK_S:.1f} s cannot be recorded") from error
+
+
+def _checked_trace(episode: Episode, actor: int, decision: DriverStep[object]) -> Trace:
+    try:
+        return episode.columns.take(decision.trace)
+    except TraceError as error:
+        raise DriverError(f"driver of {episode.seats[actor].name!r} at {episode.world.tick * TICK_S:.1f} s") from error
+
+
+def _seated_now(episode: Episode) -> list[int]:
+    status = episode.world.state.bodies["status"][0]
+    return [actor for actor in episode.seats if status[actor] == _ACTIVE]
+
+
+def _decide(episode: Episode, actor: int) -> DriverStep[object]:
+    """One step of one driver; DriverError where it raises, exits, or returns something else than a decision."""
+    seat, body, clock = episode.seats[actor], episode.scenario.actors[actor], episode.clock
+    if body.route is None:
+        raise DriverError(f"driver of {seat.name!r} has no route")
+    frame = episode.world.frame(0, actor)
+    try:
+        if not seat.started:
+            seat.memory = clock.guard(seat.driver.start, episode.scenario.road_map, body.route, body.body, episode.scenario.seed)
+            seat.started = True
+        decision = clock.guard(seat.driver.step, frame, seat.memory)
+    except (Exception, SystemExit) as error:
+        raise DriverError(f"driver of {seat.name!r} at {episode.world.tick * TICK_S:.1f} s") from error
+    if not isinstance(decision, DriverStep):
+        raise DriverError(f"driver of {seat.name!r} returned {type(decision).__name__} instead of a DriverStep")
+    seat.memory = decision.memory
+    return decision
+
+
+def _measure(episode: Episode) -> None:
+    """Count the way and the time of this tick."""
+    bodies, ego = episode.world.state.bodies[0], episode.scenario.ego
+    if ego is None:
+        speeds = bodies["speed"][(bodies["status"] == _ACTIVE) & (bodies["model"] != _STILL)]
+        episode.driven_m += float(np.sum(np.abs(speeds), dtype=np.float64)) * TICK_S
+        episode.driven_s += len(speeds) * TICK_S
+    elif bodies["status"][ego] == _ACTIVE:
+        episode.driven_m += abs(float(bodies["speed"][ego])) * TICK_S
+        episode.driven_s += TICK_S
+
+
+def _as_record(control: Control, name: str) -> tuple[float, float, int, int, int, int]:
+    """A Control as one CONTROL_DTYPE record; DriverError unless its numbers are finite."""
+    if not isinstance(control, Control):
+        raise DriverError(f"driver of {name!r} returned {type(control).__name__} instead of a Control")
+    if not (np.isfinite(control.accel) and np.isfinite(control.steer)):
+        raise DriverError(f"driver of {name!r} returned accel {control.accel!r}, steer {control.steer!r}: both must be finite")
+    return control.accel, control.steer, int(control.indicator), int(control.gear), int(control.gesture), 1
+
+
+def _over(episode: Episode) -> bool:
+    if episode.world.finished(0):
+        return True
+    ego, events = episode.scenario.ego, episode.world.events(0)
+    if ego is None or len(events) == 0:
+        return False
+    mine = (events["kind"] == EventKind.COLLISION) & ((events["a"] == ego) | (events["b"] == ego))
+    return bool(mine.any()) and episode.world.tick * TICK_S >= float(events["time_s"][mine].min()) + AFTERMATH_S
+
+
+def _record(episode: Episode, traces: Mapping[int, Trace]) -> None:
+    world, recorder = episode.world, episode.recorder
+    if recorder is not None:
+        with writing(recorder.path):
+            recorder.append(world.tick, world.state.bodies[0], world.state.minds[0], world.events(0), traces)
