@@ -151,7 +151,7 @@ OBJECT_DTYPE = np.dtype(
     ],
     align=True,
 )  # fmt: skip
-"""One perceived thing, world frame; never a route, goal or style. drive_through: probability that driving through it does no harm.
+"""One perceived thing, world frame; never a route, goal or style. drive_through: probability that it does no harm.
 
 `id` is stable at the `state` level while the thing is in sight; at the `objects` level it only numbers the readings of one frame.
 """

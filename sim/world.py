@@ -161,8 +161,8 @@ class World:
                 )
         if len(snapshot.pending) != len(self._pending):
             raise ValueError(f"the snapshot has a latency of {len(snapshot.pending)} ticks, this world of {len(self._pending)}")
-        for own, given in zip(self.state, snapshot.state, strict=True):
-            own[...] = given
+        for name in WorldState._fields:
+            getattr(self.state, name)[...] = getattr(snapshot.state, name)
         self._pending = deque(sent.copy() for sent in snapshot.pending)
         self._hashes = list(snapshot.hashes)
 
