@@ -1,0 +1,64 @@
+"""Time lost at an all-way stop, by everybody and by ego, beside what the reference schedules lose.
+
+A suite's excess time is the sum of `delay` over the sum of `first_come_delay`, less one; its price of anarchy the sum of
+`time_used` over the sum of `optimal_time`. Vehicles still in the junction at the end are charged up to that moment.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eval.metrics.crossings import crossings
+from eval.metrics.result import Better, Junction, MetricResult, References
+from sim.interface import Floats
+from sim.recording import Recording
+
+_NOTHING = MetricResult(value=0.0, unit="s", valid=False)
+
+
+def delay(recording: Recording, references: References) -> MetricResult:
+    """Sum over all vehicles of (exit - exit alone) [s]."""
+    if references.junction is None:
+        return _NOTHING
+    return _sum(_exits(recording, references.junction) - references.junction.free)
+
+
+def ego_delay(recording: Recording, references: References) -> MetricResult:
+    """Ego's own exit - exit alone [s]."""
+    junction, ego = references.junction, recording.header.ego
+    if junction is None or ego not in junction.actors:
+        return _NOTHING
+    place = junction.actors.index(ego)
+    return _sum((_exits(recording, junction) - junction.free)[place : place + 1])
+
+
+def first_come_delay(recording: Recording, references: References) -> MetricResult:
+    """What `delay` is when everybody enters in the order of arrival [s]."""
+    junction = references.junction
+    return _NOTHING if junction is None else _sum(junction.first_come - junction.free, Better.NEITHER)
+
+
+def time_used(recording: Recording, references: References) -> MetricResult:
+    """Sum over all vehicles of the time from free-flow arrival at the line to the exit [s]."""
+    junction = references.junction
+    return _NOTHING if junction is None else _sum(_exits(recording, junction) - junction.arrivals)
+
+
+def optimal_time(recording: Recording, references: References) -> MetricResult:
+    """What `time_used` is in the best order of entry [s]."""
+    junction = references.junction
+    return _NOTHING if junction is None else _sum(junction.optimal - junction.arrivals, Better.NEITHER)
+
+
+def others_exits(recording: Recording, junction: Junction, ego: int | None) -> Floats:
+    """(N - 1,) exit times [s] of everybody but ego."""
+    return _exits(recording, junction)[[actor != ego for actor in junction.actors]]
+
+
+def _exits(recording: Recording, junction: Junction) -> Floats:
+    found = crossings(recording, junction)
+    return np.where(np.isfinite(found.left), found.left, np.maximum(found.end, junction.free))
+
+
+def _sum(times: Floats, better: Better = Better.LOWER) -> MetricResult:
+    return MetricResult(value=float(np.sum(times)), unit="s", better=better)

@@ -1,0 +1,122 @@
+"""Metrics of an all-way stop on written tracks, each with a driver that must fail it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from eval.metrics.registry import METRICS, measure
+from eval.metrics.result import Junction, References
+from sim.interface import Floats
+from sim.recording import RECORDED_EVENT_DTYPE, TICK_DTYPE, Ending, Footer, Header, RecordedActor, Recording
+from sim.roads.outline import MapOutline
+
+EGO, OTHER = 0, 1
+NOWHERE = MapOutline(name="", left_hand_traffic=False, lanes=(), crosswalks=(), edges=(), scenery=(), signals=())
+LINE = 20.0  # m, centre position at rest
+TICKS = 300
+
+
+def profile(arrive: int, enter: int, creeps: int = 0) -> Floats:
+    """(TICKS,) positions: at the line from tick `arrive`, over it from tick `enter`, with some creeping in between."""
+    s = np.full(TICKS, LINE)
+    s[:arrive] = LINE - 8.0 * 0.1 * (arrive - np.arange(arrive))
+    s[enter:] = LINE + 5.0 * 0.1 * (1 + np.arange(TICKS - enter))
+    for creep in range(creeps):
+        first = arrive + 10 + 12 * creep
+        s[first:enter] += 0.1 * np.minimum(1 + np.arange(enter - first), 4)
+        s[enter:] += 0.4
+    return s
+
+
+def recording(ego: Floats, other: Floats) -> Recording:
+    """Ego drives east through the origin's junction, the other one north; both ways are 40 m long and cross at 30 m."""
+    rows = np.zeros(2 * TICKS, TICK_DTYPE)
+    for actor, s, heading in ((EGO, ego, 0.0), (OTHER, other, 0.5 * math.pi)):
+        part = rows[actor::2]
+        part["tick"], part["actor"], part["heading"] = np.arange(TICKS), actor, heading
+        part["x"], part["y"] = (s - 30.0, 0.0) if actor == EGO else (0.0, s - 30.0)
+        part["speed"] = np.gradient(s, 0.1)
+        part["accel"] = np.gradient(part["speed"], 0.1)
+    car = [RecordedActor(name=name, kind="CAR", length=4.6, width=1.8) for name in ("ego", "other")]
+    header = Header(scenario="cross", seed=0, duration_s=30.0, ego=EGO, actors=tuple(car), event_names=(), reason_names=())
+    return Recording(
+        header=header, road_map=NOWHERE, rows=rows, events=np.zeros(0, RECORDED_EVENT_DTYPE), traces={},
+        footer=Footer(ending=Ending.PASSED),
+    )  # fmt: skip
+
+
+JUNCTION = Junction(
+    actors=(EGO, OTHER),
+    stop_lines=np.array([[-10.0, 0.0, 0.0], [0.0, -10.0, 0.5 * math.pi]]),
+    exit_lines=np.array([[10.0, 0.0, 0.0], [0.0, 10.0, 0.5 * math.pi]]),
+    conflicts=np.array([[False, True], [True, False]]),
+    arrivals=np.array([5.0, 5.0]),
+    free=np.array([9.0, 9.0]),
+    first_come=np.array([9.0, 12.0]),
+    optimal=np.array([9.0, 11.0]),
+    exact=True,
+)
+
+
+def values(ego: Floats, other: Floats, without: Floats | None = None) -> dict[str, float]:
+    alone = None if without is None else recording(np.full(TICKS, -1e3), without)
+    found = measure(recording(ego, other), References(junction=JUNCTION, without_ego=alone))
+    return {name: result.value for name, result in found.items() if result.valid}
+
+
+def test_going_in_turn_violates_nothing_and_going_out_of_turn_does():
+    fair = values(ego=profile(50, 60), other=profile(70, 110))
+    assert fair["order_violations"] == fair["order_violations_suffered"] == 0.0
+    assert values(ego=profile(70, 80), other=profile(60, 120))["order_violations"] == 1.0
+    assert values(ego=profile(50, 120), other=profile(60, 65))["order_violations_suffered"] == 1.0
+
+
+def test_a_tie_and_a_slot_left_unused_are_nobodys_violation():
+    assert values(ego=profile(52, 60), other=profile(50, 110))["order_violations"] == 0.0
+    assert values(ego=profile(70, 95), other=profile(60, 140))["order_violations"] == 0.0
+
+
+def test_delay_is_counted_from_what_everybody_needs_alone():
+    prompt, late = values(profile(50, 55), profile(50, 90)), values(profile(50, 95), profile(50, 130))
+    assert late["delay"] - prompt["delay"] == pytest.approx(8.0)
+    assert late["ego_delay"] - prompt["ego_delay"] == pytest.approx(4.0)
+    assert prompt["first_come_delay"] == pytest.approx(3.0)
+    assert prompt["optimal_time"] == pytest.approx(10.0)
+
+
+def test_one_who_never_leaves_is_charged_to_the_end():
+    stuck = values(profile(50, 60), profile(50, TICKS))
+    assert stuck["delay"] > 20.0
+
+
+def test_creeping_and_stopping_again_is_counted():
+    assert values(profile(50, 120), profile(50, 70))["creep_cycles"] == 0.0
+    assert values(profile(50, 120, creeps=4), profile(50, 70))["creep_cycles"] == 4.0
+
+
+def test_encroachment_is_the_time_between_footprints():
+    apart = values(profile(50, 60), profile(50, 100))["min_pet"]
+    # 10 m/s... both drive 5 m/s: the spot is free again after (4.6 + 1.8) m
+    assert apart == pytest.approx(4.0 - (4.6 + 1.8) / 5.0, abs=0.11)
+    assert values(profile(50, 60), profile(50, 62))["min_pet"] == 0.0
+
+
+def test_what_ego_imposes_is_the_difference_to_the_run_without_it():
+    free = profile(50, 60)
+    assert values(profile(50, 55), profile(50, 100), without=free)["imposed_delay"] == pytest.approx(4.0)
+    assert values(profile(50, 100), free, without=free)["imposed_delay"] == pytest.approx(0.0)
+
+
+def test_hard_braking_shows_in_comfort():
+    calm = values(profile(50, 60), profile(70, 100))
+    assert calm["max_decel"] > 4.0, "the written profile stops from 8 m/s at once"
+
+
+def test_every_metric_needs_no_reference_to_answer():
+    found = measure(recording(profile(50, 60), profile(50, 100)), References())
+    assert set(found) == set(METRICS)
+    assert not found["delay"].valid
+    assert found["min_pet"].valid
