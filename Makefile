@@ -1,6 +1,6 @@
 # Everything below needs only Python 3.11 or newer on PATH (or PYTHON=/path/to/it); `setup` makes its own environment in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench
+.PHONY: help setup demo test test-slow check golden bench
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,6 +49,9 @@ check: setup  ## Formatting, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+golden: setup  ## Run the golden episodes, say which changed, and take them as the new ones
+	$(BIN)/python -m tests.golden.traces
 
 bench: setup  ## Measure how fast the simulator is on this machine
 	$(BIN)/avstack bench sim

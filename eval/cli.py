@@ -194,6 +194,9 @@ def execute(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output has gone; Python would try again at exit
         return ExitCode.OK
+    except OSError as error:  # an output that could be written to when it was checked: the disk is full, or a folder has gone
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"avstack: {place}{error.strerror or error}. Make room, or choose another place", err=True)
     return ExitCode.BAD_INPUT
 
 

@@ -31,6 +31,8 @@ def load_driver(name: str) -> Driver[object]:
     """
     place = DRIVERS.get(name, name)
     source, colon, class_name = place.rpartition(":")
+    if name.endswith(".py"):
+        raise InputError(f"driver {name!r} names a file but no class in it", fix=f"Give {name}:Class")
     if not colon or not source or not class_name:
         near = difflib.get_close_matches(name, DRIVERS, n=1)
         raise InputError(f"unknown driver {name!r}", fix=f"Did you mean {near[0]!r}?" if near else _HOW)
@@ -53,7 +55,10 @@ def _build(name: str, found: object) -> Driver[object]:
         raise InputError(
             f"driver {name!r}: its constructor needs arguments ({error})", fix="Give every parameter a default"
         ) from None
-    return cast(Driver[object], found())
+    try:
+        return cast(Driver[object], found())
+    except Exception as error:  # whatever a user's constructor raises is theirs to see
+        raise _failure(f"making the driver {name!r}", error) from error
 
 
 def _check_method(name: str, found: type, method: str, parameters: tuple[str, ...]) -> None:
@@ -77,9 +82,9 @@ def _load_module(source: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and (source == error.name or source.startswith(error.name + ".")):
             raise InputError(f"no module {source!r} for the driver", fix=_HOW) from None
-        raise _import_failure(source, error) from error
+        raise _failure(f"importing the driver's {source}", error) from error
     except Exception as error:  # whatever a user's module raises while it is imported is theirs to see
-        raise _import_failure(source, error) from error
+        raise _failure(f"importing the driver's {source}", error) from error
 
 
 def _load_file(source: str) -> ModuleType:
@@ -99,13 +104,13 @@ def _load_file(source: str) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise _import_failure(source, error) from error
+        raise _failure(f"importing the driver's {source}", error) from error
     return module
 
 
-def _import_failure(source: str, error: Exception) -> InputError:
-    """The user's file and line where the import went wrong."""
-    message = f"importing the driver's {source} failed: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+def _failure(what: str, error: Exception) -> InputError:
+    """The user's file and line where their code went wrong."""
+    message = f"{what} failed: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     if isinstance(error, SyntaxError):
         return InputError(message, file=error.filename, line=error.lineno, column=error.offset)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]

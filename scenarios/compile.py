@@ -103,7 +103,8 @@ def _ground(spec: ScenarioSpec, episode: Episode) -> Ground:
     except InputError as error:
         if error.file is not None:
             raise
-        raise spec.error(("map", "file" if episode.map.file else "builder"), error.message, error.fix) from error
+        part = "file" if episode.map.file else "parameters" if episode.map.parameters else "builder"
+        raise spec.error(("map", part), error.message, error.fix) from error
 
 
 def _add_ego(cast: _Cast) -> None:

@@ -18,7 +18,8 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
-        text = self.message.rstrip(".") + (f". {self.fix}" if self.fix else "")
+        stop = " " if self.message.endswith(("?", "!", ":")) else ". "
+        text = self.message.rstrip(".") + (f"{stop}{self.fix[0].upper()}{self.fix[1:]}" if self.fix else "")
         return f"{place}: {text}" if place else text
 
     def __reduce__(self) -> tuple[object, ...]:

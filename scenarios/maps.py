@@ -82,4 +82,4 @@ def _from_builder(name: str, parameters: str) -> Ground:
         built = BUILDERS[name](**json.loads(parameters))
         return survey(assemble(built) if isinstance(built, MapDraft) else built)
     except (TypeError, ValueError, KeyError) as error:
-        raise InputError(f"builder {name!r} refuses its parameters: {error}", fix="see the builder's own description") from error
+        raise InputError(f"builder {name!r} refuses its parameters: {error}") from error

@@ -30,7 +30,8 @@ def resolve(target: str) -> ScenarioSpec:
         return load(Path(target))
     if suffix in MAP_SUFFIXES:
         if not Path(target).is_file():
-            raise InputError("map file does not exist", file=target, fix="check the path")
+            found = "is a folder, not a file" if Path(target).is_dir() else "map file does not exist"
+            raise InputError(found, file=target, fix="check the path")
         return map_scenario(Path(target))
     kinds = ", ".join((*SCENARIO_SUFFIXES, *MAP_SUFFIXES))
     raise InputError(

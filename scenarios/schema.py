@@ -93,18 +93,17 @@ class ScenarioSpec:
 def load(path: Path) -> ScenarioSpec:
     """The scenario in a YAML file. Raises InputError with file:line:column for each fault, one a line."""
     try:
-        if path.stat().st_size > _FILE_BYTES_MAX:
-            raise InputError(
-                f"{path.stat().st_size} bytes is too large for a scenario", file=str(path), fix=f"at most {_FILE_BYTES_MAX}"
-            )
-        text = path.read_text(encoding="utf-8")
+        size = path.stat().st_size
+        text = path.read_text(encoding="utf-8") if size <= _FILE_BYTES_MAX else ""
     except UnicodeDecodeError as error:
         raise InputError(
             f"not a text file: {error.reason} at byte {error.start}", file=str(path), fix="save it as UTF-8"
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"cannot be read: {reason}", file=str(path), fix="check the path") from None
+        raise InputError(f"cannot be read: {reason.lower()}", file=str(path), fix="check the path") from None
+    if size > _FILE_BYTES_MAX:
+        raise InputError(f"{size} bytes is too large for a scenario", file=str(path), fix=f"at most {_FILE_BYTES_MAX} are read")
     return loads(text, file=str(path))
 
 

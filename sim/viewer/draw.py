@@ -90,12 +90,14 @@ def draw_episode(recording: Recording, size: tuple[int, int] = SHEET) -> pygame.
 
 
 def save(picture: pygame.Surface, path: Path) -> None:
-    """Write a picture; its folder is made, and the file appears whole or not at all."""
+    """Write a picture; its folder is made, and the file appears whole or not at all. OSError where it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         pygame.image.save(picture, str(part))
         part.replace(path)
+    except pygame.error as error:
+        raise OSError(f"the picture {path} cannot be written: {error}") from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -232,10 +232,10 @@ def test_several_faults_are_told_together():
 @pytest.mark.parametrize(
     ("road", "error"),
     [
-        ("{builder: four_way, parameters: {lanes: 9}}", "f.yaml:3:16: builder 'four_way' refuses its parameters: lanes of east"),
+        ("{builder: four_way, parameters: {lanes: 9}}", "f.yaml:3:38: builder 'four_way' refuses its parameters: lanes of east"),
         (
             "{builder: four_way, parameters: {control: {up: stop}}}",
-            "f.yaml:3:16: builder 'four_way' refuses its parameters: control names an arm 'up'",
+            "f.yaml:3:38: builder 'four_way' refuses its parameters: control names an arm 'up'",
         ),
         ("{builder: four_way, parameters: {lane_width: -1}}", "lane_width must be a number from 2.5 to 5, got -1"),
         ("{file: nowhere.xodr}", "f.yaml:3:13: map file 'nowhere.xodr' does not exist"),

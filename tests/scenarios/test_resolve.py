@@ -86,7 +86,7 @@ def test_settings_change_one_value(settings, path, value):
         ("=5", "not of the form key=value"),
         ("trafic.demand=5", "unknown key 'trafic' in the scenario; did you mean 'traffic'?"),
         ("traffic.deman=5", "unknown key 'deman' in traffic; did you mean 'demand'?"),
-        ("traffic.demand.7.count=5", "traffic.demand has no item '7'. it has 1, from 0, named other"),
+        ("traffic.demand.7.count=5", "traffic.demand has no item '7'. It has 1, from 0, named other"),
         ("map.parameters.lans=5", "unknown key 'lans' in map.parameters; did you mean 'lanes'?"),
         ("traffic.demand=lots", "--set traffic.demand=lots: traffic.demand: must be a valid number"),
         ("traffic.demand=-5", "--set traffic.demand=-5: traffic.demand: must be greater than or equal to 0, got -5"),

@@ -80,5 +80,5 @@ def test_all_duplicates_are_named_at_once():
 
 def test_aliases_cannot_blow_up():
     levels = "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9))
-    with pytest.raises(InputError, match=f"at most {NODES_MAX} values"):
+    with pytest.raises(InputError, match=f"At most {NODES_MAX} values"):
         parse(f"a0: &a0 [1, 2]\n{levels}\n")

@@ -110,6 +110,11 @@ class NeedsArgument(Idle):
         self.model = model
 
 
+class NoWeights(Idle):
+    def __init__(self):
+        raise FileNotFoundError("no weights")
+
+
 class StepTakesOne(Idle):
     def step(self, frame):
         return None

@@ -1,8 +1,13 @@
 """Bad input: exit code 2, one clear line on stderr, nothing on stdout, nothing written."""
 
+import subprocess
+import sys
 from pathlib import Path
 
+import pygame
 import pytest
+
+from scenarios.errors import InputError
 
 SCENE = "four_way_stop"
 
@@ -35,6 +40,10 @@ SCENE = "four_way_stop"
         (("run", SCENE, "--set", "duration_s=-5"), "duration_s"),
         (("run", SCENE, "--picture", "p.gif"), "p.gif"),
         (("run", SCENE, "--picture", "."), "'.'"),
+        (("run", SCENE, "--driver", "mine.py"), "Give mine.py:Class"),
+        (("run", SCENE, "--record", "half"), "half"),
+        (("run", SCENE, "--set", "duration_s=abc"), "--set duration_s=abc"),
+        (("run", SCENE, "--set", "map.parameters.lane_width=-3"), "--set map.parameters.lane_width=-3"),
         (("run",), "Missing argument"),
         (("run", SCENE, "--nonsense"), "--nonsense"),
         (("map", "nowhere.xodr"), "nowhere.xodr"),
@@ -67,6 +76,7 @@ def test_one_line_and_nothing_written(avstack, tmp_path, monkeypatch, arguments,
         ("NeedsArgument", "constructor needs arguments"),
         ("StepTakesOne", "step cannot be called"),
         ("not_a_class", "not a class but a int"),
+        ("NoWeights", "drivers.py:"),
     ],
 )
 def test_classes_that_are_no_drivers(avstack, drivers, name, words):
@@ -129,3 +139,61 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(avstack, tmp_path, record):
     assert f"{SCENE}-0.arrow" in done.err
     assert done.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_nobody_to_take_the_report_is_one_line():
+    program = "import sys; from eval.cli import main; main()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program, "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("avstack: No space left on device")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(avstack, tmp_path, monkeypatch):
+    def full(*_):
+        raise pygame.error("no space")
+
+    monkeypatch.setattr(pygame.image, "save", full)
+    done = avstack("run", SCENE, "--set", "duration_s=1", "--picture", tmp_path / "p.png")
+    assert done.code == 2
+    assert "p.png cannot be written: no space" in done.err
+    assert done.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.yaml", b"", "empty.yaml:1:1: the file is empty"),
+        ("binary.yaml", bytes(range(256)) * 8, "not a text file"),
+        ("huge.yaml", b"# " + b"x" * 20_000_001, "too large"),
+        ("version.yaml", b"version: 9\nname: a\nmap: {builder: four_way}\n", "version.yaml:1:10: version: 9 is not one of 1"),
+        ("empty.xodr", b"", "the file is empty"),
+        ("binary.xodr", bytes(range(256)) * 8, "binary.xodr:1:"),
+        ("cut.xodr", b"<?xml version='1.0'?>\n<OpenDRIVE>\n<road", "cut.xodr:3:"),
+        ("folder.yaml", None, "is a directory"),
+        ("folder.xodr", None, "is a folder"),
+    ],
+)
+def test_files_that_are_none(avstack, tmp_path, name, content, words):
+    path = tmp_path / name
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    done = avstack("run", path, "--out", tmp_path / "out", "--picture", tmp_path / "p.png")
+    assert done.code == 2
+    assert name in done.err
+    assert words in done.err
+    assert "?." not in done.err
+    assert done.err.count("\n") == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_a_question_keeps_its_mark():
+    assert str(InputError("unknown 'a'; did you mean 'b'?", fix="write b")) == "unknown 'a'; did you mean 'b'? Write b"
+    assert str(InputError("not there.", file="a.yaml", line=3, fix="check it")) == "a.yaml:3: not there. Check it"
