@@ -19,6 +19,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numba
 
+from sim.parts import Kernel
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -88,7 +90,7 @@ def _own_temporary_folder() -> Path | None:
 
 def _cache_root() -> Path | None:
     """First writable place for compiled kernels, or None."""
-    bounds = "bounds" if os.environ.get("NUMBA_BOUNDSCHECK") == "1" else "plain"
+    bounds = "bounds" if CHECKED else "plain"
     for find in (_user_cache, _own_temporary_folder):
         home = find()
         if home is not None and _writable(home / "avstack" / "kernels" / bounds):
@@ -96,6 +98,7 @@ def _cache_root() -> Path | None:
     return None
 
 
+CHECKED = os.environ.get("NUMBA_BOUNDSCHECK") == "1"
 CACHE_ROOT = _cache_root()
 if CACHE_ROOT is None:
     warnings.warn(
@@ -140,12 +143,18 @@ def _compile(function: Callable[_P, _R], *, allocates: bool) -> Callable[_P, _R]
     # numba reads the folder when a function asks for caching; other users of numba in this process keep theirs.
     _set_numba_cache(str(folder) if folder is not None else elsewhere)
     try:
-        # The last two options are numba's own, which its annotations leave out.
-        options: dict[str, Any] = {"nogil": True, "fastmath": False, "no_cfunc_wrapper": True, "_nrt": allocates}
-        compiled: Callable[_P, _R] = numba.njit(cache=folder is not None, **options)(function)
+        # Divisions by zero raise where indices are checked as well; elsewhere the checks cost more than the divisions.
+        options = {
+            "nopython": True, "nogil": True, "fastmath": False, "no_cfunc_wrapper": True, "_nrt": allocates, "boundscheck": None,
+            "error_model": "python" if CHECKED else "numpy",
+        }  # fmt: skip
+        compiled: Any = Kernel(function, targetoptions=options)
+        if folder is not None:
+            compiled.enable_caching()
     finally:
         _set_numba_cache(elsewhere)
-    return compiled
+    result: Callable[_P, _R] = compiled
+    return result
 
 
 def _set_numba_cache(folder: str) -> None:

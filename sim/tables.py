@@ -8,8 +8,8 @@ indexing gives a record in place, a scalar, or a smaller table. The caller keeps
 
 from __future__ import annotations
 
+import hashlib
 import operator
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,13 +21,22 @@ from numba.core.datamodel.models import OpaqueModel, StructModel
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import NativeValue, lower_builtin, lower_getattr, lower_getattr_generic, register_model, typeof_impl, unbox
 
-CHECKED = os.environ.get("NUMBA_BOUNDSCHECK") == "1"
+from sim.jit import CHECKED
+
 _WORD = ir.IntType(64)
 _BYTES = ir.IntType(8).as_pointer()
 _MAX_DIMENSIONS = 3
 _WORDS = 1 + 2 * _MAX_DIMENSIONS  # data, strides, shape of one array
 # Words of numpy's array object on a 64-bit machine: object head (2), data, number of dimensions, pointers to shape and strides.
 _DATA, _SHAPE, _STRIDES = 2, 4, 5
+
+
+def _short_name(label: str, kind: types.Type) -> str:
+    """A name for symbols: numba would spell every field of a record out, kilobytes at each mention of a function."""
+    return f"{label}{hashlib.sha256(kind.name.encode()).hexdigest()[:12]}"
+
+
+setattr(types.Record, "mangling_args", property(lambda record: (_short_name("Record", record), ())))  # noqa: B010  not in numba's types
 
 
 class TableType(types.Type):
@@ -38,6 +47,11 @@ class TableType(types.Type):
         self.ndim = ndim
         super().__init__(name=f"Table({dtype}, {ndim})")
 
+    @property
+    def mangling_args(self) -> tuple[str, tuple[object, ...]]:
+        """What symbols show of the type."""
+        return "Table", (self.dtype, self.ndim)
+
 
 class TableSetType(types.Type):
     """A shared NamedTuple: a pointer to its block."""
@@ -47,6 +61,11 @@ class TableSetType(types.Type):
         self.fields = fields
         self.places = {name: k for k, (name, _, _) in enumerate(fields)}
         super().__init__(name=f"{label}({', '.join(f'{n}: {d}[{k}]' for n, d, k in fields)})")
+
+    @property
+    def mangling_args(self) -> tuple[str, tuple[object, ...]]:
+        """What symbols show of the type."""
+        return _short_name(self.label, self), ()
 
 
 @register_model(TableType)

@@ -1,8 +1,7 @@
 """Compiling every kernel before the first episode, on two cores.
 
-numba compiles at first use, one function at a time. On a machine that has never run a world that is most of a minute; processes
-that share the cache on disk need about half of it on two cores. Once done, a mark beside the kernels says so, and later starts
-skip all this.
+numba compiles at first use. On a machine that has never run a world that is most of a minute; two processes that share the cache
+on disk need half a minute. Once done, a mark beside the kernels says so, and later starts skip all this.
 """
 
 from __future__ import annotations
@@ -16,13 +15,15 @@ from pathlib import Path
 import numba
 from numba.core import types
 
-from sim import contact, kernels, observe
+from sim import kernels, trigonometry, world
+from sim.interface import OBJECT_DTYPE
 from sim.jit import CACHE_ROOT, sources_digest
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
 from sim.roads.pack import Roads
+from sim.sensors import state as sensors
 from sim.state import CONTROL_DTYPE, WorldState
-from sim.traffic import driver, pedestrian, rules
+from sim.traffic import curves, rules
 
 _INT = types.int64
 _CONTROLS = types.Array(numba.from_dtype(CONTROL_DTYPE), 2, "C")
@@ -34,26 +35,23 @@ def _compile(function: Callable[..., object], *arguments: types.Type) -> None:
     getattr(function, "compile")(arguments)  # noqa: B009  a numba dispatcher, unknown to mypy
 
 
-def _compile_driving() -> None:
-    _compile(driver.drive, _STATE, _ROADS, _INT, _INT)
+def _compile_worlds() -> None:
+    """The tick, with all that happens in it, and what it shows."""
+    _compile(kernels.step_worlds, _STATE, _ROADS, types.float64[:, ::1], _CONTROLS, _INT, _INT)
 
 
-def _compile_bodies() -> None:
-    """Everything that does not need the driver: bodies, people, eyes."""
-    _compile(pedestrian.walk, _STATE, _ROADS, _INT, _INT)
-    _compile(kernels.move_all, _STATE, _ROADS, types.float64[:, ::1], _INT)
-    _compile(kernels.look_all, _STATE, _ROADS, _INT)
-    _compile(kernels.check_all, _STATE, _ROADS, _INT)
-    _compile(contact.find_contacts, _STATE, _ROADS, _INT)
-
-
-def _compile_roads() -> None:
-    """The map's own kernels, by assembling a small one."""
+def _compile_thought() -> None:
+    """The driver by itself, and the map's own kernels, by assembling a small one."""
+    _compile(rules.think, _STATE, _ROADS, _INT, _INT)
+    _compile(world._observe, _STATE, _ROADS, _INT, _INT, types.float32[:, :, ::1])
+    _compile(curves.fill_curve_room, _ROADS)
+    _compile(sensors.collect_objects, _STATE, _INT, _INT, types.float64, types.Array(numba.from_dtype(OBJECT_DTYPE), 1, "C"))
+    _compile(sensors.read_signals, _ROADS, _INT, _INT, types.int32[::1])
+    _compile(trigonometry.sincos, types.float64)
     assemble(BUILDERS["t_junction"]())
-    _compile(observe.observe_world, _STATE, _ROADS, _INT, types.float32[:, :, ::1])
 
 
-PARTS: Mapping[str, Callable[[], None]] = {"driving": _compile_driving, "bodies": _compile_bodies, "roads": _compile_roads}
+PARTS: Mapping[str, Callable[[], None]] = {"worlds": _compile_worlds, "thought": _compile_thought}
 
 
 def _mark() -> Path | None:
@@ -70,18 +68,16 @@ def is_warm() -> bool:
 
 
 def warm_up() -> None:
-    """Compile what is not compiled yet: the driver here, the rest in processes beside; then mark it done."""
+    """Compile what is not compiled yet: the tick here, the rest in a process beside; then mark it done."""
     mark = _mark()
     if mark is None or mark.exists():
         return
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    beside = [subprocess.Popen([sys.executable, "-m", "sim.warm", name], env=environment) for name in PARTS if name != "driving"]
+    beside = [subprocess.Popen([sys.executable, "-m", "sim.warm", name], env=environment) for name in PARTS if name != "worlds"]
     try:
-        PARTS["driving"]()
+        PARTS["worlds"]()
     finally:
         failed = [process.args for process in beside if process.wait() != 0]
-    _compile(rules.think, _STATE, _ROADS, _INT, _INT)
-    _compile(kernels.step_worlds, _STATE, _ROADS, types.float64[:, ::1], _CONTROLS, _INT, _INT)
     if not failed:
         mark.touch()
 

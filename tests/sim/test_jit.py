@@ -13,6 +13,7 @@ import numba
 import pytest
 
 import sim.jit
+import sim.parts
 
 SCRIPT = """
 import pathlib, sys, warnings
@@ -52,10 +53,11 @@ def run(sources: Path, **environment: str) -> list[str]:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """Two small kernels in files of their own, one calling the other, beside a copy of the real `sim.jit`."""
+    """Two small kernels in files of their own, one calling the other, beside copies of the real `sim.jit` and `sim.parts`."""
     folder = tmp_path / "sources" / "sim"
     folder.mkdir(parents=True)
-    shutil.copy(Path(sim.jit.__file__), folder)
+    for module in (sim.jit, sim.parts):
+        shutil.copy(str(module.__file__), folder)
     for name, text in (("__init__.py", ""), ("inner.py", INNER), ("outer.py", OUTER)):
         (folder / name).write_text(text)
     return folder.parent

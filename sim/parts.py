@@ -1,0 +1,95 @@
+"""How kernels become machine code: each is translated once, and optimised only as a part of what Python calls.
+
+numba optimises every function and makes machine code of it, together with copies of all that it calls, of all that those call
+and so on. A tick is some two hundred functions, a dozen calls deep: doing it once, for the outermost alone, more than halves the
+work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba.core import compiler, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler_machinery import PassManager
+from numba.core.registry import CPUDispatcher
+from numba.core.typed_passes import (
+    AnnotateTypes,
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
+from numba.core.typing.templates import make_concrete_template
+from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, ReconstructSSA, TranslateByteCode
+
+
+class _Pipeline(compiler.CompilerBase):
+    """numba's passes less those that find nothing to do in kernels: no closures, no array expressions, no Python objects."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        passes = PassManager("kernel")
+        for one in (
+            TranslateByteCode, FixupArgs, IRProcessing, GenericRewrites, ReconstructSSA, NopythonTypeInference, PreLowerStripPhis,
+            IRLegalization, AnnotateTypes, NativeLowering, NoPythonBackend,
+        ):  # fmt: skip
+            passes.add_pass(one, one.__name__)
+        passes.finalize()
+        return [passes]
+
+
+class _Part(JITCodeLibrary):
+    """Code that is only ever part of a kernel that Python calls: optimised and turned into machine code there alone.
+
+    numba would do both for every kernel with all that it calls, so that the innermost ones pass through a dozen times.
+    """
+
+    def add_llvm_module(self, ll_module: Any) -> None:
+        self._final_module.link_in(ll_module)
+
+    def finalize(self) -> None:
+        self._finalized = True
+
+
+def _plain(kind: Any) -> Any:
+    """The type that stands for all alike: no versions of a kernel for each constant and each width of an integer."""
+    kind = types.unliteral(kind)
+    return types.int64 if isinstance(kind, types.Integer) and kind != types.uint64 else kind
+
+
+class Kernel(CPUDispatcher):
+    """A function that Python calls as any of numba's, and that is a part of the kernels that call it."""
+
+    def __init__(self, function: Callable[..., Any], targetoptions: dict[str, Any]) -> None:
+        super().__init__(function, targetoptions=targetoptions, pipeline_class=_Pipeline)
+        self._folding: Any = getattr(self, "_compiler")  # noqa: B009  not in numba's annotations
+        self._parts: dict[tuple[Any, ...], tuple[object, Any]] = {}
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """What numba asks for a call from another kernel."""
+        shape, folded = self._folding.fold_argument_types(args, kws)
+        kinds = tuple(map(_plain, folded))
+        if kinds not in self._parts:
+            self._parts[kinds] = self._part(kinds)
+        name = self.py_func.__name__
+        return make_concrete_template(name, key=name, signatures=[self._parts[kinds][1]]), shape, kinds, {}
+
+    def get_overload(self, sig: Any) -> Any:
+        """What numba calls the version for these types by."""
+        return self._parts[tuple(sig)][0] if tuple(sig) in self._parts else super().get_overload(sig)
+
+    def _part(self, kinds: tuple[Any, ...]) -> tuple[object, Any]:
+        """Translate for these types, without making machine code: (key, signature)."""
+        flags: Any = compiler.Flags()
+        context: Any = self.targetctx
+        self.targetdescr.options.parse_as_flags(flags, self.targetoptions)
+        flags.no_compile = flags.no_cpython_wrapper = True
+        library = _Part(context.codegen(), self.py_func.__qualname__)
+        made = compiler.compile_extra(
+            self.typingctx, context, self.py_func, kinds, None, flags, {}, library=library, pipeline_class=_Pipeline
+        )  # fmt: skip
+        key = object()
+        context.insert_user_function(key, made.fndesc, [library, *library._linking_libraries])
+        return key, made.signature
