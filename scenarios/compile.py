@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from scenarios.yaml_tree import combined
 from sim.interface import SPECS, Floats, Kind, VehicleSpec
 from sim.rng import Purpose, generator
 from sim.roads.lane_map import LaneKind
+from sim.roads.route import Route
 from sim.scenario import Actor, Criteria, Model, Scenario
 
 APPROACH_DECEL = 1.5  # m/s², braking that the speed at a start leaves room for before a stop line
@@ -138,7 +140,7 @@ def _add_user(cast: _Cast, user: User, path: TreePath, name: str, driver: str) -
     on_foot = kind == Kind.PEDESTRIAN
     model = Model.EXTERNAL if driver else Model.PEDESTRIAN if on_foot else Model.NEGOTIATOR
     style = user.style or _drawn_style(cast, name)
-    speed = start_speed(cast.ground, start.spot, kind, body) if user.speed is None else user.speed
+    speed = start_speed(cast.ground, start.spot, kind, body, start.route) if user.speed is None else user.speed
     actor = Actor(
         name=name, kind=kind, model=model, spec=None if user.body is None else body, route=start.route,
         s=start.spot.s, d=start.spot.d,
@@ -190,18 +192,25 @@ def _body(kind: Kind, given: Body | None) -> VehicleSpec:
     return replace(own, **changes)
 
 
-def start_speed(ground: Ground, spot: Spot, kind: Kind, body: VehicleSpec) -> float:
-    """A speed [m/s] that the limit, the curve there and the stop line ahead allow, and that the kind travels at."""
+def start_speed(ground: Ground, spot: Spot, kind: Kind, body: VehicleSpec, route: Route) -> float:
+    """A speed [m/s] that the limit, the bends and stop lines ahead allow, and that the kind travels at."""
     if kind == Kind.PEDESTRIAN:
         return WALKING_SPEED
     limit = min(0.95 * ground.speed_limit(spot), body.speed_max, CYCLING_SPEED if kind == Kind.BICYCLE else math.inf)
-    curvature = abs(ground.curvature(spot))
-    if curvature > 1e-3:
-        limit = min(limit, math.sqrt(CURVE_ACCEL / curvature))
-    if ground.stop_s[spot.lane] >= 0.0 and ground.regulated[spot.lane]:
-        room = ground.stop_s[spot.lane] - spot.s - 0.5 * body.length
-        limit = min(limit, math.sqrt(2.0 * APPROACH_DECEL * max(room, 0.0)))
-    return limit
+    square, before = limit * limit, -spot.s
+    for lane, following in pairwise((*route.lanes, -1)):
+        if 2.0 * APPROACH_DECEL * before > square:
+            break
+        points = ground.road_map.lane_points(lane)
+        away = before + float(ground.road_map.lanes["spacing"][lane]) * np.arange(len(points))
+        slow = CURVE_ACCEL / np.maximum(np.abs(points["curvature"]), 1e-3) + 2.0 * APPROACH_DECEL * np.maximum(away, 0.0)
+        square = min(square, float(slow[away > -1.0].min(initial=square)))
+        line = before + ground.stop_s[lane] - 0.5 * body.length
+        if ground.stop_s[lane] >= 0.0 and ground.regulated[lane] and (line > 0.0 or lane == spot.lane):
+            square = min(square, 2.0 * APPROACH_DECEL * max(line, 0.0))
+        if following in ground.successors[lane]:
+            before += ground.length[lane]
+    return math.sqrt(square)
 
 
 def _check_on_road(ground: Ground, spot: Spot, body: VehicleSpec) -> None:
@@ -374,7 +383,7 @@ def _add_demand(cast: _Cast) -> None:
 def _arrive(cast: _Cast, arrivals: Sequence[Arrival], path: TreePath) -> None:
     for arrival in arrivals:
         model = Model.PEDESTRIAN if arrival.kind == Kind.PEDESTRIAN else Model.NEGOTIATOR
-        speed = start_speed(cast.ground, arrival.spot, arrival.kind, SPECS[arrival.kind])
+        speed = start_speed(cast.ground, arrival.spot, arrival.kind, SPECS[arrival.kind], arrival.route)
         cast.add(
             Actor(
                 name=arrival.name, kind=arrival.kind, model=model, route=arrival.route,

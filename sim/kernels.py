@@ -5,6 +5,8 @@ Worlds are independent; `step_worlds` releases the GIL, so threads may each take
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,12 @@ SUBSTEPS = 2
 WAITING, ACTIVE, FINISHED = 0, 1, 2
 NEGOTIATOR, PEDESTRIAN, REPLAY, EXTERNAL, STILL = 0, 1, 2, 3, 4
 EVENT_FINISHED, EVENT_DEADLOCK, EVENT_RED_LIGHT, EVENT_STOP_IGNORED, EVENT_RESCUE = 2, 3, 4, 5, 6
-PLACE_GAP = 2.5  # m around a newcomer
+PLACE_GAP = 2.5  # m before and behind a newcomer
+BESIDE_M = 0.3  # m beside it
+CHANGING_S = 2.0  # s of somebody's coming over that a newcomer waits for
+USUAL_CHANGE = 0.9  # m/s sideways
+APPEAR_DECEL = 2.5  # m/s²
+INDICATES_LEFT, INDICATES_RIGHT = 1, 2
 ARRIVED_M = 4.0  # m before the line within which a slow front has arrived
 ARRIVED_SPEED = 1.5  # m/s
 DEADLOCK_TICKS = 80
@@ -57,9 +64,37 @@ def _place_is_free(state: WorldState, w: int, a: int) -> bool:
         follower = max(float(body.speed if ahead else other.speed), 0.0)
         # what stands for good need only not be in the very place
         gap = 0.0 if other.model == STILL else PLACE_GAP + closing * closing / 3.0 + follower
-        if across < 0.3 and along < gap:
+        if across < BESIDE_M + CHANGING_S * _coming_over(body, other) and along < gap:
             return False
     return True
+
+
+@kernel
+def _coming_over(body: np.record, other: np.record) -> float:
+    """Speed [m/s] at which somebody beside comes over to where `body` is to appear; who indicates is about to."""
+    side = other.y * body.cos - other.x * body.sin - (body.y * body.cos - body.x * body.sin)
+    towards = other.vx * body.sin - other.vy * body.cos if side > 0.0 else other.vy * body.cos - other.vx * body.sin
+    meant = other.indicator == (INDICATES_RIGHT if side > 0.0 else INDICATES_LEFT)
+    alike = other.cos * body.cos + other.sin * body.sin > 0.9
+    return max(float(towards), USUAL_CHANGE if meant and alike else 0.0)
+
+
+@kernel
+def _slow_for_what_stands(state: WorldState, w: int, a: int) -> None:
+    """Nobody appears faster than lets them stop before something that stands ahead for good."""
+    body = state.bodies[w, a]
+    for b in range(state.worlds[w].actors):
+        other = state.bodies[w, b]
+        if other.status != ACTIVE or other.model != STILL or other.drive_through:
+            continue
+        dx = other.x - body.x
+        dy = other.y - body.y
+        ahead = dx * body.cos + dy * body.sin - 0.5 * (body.length + other.length)
+        across = abs(dy * body.cos - dx * body.sin) - 0.5 * (body.width + other.width)
+        if ahead > 0.0 and across < BESIDE_M:
+            body.speed = min(float(body.speed), math.sqrt(2.0 * APPEAR_DECEL * max(ahead - 1.0, 0.0)))
+            body.vx = body.speed * body.cos
+            body.vy = body.speed * body.sin
 
 
 @kernel
@@ -72,6 +107,8 @@ def _appear(state: WorldState, roads: Roads, w: int, a: int) -> None:
     if body.model != STILL and not _place_is_free(state, w, a):
         return
     body.status = ACTIVE
+    if body.model == NEGOTIATOR:
+        _slow_for_what_stands(state, w, a)
     for row in range(HISTORY):
         state.history[w, row, a].status = WAITING
     if body.model == STILL:

@@ -35,9 +35,11 @@ def _longitudinal(body: np.record, forward: bool, grip: float, curvature: float,
     """Update acceleration, jerk and speed over `dt`; `grip` [m/s²] is the radius of the friction circle."""
     lateral = body.speed * body.speed * curvature
     available = math.sqrt(max(grip * grip - lateral * lateral, 0.0))
+    command = body.command_accel
+    # asked for more than the tyres have, they share it out: wheels that are turned too far do not keep a car from braking
+    available = max(available, grip * abs(command) / math.sqrt(command * command + lateral * lateral + 1e-6))
     braking = min(body.brake_max, available)
     driving = min(body.accel_max, available)
-    command = body.command_accel
     # `command` is along the body: in reverse gear, negative speeds up
     if forward:
         command = min(max(command, -braking), driving)

@@ -230,6 +230,7 @@ class World:
         elif actor.pose is not None:
             body["x"], body["y"], body["heading"] = actor.pose
             body["cos"], body["sin"] = np.cos(actor.pose[2]), np.sin(actor.pose[2])
+            body["z"] = _height_at(road_map, actor.pose[0], actor.pose[1])
         body["speed"] = actor.speed
         body["vx"], body["vy"] = actor.speed * float(body["cos"]), actor.speed * float(body["sin"])
 
@@ -237,6 +238,14 @@ class World:
 def _chained(so_far: bytes, more: bytes) -> bytes:
     """Hash of what was hashed so far and more; unlike a running hash object it can be kept in a snapshot."""
     return hashlib.blake2b(so_far + more, digest_size=_HASH_BYTES).digest()
+
+
+def _height_at(road_map: LaneMap, x: float, y: float) -> float:
+    """Height [m] of the road nearest to a place; of bridges the level whose lane passes nearest."""
+    points = road_map.points
+    if not points["z"].any():
+        return 0.0
+    return float(points["z"][np.argmin((points["x"] - x) ** 2 + (points["y"] - y) ** 2)])
 
 
 def _routes(scenario: Scenario) -> dict[Route, int]:

@@ -272,3 +272,12 @@ def test_a_map_file_with_other_control(data_dir):
     scenario = compile_scenario(spec, 0)
     assert scenario.actors
     assert (scenario.road_map.lanes["stop_s"] >= 0.0).any()
+
+
+@pytest.mark.parametrize(("before", "slowest", "fastest"), [(1.0, 3.0, 5.0), (20.0, 7.0, 9.0), (50.0, 12.0, 14.0)])
+def test_nobody_starts_faster_than_the_bend_ahead_allows(before, slowest, fastest):
+    """A right turn without a stop: the curve is what slows down."""
+    where = f"ego: {{at: {{lane: south_in_0, s: -{before}}}, to: {{turn: right}}}}\n"
+    text = "version: 1\nname: x\nmap: {builder: four_way, parameters: {control: none}}\n" + where
+    scenario = compile_scenario(loads(text, file="f.yaml"), 0)
+    assert slowest < scenario.actors[0].speed < fastest

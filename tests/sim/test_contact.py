@@ -16,7 +16,7 @@ from sim.geometry import box_corners, boxes_overlap
 from sim.interface import SPECS, Gear, Kind
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
-from sim.roads.lane_map import LaneMap
+from sim.roads.lane_map import LaneDraft, LaneMap, MapDraft
 from sim.roads.route import shortest_route
 from sim.scenario import Actor, Model, Scenario
 from sim.state import EVENTS, Status
@@ -472,3 +472,57 @@ def test_a_car_run_into_a_parked_one_is_recorded_with_time_and_speed():
     assert event["speed"] == pytest.approx(8.0, rel=1e-4)
     assert (event["fault_a"], event["fault_b"]) == (0, 1)
     assert world.state.bodies["crashed"][0].tolist() == [1, 1]
+
+
+# ---- heights
+
+
+def sloped(lines: dict[str, list[list[float]]]) -> LaneMap:
+    """A map of straight lanes of their own through these points (x, y, z)."""
+    lanes = [LaneDraft(name=name, centreline=np.array(line), half_width=1.75, road=name) for name, line in lines.items()]
+    return assemble(MapDraft(name="sloped", lanes=lanes))
+
+
+def driven_on(road_map: LaneMap, starts: dict[str, float], parked: float | None = None) -> World:
+    """A car at 10 m/s at `s` of each lane, their pedals left alone; one more standing at `parked` on the first lane."""
+    actors = []
+    for name, s in starts.items():
+        index = road_map.lane(name)
+        actors.append(Actor(name=name, model=Model.EXTERNAL, route=shortest_route(road_map, index, index), s=s, speed=10.0))
+    if parked is not None:
+        index = road_map.lane(next(iter(starts)))
+        standing = Actor(name="standing", model=Model.EXTERNAL, route=shortest_route(road_map, index, index), s=parked, speed=0.0)
+        actors.append(standing)
+    world = World([Scenario(name="heights", road_map=road_map, actors=tuple(actors), seed=1)])
+    for _ in range(60):
+        world.step()
+    return world
+
+
+def test_a_car_drives_up_a_ramp_into_one_that_stands_there():
+    road_map = sloped({"ramp": [[0.0, 0.0, 0.0], [20.0, 0.0, 0.0], [100.0, 0.0, 8.0]]})
+    world = driven_on(road_map, {"ramp": 10.0}, parked=68.0)
+    (event,) = world.events(0)
+    assert event["kind"] == EVENT_COLLISION
+    heights = world.state.bodies["z"][0]
+    assert heights[1] == pytest.approx(4.8, abs=0.05)
+    assert heights[0] == pytest.approx((float(world.state.minds["s"][0, 0]) - 20.0) * 0.1, abs=0.05)
+
+
+def test_what_is_parked_stands_at_the_height_of_the_road():
+    road_map = sloped({"up": [[0.0, 0.0, 10.0], [100.0, 0.0, 18.0]]})
+    point = road_map.lane_points(0)[60]
+    parked = Actor(name="parked", model=Model.STILL, pose=(float(point["x"]), float(point["y"]), 0.0))
+    world = World([Scenario(name="heights", road_map=road_map, actors=(parked,), seed=1)])
+    assert world.state.bodies["z"][0, 0] == pytest.approx(12.4, abs=0.05)
+
+
+@pytest.mark.parametrize(("height", "hits"), [(6.0, 0), (0.0, 1)])
+def test_two_levels_of_a_bridge_do_not_meet_and_one_level_does(height, hits):
+    """Both are over the crossing at the same time; the upper one drove up a ramp to get there."""
+    lines = {
+        "below": [[-60.0, 0.0, 0.0], [60.0, 0.0, 0.0]],
+        "above": [[0.0, -60.0, 0.0], [0.0, -20.0, height], [0.0, 20.0, height], [0.0, 60.0, 0.0]],
+    }
+    world = driven_on(sloped(lines), {"below": 20.0, "above": 20.0})
+    assert [int(event["kind"]) for event in world.events(0)].count(EVENT_COLLISION) == hits

@@ -204,6 +204,15 @@ def test_the_friction_circle_is_never_left():
                 assert used <= friction * GRAVITY * (1.0 + 1e-3), f"from {speed} m/s, friction {friction}, tick {k}"
 
 
+def test_wheels_turned_too_far_do_not_keep_a_car_from_braking():
+    """At full lock and far too fast the tyres share out what they have: the car slides, but it comes to rest."""
+    world = stage(speed=12.0)
+    for _ in range(100):
+        body = tick(world, accel=-6.0, steer=0.6)
+        assert np.hypot(body["accel"], body["speed"] * body["yaw_rate"]) <= 0.9 * GRAVITY * (1.0 + 1e-3)
+    assert body["speed"] == 0.0
+
+
 # ---- stopping, standing, reversing
 
 

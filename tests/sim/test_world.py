@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim.interface import Kind
+from sim.interface import Indicator, Kind
 from sim.motion import GRAVITY
 from sim.roads.route import shortest_route
 from sim.scenario import FRICTION_SNOW, Actor, Model, Scenario
@@ -299,6 +299,47 @@ def test_a_newcomer_waits_for_its_place():
     assert active[0] == 1
     assert active[-1] == 3
     assert len(world.events(0)) == 0
+
+
+@pytest.mark.parametrize(("indicator", "sideways"), [(Indicator.LEFT, 0.0), (Indicator.OFF, 0.9)])
+def test_a_newcomer_waits_for_somebody_who_changes_into_its_lane(indicator, sideways):
+    """Beside the place of the newcomer drives one that comes over, or is about to."""
+    road_map = built("straight", length=400.0, lanes=2, two_way=False)
+    left, right = road_map.lane("eastbound_0"), road_map.lane("eastbound_1")
+    beside = Actor(name="beside", model=Model.EXTERNAL, route=shortest_route(road_map, right, right), s=60.0, speed=10.0)
+    newcomer = Actor(name="new", route=shortest_route(road_map, left, left), s=65.0, speed=10.0, depart_s=0.1)
+    status = {}
+    for turned in (False, True):
+        world = World([Scenario(name="change", road_map=road_map, actors=(beside, newcomer), seed=1, ego=0)])
+        world.step()
+        if turned:
+            world.state.bodies["indicator"][0, 0] = indicator
+            world.state.bodies["vy"][0, 0] = sideways
+        world.step()
+        status[turned] = int(world.state.bodies["status"][0, 1])
+    assert status == {False: Status.ACTIVE, True: Status.WAITING}
+
+
+def test_a_newcomer_is_no_faster_than_lets_it_stop_for_what_stands_ahead():
+    road_map = built("straight", length=400.0)
+    lane = road_map.lane("eastbound_0")
+    new = Actor(name="new", route=shortest_route(road_map, lane, lane), s=50.0, speed=13.0)
+    parked = Actor(name="parked", model=Model.STILL, pose=lane_pose(road_map, lane, 65.0))
+    world = World([Scenario(name="parked", road_map=road_map, actors=(parked, new), seed=1)])
+    for _ in range(100):
+        world.step()
+    assert world.state.bodies["status"][0, 1] == Status.ACTIVE
+    assert len(world.events(0)) == 0
+
+
+def test_what_can_be_driven_through_keeps_nobody_from_appearing():
+    road_map = built("straight", length=400.0)
+    lane = road_map.lane("eastbound_0")
+    new = Actor(name="new", route=shortest_route(road_map, lane, lane), s=39.0, speed=4.0)
+    bag = Actor(name="bag", kind=Kind.OBJECT, model=Model.STILL, pose=lane_pose(road_map, lane, 41.0), drive_through=True)
+    world = World([Scenario(name="bag", road_map=road_map, actors=(bag, new), seed=1)])
+    world.step()
+    assert world.state.bodies["status"][0, 1] == Status.ACTIVE
 
 
 def test_everybody_gets_there_and_the_world_says_so():
