@@ -138,6 +138,18 @@ def bench_sim(as_json: bool) -> None:
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
 
 
+@bench.command(name="motion")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def bench_motion(as_json: bool) -> None:
+    """Measure how smoothly and exactly the stack moves: free stops against their bound, tracking, solve times."""
+    import json
+
+    from eval.bench.motion import format_bench, run_bench
+
+    figures = run_bench()
+    click.echo(json.dumps(figures) if as_json else format_bench(figures))
+
+
 @bench.command(name="traffic", add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench_traffic(arguments: tuple[str, ...]) -> None:
