@@ -76,6 +76,40 @@ def run(
     return run_suite(request, as_json=as_json)
 
 
+@program.command(name="eval")
+@click.argument("suite")
+@click.option(
+    "--driver", "drivers", multiple=True, default=("rules",), show_default=True, help="Who drives ego; may be repeated."
+)
+@click.option("--versus", metavar="DRIVER", help="Compare the others with this one, episode by episode.")
+@click.option("--sensing", default="objects", show_default=True, help="What drivers are given: state or objects.")
+@click.option(
+    "--seeds", default="0..99", show_default=True, help="3, 0..99, 1,5,7, or commit:300 for 300 seeds that follow from HEAD."
+)
+@click.option("--workers", default="auto", show_default=True, help="Processes to run in; 1 stays in this one.")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    default=Path("out/results.sqlite"),
+    show_default=True,
+    help="File that keeps finished episodes; an evaluation asked for again goes on from there.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@click.pass_context
+def evaluate(
+    context: click.Context, suite: str, drivers: tuple[str, ...], versus: str | None, sensing: str, seeds: str, workers: str,
+    store: Path, as_json: bool,
+) -> None:  # fmt: skip
+    """Evaluate drivers on a named suite, a family, or a scenario file: rates and means with intervals, paired comparisons."""
+    from eval.evaluate import Request, evaluate
+
+    chosen = commit_seeds(seeds) if seeds.startswith(COMMIT_SEEDS) else parse_seeds(seeds)
+    request = Request(
+        suite=suite, drivers=drivers, versus=versus, sensing=sensing, seeds=chosen, workers=parse_workers(workers), store=store
+    )
+    context.exit(evaluate(request, as_json=as_json))
+
+
 @program.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--yaml", "name", metavar="NAME", help="Print the YAML of one scenario, to start your own from.")
@@ -174,6 +208,35 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise InputError(f"seeds {part.strip()!r} are too many or too large", fix="Use at most 10 million seeds below 2^63")
         seeds.update(dict.fromkeys(range(first, last + 1)))
     return tuple(seeds)
+
+
+COMMIT_SEEDS = "commit:"
+REPORTING_SEED = 1_000_000
+"""Smaller seeds are for tuning."""
+
+
+def commit_seeds(text: str) -> tuple[int, ...]:
+    """So many seeds for a report, that nobody could have tuned on: they follow from the hash of the last commit.
+
+    Raises InputError where the working folder is no git checkout, or has changes that are not committed.
+    """
+    count = text.removeprefix(COMMIT_SEEDS)
+    if not _is_count(count) or not 1 <= int(count) <= 1_000_000:
+        raise InputError(f"cannot read seeds {text!r}", fix="Write commit:300, for example")
+    import subprocess
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(("git", *arguments), capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed, commit = git("status", "--porcelain", "--untracked-files=no"), git("rev-parse", "HEAD")
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(f"seeds {text!r} need a git checkout: {error}", fix="Give the seeds as numbers") from None
+    if changed:
+        raise InputError(f"seeds {text!r} need a clean checkout", fix="Commit your changes, or give the seeds as numbers")
+    first = REPORTING_SEED + int(commit[:8], 16)
+    click.echo(f"seeds {first}..{first + int(count) - 1}, from commit {commit[:12]}", err=True)
+    return tuple(range(first, first + int(count)))
 
 
 def _is_count(text: str) -> bool:

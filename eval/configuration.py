@@ -52,7 +52,7 @@ def configuration(target: str, settings: tuple[str, ...], driver: str | None, se
         "record": record,
         "scenario_hash": content.hexdigest()[:16],
         "driver_hash": code.hexdigest()[:16],
-        "product": f"{product_version()} {_product_hash()}",
+        "product": f"{product_version()} {product_hash()}",
     }
 
 
@@ -77,6 +77,11 @@ def _strings(node: Data, key: str) -> Iterator[tuple[str, str]]:
             yield from _strings(inner, key)
 
 
+def driver_hash(name: str) -> str:
+    """Hash of a driver's own file, as seen from the working folder."""
+    return hashlib.sha256(_driver_source(name, Path.cwd())).hexdigest()[:16]
+
+
 def _driver_source(name: str, folder: Path) -> bytes:
     """The bytes of a driver's own file, or its name where that is all there is."""
     source = DRIVERS.get(name, name).rpartition(":")[0]
@@ -89,7 +94,7 @@ def _driver_source(name: str, folder: Path) -> bytes:
 
 
 @functools.cache
-def _product_hash() -> str:
+def product_hash() -> str:
     """Hash of the product's own sources: between two releases the version alone says too little."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()

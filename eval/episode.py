@@ -5,6 +5,7 @@ An episode can be kept once a second and go on from there bit for bit: memories 
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,17 +34,21 @@ _ACTIVE, _STILL = int(Status.ACTIVE), int(Model.STILL)
 
 @dataclass(slots=True)
 class Seat:
-    """A driver and the memory that is passed from one of its steps to the next."""
+    """A driver, the memory that is passed from one of its steps to the next, and the thread CPU time of each step."""
 
     name: str
     driver: Driver[object]
     memory: object = None
     started: bool = False
+    decision_ms: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Episode:
-    """An episode while it runs. driven_m, driven_s: way and time on the road so far, of ego or of everybody without one."""
+    """An episode while it runs. driven_m, driven_s: way and time on the road so far, of ego or of everybody without one.
+
+    to_the_end: it goes on after ego has arrived until everybody has.
+    """
 
     world: World
     scenario: Scenario
@@ -53,6 +58,7 @@ class Episode:
     columns: TraceColumns = field(default_factory=TraceColumns)
     driven_m: float = 0.0
     driven_s: float = 0.0
+    to_the_end: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +170,9 @@ def _decide(episode: Episode, actor: int) -> DriverStep[object]:
         if not seat.started:
             seat.memory = clock.guard(seat.driver.start, episode.scenario.road_map, body.route, body.body, episode.scenario.seed)
             seat.started = True
+        before = time.thread_time()
         decision = clock.guard(seat.driver.step, frame, seat.memory)
+        seat.decision_ms.append(1000.0 * (time.thread_time() - before))
     except (Exception, SystemExit) as error:
         raise DriverError(f"driver of {seat.name!r} at {episode.world.tick * TICK_S:.1f} s") from error
     if not isinstance(decision, DriverStep):
@@ -195,7 +203,7 @@ def _as_record(control: Control, name: str) -> tuple[float, float, int, int, int
 
 
 def _over(episode: Episode) -> bool:
-    if episode.world.finished(0):
+    if episode.world.finished(0) and (not episode.to_the_end or episode.world.all_finished(0)):
         return True
     ego, events = episode.scenario.ego, episode.world.events(0)
     if ego is None or len(events) == 0:

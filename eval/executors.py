@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 import signal
 import time
 from collections import deque
@@ -16,6 +17,8 @@ from typing import Generic, Protocol, TypeVar
 _J = TypeVar("_J")
 _R = TypeVar("_R")
 _POLL_S = 1.0
+AUTO_POOL_JOBS = 8
+"""Jobs from which starting processes pays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,15 @@ class ProcessPool:
 
     def _overdue(self, worker: _Worker) -> bool:
         return self._hard_limit_s is not None and time.monotonic() - worker.since > self._hard_limit_s
+
+
+def choose_executor(workers: int | None, jobs: int, hard_limit_s: float | None = None) -> Executor:
+    """Where to run so many jobs: `workers` processes, or for None as many as there are cores once that pays."""
+    if workers is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = cores if jobs >= AUTO_POOL_JOBS else 1
+    workers = min(workers, jobs)
+    return InProcess() if workers <= 1 else ProcessPool(workers, hard_limit_s)
 
 
 def _start(work: Callable[[_J], _R]) -> _Worker:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from scenarios.resolve import apply_settings, resolve
 from scenarios.schema import ScenarioSpec
 from sim.interface import TICK_S, Driver
 from sim.recorder import Recorder
-from sim.recording import Ending, Footer, Recording
+from sim.recording import Ending, Footer, Recording, Scalar
 from sim.roads.outline import outline
 from sim.scenario import Criteria, Model, Scenario
 from sim.state import EventKind
@@ -61,6 +62,7 @@ class EpisodeResult:
     """One row of a run. completed: the goal was reached in the scenario's duration; timeout: it was not, and time ran out.
 
     counts: see EventCounts; mean_speed: ego's, or everybody's without one [m/s]; time_s: simulated time at the end.
+    decision_ms: thread CPU time of each step of ego's driver; empty for an episode read from a recording.
     """
 
     seed: int
@@ -72,6 +74,7 @@ class EpisodeResult:
     time_s: float = 0.0
     mean_speed: float = 0.0
     trace_hash: str = ""
+    decision_ms: tuple[float, ...] = ()
     recording: str | None = None
     error: str = ""
 
@@ -89,11 +92,15 @@ def prepare(job: Job) -> Scenario:
     scenario = compile_scenario(_spec(job.target, job.settings), job.seed)
     if job.sensing is not None:
         scenario = replace(scenario, sensing=job.sensing)
-    if scenario.sensing not in AVAILABLE_SENSING:
-        known = scenario.sensing in SENSING_LEVELS
-        message = f"sensing level {scenario.sensing!r} is {'not available yet' if known else 'unknown'}"
-        raise InputError(message, fix="Only 'state' is available: use --sensing state")
+    check_sensing(scenario.sensing)
     return scenario if job.driver is None else _with_driver(scenario, job.driver)
+
+
+def check_sensing(level: str) -> None:
+    """InputError unless drivers can be given this level."""
+    if level not in AVAILABLE_SENSING:
+        message = f"sensing level {level!r} is {'not available yet' if level in SENSING_LEVELS else 'unknown'}"
+        raise InputError(message, fix=f"Use --sensing {' or '.join(AVAILABLE_SENSING)}")
 
 
 def load_drivers(scenario: Scenario) -> dict[int, Driver[object]]:
@@ -113,14 +120,33 @@ def recording_path(out: Path, scenario_name: str, seed: int) -> Path:
 def run_episode(job: Job) -> EpisodeResult:
     """Run one job to its end. Raises InputError alone; a failing driver or an exhausted time limit is a result."""
     scenario = prepare(job)
-    seats = {index: Seat(scenario.actors[index].name, driver) for index, driver in load_drivers(scenario).items()}
     if job.time_limit_s is not None:
         _warm_up(scenario)
     path = None if job.out is None else recording_path(job.out, scenario.name, scenario.seed)
+    config = {} if path is None else configuration(job.target, job.settings, job.driver, scenario.sensing, job.record)
+    return run_scenario(scenario, path, config=config, record=job.record, time_limit_s=job.time_limit_s)
+
+
+def run_scenario(
+    scenario: Scenario,
+    path: Path | None = None,
+    *,
+    config: Mapping[str, Scalar] | None = None,
+    record: str = "scalar",
+    time_limit_s: float | None = None,
+    to_the_end: bool = False,
+) -> EpisodeResult:
+    """Drive one concrete scenario, recorded at `path`. `to_the_end`: until everybody has arrived, not ego alone."""
+    seats = {index: Seat(scenario.actors[index].name, driver) for index, driver in load_drivers(scenario).items()}
     with ExitStack() as stack:
-        recorder = None if path is None else _open_recorder(job, scenario, path, stack)
-        clock = stack.enter_context(WallClock(job.time_limit_s))
-        episode = Episode(World((scenario,)), scenario, seats, recorder, clock)
+        recorder = None
+        if path is not None:
+            with writing(path):
+                recorder = stack.enter_context(
+                    Recorder(path, header_of(scenario, config or {}, record), outline(scenario.road_map))
+                )
+        clock = stack.enter_context(WallClock(time_limit_s))
+        episode = Episode(World((scenario,)), scenario, seats, recorder, clock, to_the_end=to_the_end)
         ending, error, details = drive_guarded(episode)
         result = _judge(episode, ending, error)
         if recorder is not None:
@@ -157,12 +183,6 @@ def _footer(result: EpisodeResult, episode: Episode, details: str) -> Footer:
         ending=result.ending, reasons=result.reasons, error=details, trace_hash=result.trace_hash, outcome=outcome,
         columns=episode.columns.declared,
     )  # fmt: skip
-
-
-def _open_recorder(job: Job, scenario: Scenario, path: Path, stack: ExitStack) -> Recorder:
-    config = configuration(job.target, job.settings, job.driver, scenario.sensing, job.record)
-    with writing(path):
-        return stack.enter_context(Recorder(path, header_of(scenario, config, job.record), outline(scenario.road_map)))
 
 
 def judge(
@@ -225,5 +245,6 @@ def _judge(episode: Episode, cut_short: Ending | None, error: str) -> EpisodeRes
         time_s=time_s,
         mean_speed=mean_speed,
         trace_hash=world.trace_hash(0),
+        decision_ms=() if scenario.ego not in episode.seats else tuple(episode.seats[scenario.ego].decision_ms),
         error=error,
     )

@@ -1,10 +1,19 @@
-"""Intervals on rates. Source: Clopper and Pearson, The use of confidence or fiducial limits, Biometrika 26 (1934)."""
+"""Intervals on rates, means and ratios, and paired comparisons.
+
+Source of the exact interval: Clopper and Pearson, The use of confidence or fiducial limits, Biometrika 26 (1934).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from sim.interface import Floats
+
 LEVEL = 0.95
+RESAMPLES = 2000
+BOOTSTRAP_SEED = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +42,46 @@ def clopper_pearson(count: int, episodes: int, level: float = LEVEL) -> Rate:
     low = float(betaincinv(count, episodes - count + 1, tail)) if count > 0 else 0.0
     high = float(betaincinv(count + 1, episodes - count, 1.0 - tail)) if count < episodes else 1.0
     return Rate(count=count, episodes=episodes, rate=count / episodes if episodes else 0.0, low=low, high=high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number measured over episodes and its two-sided bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+    episodes: int
+
+
+def ratio_of_sums(top: Floats, bottom: Floats | None = None, level: float = LEVEL) -> Estimate:
+    """Sum of `top` over sum of `bottom` ((N,), one row an episode), or the mean of `top`; episodes are resampled together.
+
+    Percentile bootstrap (Efron and Tibshirani 1993, chapter 13) with a fixed stream, so that a report is the same twice. With
+    fewer than two episodes, or nothing in the denominator, the interval is (-inf, inf).
+    """
+    below = np.ones_like(top) if bottom is None else bottom
+    count = len(top)
+    total = float(below.sum())
+    value = float(top.sum()) / total if total != 0.0 else 0.0
+    if count < 2 or total == 0.0:
+        return Estimate(value=value, low=-np.inf, high=np.inf, episodes=count)
+    draws = np.random.Generator(np.random.Philox(BOOTSTRAP_SEED))
+    weights = draws.multinomial(count, np.full(count, 1.0 / count), size=RESAMPLES).astype(np.float64)
+    sums = weights @ below
+    ratios = np.divide(weights @ top, sums, out=np.full(RESAMPLES, value), where=sums != 0.0)
+    low, high = np.quantile(ratios, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+    return Estimate(value=value, low=float(low), high=float(high), episodes=count)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Two-sided exact p-value that two paired proportions are equal, from the numbers of episodes where just one happened.
+
+    Source: McNemar, Psychometrika 12 (1947), with the exact binomial tail.
+    """
+    discordant = only_first + only_second
+    if discordant == 0:
+        return 1.0
+    from scipy.special import bdtr
+
+    return min(1.0, 2.0 * float(bdtr(min(only_first, only_second), discordant, 0.5)))

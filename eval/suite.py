@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,7 +13,8 @@ import click
 
 from eval.configuration import configuration
 from eval.errors import ExitCode
-from eval.executors import Done, Executor, InProcess, ProcessPool
+from eval.executors import Done, Executor, choose_executor
+from eval.progress import progress
 from eval.resume import finished_results, recordings_of
 from eval.run import EpisodeResult, Job, load_drivers, prepare, recording_path, run_episode
 from eval.statistics import Rate, clopper_pearson
@@ -25,8 +24,6 @@ from sim.recording import Ending, Footer, RecordingError, part_path, read_record
 from sim.scenario import Scenario
 from sim.warm import is_warm, warm_up
 
-AUTO_POOL_EPISODES = 8
-"""Fewer episodes than this are done sooner in this process than a pool has started."""
 SHOWN_ROWS = 20
 HARD_LIMIT_SLACK_S = 60.0
 """Beyond twice the time limit: what a worker may need to start and to compile before it is taken for dead."""
@@ -183,14 +180,8 @@ def _job(request: Request, seed: int, out: Path | None) -> Job:
 
 
 def _executor(request: Request, episodes: int) -> Executor:
-    workers = request.workers
-    if workers is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        workers = min(cores, episodes) if episodes >= AUTO_POOL_EPISODES else 1
-    if workers == 1 or episodes == 0:
-        return InProcess()
     hard_limit = None if request.time_limit_s is None else 2.0 * request.time_limit_s + HARD_LIMIT_SLACK_S
-    return ProcessPool(min(workers, episodes), hard_limit)
+    return choose_executor(request.workers, episodes, hard_limit)
 
 
 def _collect(
@@ -200,7 +191,7 @@ def _collect(
     results: list[EpisodeResult] = []
     done = _executor(request, len(jobs)).run(run_episode, jobs)
     interrupted = False
-    with _progress(len(jobs)) as advance:
+    with progress(len(jobs)) as advance:
         try:
             for one in done:
                 result = one.result if one.result is not None else _lost(one, scenario)
@@ -231,21 +222,6 @@ def _remove_parts(jobs: Sequence[Job], scenario: str) -> None:
     for job in jobs:
         if job.out is not None:
             part_path(recording_path(job.out, scenario, job.seed)).unlink(missing_ok=True)
-
-
-@contextmanager
-def _progress(episodes: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on stderr for more than one episode, where somebody is watching."""
-    if episodes < 2 or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("episodes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("episodes", total=episodes)
-        yield lambda: progress.advance(task)
 
 
 def _without_recording(result: EpisodeResult) -> EpisodeResult:

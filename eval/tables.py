@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -40,6 +41,40 @@ def rate_table(rates: Mapping[str, Rate]) -> Table:
         shares = (f"{100.0 * value:.2f} %" for value in (rate.rate, rate.low, rate.high))
         table.add_row(name.replace("_", " "), f"{rate.count} of {rate.episodes}", *shares)
     return table
+
+
+def evaluation_text(report: Mapping[str, object]) -> str:
+    """The report of an evaluation: a column a driver, and the paired differences where there are any."""
+    drivers = cast(Mapping[str, Mapping[str, object]], report["drivers"])
+    table = Table(title=f"{report['suite']}, {report['sensing']} level: value [95 % interval]", title_justify="left")
+    table.add_column("")
+    for name in drivers:
+        table.add_column(name, justify="right")
+    figures = next(iter(drivers.values()))
+    for name in figures:
+        if name != "rows":
+            table.add_row(name.replace("_", " "), *(_cell(found[name]) for found in drivers.values()))
+    parts = [render(table)]
+    for name, found in cast(Mapping[str, Mapping[str, object]], report.get("differences", {})).items():
+        change = Table(title=f"{name} less {report['versus']}, same episodes", title_justify="left")
+        for heading in ("", "difference"):
+            change.add_column(heading, justify="right" if heading else "left")
+        for figure, value in found.items():
+            change.add_row(figure.replace("_", " "), _cell(value))
+        parts.append(render(change))
+    return "\n".join(part.rstrip("\n") for part in parts)
+
+
+def _cell(figure: object) -> str:
+    """A figure of the report in a few characters."""
+    if not isinstance(figure, Mapping):
+        return "-" if figure is None else str(figure)
+    if "p" in figure:
+        return f"+{figure['more']} -{figure['less']} episodes, p {figure['p']:.2g}"
+    if "rate" in figure:
+        return f"{100.0 * figure['rate']:.2f} % [{100.0 * figure['low']:.2f}, {100.0 * figure['high']:.2f}]"
+    low, high = ("" if bound is None else f"{bound:.3g}" for bound in (figure["low"], figure["high"]))
+    return f"{figure['value']:.3g} [{low}, {high}]"
 
 
 def render(table: Table) -> str:

@@ -125,12 +125,16 @@ class World:
 
     def finished(self, world: int) -> bool:
         """Whether ego, or without an ego everybody with a goal, has reached it."""
-        status = self.state.bodies["status"][world]
-        scenario = self.scenarios[world]
-        if scenario.ego is not None:
-            return bool(status[scenario.ego] == Status.FINISHED)
-        bound = [a for a, actor in enumerate(scenario.actors) if actor.route is not None and actor.model != Model.STILL]
-        return bool(bound) and bool(np.all(status[bound] == Status.FINISHED))
+        ego = self.scenarios[world].ego
+        if ego is None:
+            return self.all_finished(world)
+        return bool(self.state.bodies["status"][world, ego] == Status.FINISHED)
+
+    def all_finished(self, world: int) -> bool:
+        """Whether everybody with a goal has reached it."""
+        actors = self.scenarios[world].actors
+        bound = [a for a, actor in enumerate(actors) if actor.route is not None and actor.model != Model.STILL]
+        return bool(bound) and bool(np.all(self.state.bodies["status"][world, bound] == Status.FINISHED))
 
     def state_bytes(self, world: int) -> bytes:
         """Bytes of one world's state at this tick, the same whatever batch it is in and however many unused slots follow."""

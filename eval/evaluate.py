@@ -1,0 +1,268 @@
+"""Drivers on a suite: the same episodes for each, kept in a store, summed up with intervals and compared in pairs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import click
+import numpy as np
+
+from eval.configuration import driver_hash, product_hash
+from eval.describe import product_version
+from eval.drivers import load_driver
+from eval.errors import ExitCode
+from eval.executors import choose_executor
+from eval.metrics.livelock import CYCLES
+from eval.metrics.registry import METRICS, measure
+from eval.metrics.result import References
+from eval.progress import progress
+from eval.references import junction_of, without_ego
+from eval.run import EpisodeResult, check_sensing, run_scenario
+from eval.statistics import Estimate, clopper_pearson, mcnemar, ratio_of_sums
+from eval.store import EpisodeSet, Row, Store, Value
+from eval.suites import Suite, suite_of
+from scenarios.errors import InputError
+from sim.interface import Floats
+from sim.recording import Ending, Recording, read_recording
+from sim.scenario import Model, Scenario
+
+SENSING = "objects"
+"""Level that a driver is evaluated at unless told otherwise."""
+RATES = ("completed", "at_fault", "collisions", "deadlocks", "livelocks", "order_violation_rate", "offroad", "crashed")
+"""Shares of episodes with at least one."""
+MEANS = {
+    "rescues": "rescues",
+    "time_s": "time_s",
+    "ego_delay_s": "ego_delay",
+    "imposed_delay_s": "imposed_delay",
+    "imposed_braking": "imposed_braking",
+    "min_pet_s": "min_pet",
+    "jerk_violations": "jerk_violations",
+    "max_decel": "max_decel",
+    "decision_ms_p99": "decision_ms_p99",
+}
+"""Means over the episodes that have the value: name in the report -> name in a row."""
+RATIOS = {"excess_time": ("delay", "first_come_delay", -1.0), "price_of_anarchy": ("time_used", "optimal_time", 0.0)}
+"""Ratios of sums over episodes: numerator, denominator, and what is added."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What `avstack eval` was asked for. versus: the driver that the others are compared with."""
+
+    suite: str
+    drivers: tuple[str, ...]
+    seeds: tuple[int, ...]
+    versus: str | None = None
+    sensing: str = SENSING
+    workers: int | None = None
+    store: Path = Path("results.sqlite")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One seed of a suite with the drivers that still have to drive it."""
+
+    suite: str
+    seed: int
+    drivers: tuple[str, ...]
+    sensing: str
+
+
+def evaluate(request: Request, *, as_json: bool) -> ExitCode:
+    """Run what the store does not have yet, and report. Raises InputError for unknown suites, drivers and unusable stores."""
+    check_sensing(request.sensing)
+    suite, drivers = suite_of(request.suite), _drivers(request)
+    for name in drivers:
+        load_driver(name)
+    suite.scenario(request.seeds[0])
+    store = Store(request.store)
+    keys = {name: _open_set(store, request, suite, name) for name in drivers}
+    jobs = _missing(store, request, keys)
+    for name in drivers:
+        done = len(store.rows(keys[name], request.seeds))
+        if done:
+            click.echo(f"{name}: {done} of {len(request.seeds)} episodes are in {request.store} already", err=True)
+    interrupted = _run(store, keys, jobs, request.workers)
+    rows = {name: list(store.rows(keys[name], request.seeds).values()) for name in drivers}
+    report = summarise(request, rows)
+    from eval.tables import evaluation_text
+
+    click.echo(json.dumps(report) if as_json else evaluation_text(report))
+    crashed = any(row["ending"] == Ending.CRASHED for found in rows.values() for row in found)
+    return ExitCode.INTERRUPTED if interrupted else ExitCode.DRIVER_CRASHED if crashed else ExitCode.OK
+
+
+def run_job(job: Job) -> dict[str, Row]:
+    """A row for each driver; what does not depend on the driver is worked out once."""
+    suite = suite_of(job.suite)
+    scenario = replace(suite.scenario(job.seed), sensing=job.sensing)
+    with tempfile.TemporaryDirectory(prefix="avstack-eval-") as folder:
+        references = _references(scenario, suite, Path(folder))
+        return {name: _episode(scenario, name, suite, references, Path(folder)) for name in job.drivers}
+
+
+def summarise(request: Request, rows: Mapping[str, Sequence[Row]]) -> dict[str, object]:
+    """The JSON report: per driver every figure with its 95 % interval and the rows; with `versus` the paired differences."""
+    report: dict[str, object] = {
+        "suite": request.suite,
+        "sensing": request.sensing,
+        "drivers": {name: _figures(found) | {"rows": list(found)} for name, found in rows.items()},
+    }
+    if request.versus is not None:
+        base = rows[request.versus]
+        report["versus"] = request.versus
+        report["differences"] = {name: differences(found, base) for name, found in rows.items() if name != request.versus}
+    return report
+
+
+def differences(rows: Sequence[Row], base: Sequence[Row]) -> dict[str, object]:
+    """Paired differences over the seeds that both drove: means with intervals, rates with McNemar's p."""
+    by_seed = {row["seed"]: row for row in base}
+    pairs = [(row, by_seed[row["seed"]]) for row in rows if row["seed"] in by_seed]
+    found: dict[str, object] = {"pairs": len(pairs)}
+    for name in RATES:
+        only = [bool(one[name]) - bool(other[name]) for one, other in pairs]
+        found[name] = {"more": only.count(1), "less": only.count(-1), "p": mcnemar(only.count(1), only.count(-1))}
+    for name, column in MEANS.items():
+        both = [(one, other) for one, other in pairs if one[column] is not None and other[column] is not None]
+        if both:
+            found[name] = _interval(
+                ratio_of_sums(_column([one for one, _ in both], column) - _column([o for _, o in both], column))
+            )
+    for name, (top, bottom, _) in RATIOS.items():
+        both = [(one, other) for one, other in pairs if one[top] is not None and other[top] is not None]
+        if both:
+            found[name] = _interval(ratio_of_sums(_change(both, top), _column([one for one, _ in both], bottom)))
+    return found
+
+
+def _drivers(request: Request) -> tuple[str, ...]:
+    names = dict.fromkeys((*request.drivers, *([request.versus] if request.versus else [])))
+    return tuple(names)
+
+
+def _open_set(store: Store, request: Request, suite: Suite, driver: str) -> str:
+    provenance: dict[str, Value] = {
+        "sensing": request.sensing,
+        "suite": json.dumps(asdict(suite)),
+        "driver": driver_hash(driver),
+        "product": f"{product_version()} {product_hash()}",
+    }
+    key = hashlib.sha256(json.dumps([request.suite, driver, provenance], sort_keys=True).encode()).hexdigest()[:16]
+    machine = f"{platform.machine()} {platform.python_version()}"
+    store.open_set(EpisodeSet(key=key, suite=request.suite, driver=driver, provenance=provenance | {"machine": machine}))
+    return key
+
+
+def _missing(store: Store, request: Request, keys: Mapping[str, str]) -> list[Job]:
+    done = {name: store.rows(key, request.seeds).keys() for name, key in keys.items()}
+    wanted = ((seed, tuple(name for name in keys if seed not in done[name])) for seed in request.seeds)
+    return [Job(suite=request.suite, seed=seed, drivers=drivers, sensing=request.sensing) for seed, drivers in wanted if drivers]
+
+
+def _run(store: Store, keys: Mapping[str, str], jobs: Sequence[Job], workers: int | None) -> bool:
+    """Run the jobs and keep each result as it comes; whether Ctrl-C cut it short."""
+    with progress(len(jobs)) as advance:
+        try:
+            for done in choose_executor(workers, len(jobs)).run(run_job, jobs):
+                rows = done.result or {name: _lost(done.job.seed, done.failure) for name in done.job.drivers}
+                for name, row in rows.items():
+                    store.add(keys[name], done.job.seed, row)
+                advance()
+        except KeyboardInterrupt:
+            click.echo("avstack: interrupted; the same command goes on from here", err=True)
+            return True
+    return False
+
+
+def _references(scenario: Scenario, suite: Suite, folder: Path) -> References:
+    """What an episode is held against; nothing where ego's arrival ends it, for then nobody knows what the others did."""
+    if not suite.to_the_end or scenario.ego is None:
+        return References()
+    junction = junction_of(scenario)
+    alone = None if junction is None else _recorded(without_ego(scenario), folder / "without_ego.arrow", to_the_end=True)[1]
+    return References(junction=junction, without_ego=alone)
+
+
+def _recorded(scenario: Scenario, path: Path, *, to_the_end: bool) -> tuple[EpisodeResult, Recording]:
+    result = run_scenario(scenario, path, to_the_end=to_the_end)
+    return result, read_recording(path)
+
+
+def _episode(scenario: Scenario, driver: str, suite: Suite, references: References, folder: Path) -> Row:
+    if scenario.ego is None:
+        raise InputError(f"scenario {scenario.name!r} has no ego for driver {driver!r} to drive", fix="Choose another suite")
+    actors = list(scenario.actors)
+    actors[scenario.ego] = replace(actors[scenario.ego], driver=driver, model=Model.EXTERNAL)
+    seated = replace(scenario, actors=tuple(actors))
+    result, recording = _recorded(seated, folder / "episode.arrow", to_the_end=suite.to_the_end)
+    return row_of(result, recording, references)
+
+
+def row_of(result: EpisodeResult, recording: Recording, references: References) -> dict[str, Value]:
+    """One episode as the store keeps it; None for what it has nothing to measure on."""
+    found = measure(recording, references)
+    values = {name: found[name].value if found[name].valid else None for name in METRICS}
+    times = np.array(result.decision_ms or (0.0,))
+    return {
+        "seed": result.seed,
+        "ending": str(result.ending),
+        "completed": result.completed,
+        "crashed": result.ending is Ending.CRASHED,
+        "time_s": result.time_s,
+        **asdict(result.counts),
+        **values,
+        "livelocks": (values["creep_cycles"] or 0.0) >= CYCLES,
+        "order_violation_rate": bool(values["order_violations"]),
+        "decision_ms_p50": float(np.median(times)),
+        "decision_ms_p99": float(np.quantile(times, 0.99)),
+        "decision_ms_max": float(times.max()),
+        "scenario": recording.header.scenario,
+        "trace_hash": result.trace_hash,
+        "error": result.error,
+    }
+
+
+def _lost(seed: int, failure: str) -> dict[str, Value]:
+    """The row of an episode whose process died."""
+    row: dict[str, Value] = dict.fromkeys((*RATES, *MEANS.values(), *METRICS))
+    return row | {"seed": seed, "ending": str(Ending.CRASHED), "crashed": True, "error": failure, "rescues": 0, "time_s": 0.0}
+
+
+def _figures(rows: Sequence[Row]) -> dict[str, object]:
+    found: dict[str, object] = {"episodes": len(rows)}
+    for name in RATES:
+        found[name] = asdict(clopper_pearson(sum(bool(row[name]) for row in rows), len(rows)))
+    for name, column in MEANS.items():
+        valid = [row for row in rows if row[column] is not None]
+        found[name] = _interval(ratio_of_sums(_column(valid, column))) if valid else None
+    for name, (top, bottom, plus) in RATIOS.items():
+        valid = [row for row in rows if row[top] is not None]
+        if not valid:
+            found[name] = None
+            continue
+        estimate = ratio_of_sums(_column(valid, top), _column(valid, bottom))
+        found[name] = _interval(estimate, plus)
+    return found
+
+
+def _change(pairs: Sequence[tuple[Row, Row]], name: str) -> Floats:
+    return _column([one for one, _ in pairs], name) - _column([other for _, other in pairs], name)
+
+
+def _interval(estimate: Estimate, plus: float = 0.0) -> dict[str, object]:
+    """An estimate for JSON, which has no infinity: None for an open interval."""
+    low, high = (None if math.isinf(bound) else bound + plus for bound in (estimate.low, estimate.high))
+    return {"value": estimate.value + plus, "low": low, "high": high, "episodes": estimate.episodes}
+
+
+def _column(rows: Sequence[Row], name: str) -> Floats:
+    return np.array([float(row[name] or 0.0) for row in rows])
