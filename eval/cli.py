@@ -34,7 +34,7 @@ def program() -> None:
 @click.argument("target", metavar="SCENARIO|FILE.yaml|MAP.xodr")
 @click.option("--seeds", default="0", show_default=True, help="Seeds to run: 3, 0..99 or 1,5,7.")
 @click.option("--driver", help="Who drives ego: a name, package.module:Class or file.py:Class.  [default: the scenario's]")
-@click.option("--sensing", help="What drivers are given: state.  [default: the scenario's]")
+@click.option("--sensing", help="What drivers are given: state or objects.  [default: the scenario's]")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for one recording per episode; what it has is not run again."
 )
@@ -182,6 +182,15 @@ def bench_motion(as_json: bool) -> None:
 
     figures = run_bench()
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
+
+
+@bench.command(name="tracking", add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench_tracking(arguments: tuple[str, ...]) -> None:
+    """Measure whether tracking is as sure as it may be, and its speed (see `bench tracking --help`)."""
+    from eval.bench.tracking import program as tracking
+
+    tracking.main(list(arguments), prog_name="avstack bench tracking")
 
 
 @bench.command(name="traffic", add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -17,7 +17,7 @@ from scenarios.errors import InputError
 from sim.interface import Driver
 
 DRIVERS: dict[str, str] = {
-    "rules": "sim.traffic.rules:RulesDriver",
+    "rules": "eval.tracked:TrackedRulesDriver",
 }
 """Name -> where the class is; it is imported when it is asked for."""
 

@@ -31,7 +31,7 @@ from sim.state import EventKind
 from sim.world import World
 
 SENSING_LEVELS = ("state", "objects", "lidar")
-AVAILABLE_SENSING = ("state",)
+AVAILABLE_SENSING = ("state", "objects")
 RECORDS = ("scalar", "full")
 _EVENT_NAMES = tuple(kind.name for kind in EventKind)
 _COUNTS = tuple(entry.name for entry in fields(EventCounts))

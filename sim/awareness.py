@@ -57,7 +57,7 @@ def remember(state: WorldState, w: int, a: int) -> None:
 
 
 @kernel
-def _blocked_by_wall(roads: Roads, first: int, last: int, x0: float, y0: float, x1: float, y1: float) -> bool:
+def blocked_by_wall(roads: Roads, first: int, last: int, x0: float, y0: float, x1: float, y1: float) -> bool:
     """Whether a sight-blocking segment cuts the line between two points."""
     dx = x1 - x0
     dy = y1 - y0
@@ -180,5 +180,5 @@ def look(state: WorldState, roads: Roads, w: int, a: int) -> None:
         hidden = behind or _hidden(sight, k)
         if not hidden and world.wall_end > world.wall_start:
             other = state.bodies[w, state.neighbours[w, a, 1 + k]]
-            hidden = _blocked_by_wall(roads, world.wall_start, world.wall_end, me.x, me.y, other.x, other.y)
+            hidden = blocked_by_wall(roads, world.wall_start, world.wall_end, me.x, me.y, other.x, other.y)
         state.visible[w, a, k] = 0 if hidden else 1

@@ -147,14 +147,21 @@ OBJECT_DTYPE = np.dtype(
     [
         ("id", "i4"), ("kind", "i4"), ("x", "f8"), ("y", "f8"), ("z", "f4"), ("heading", "f4"), ("vx", "f4"), ("vy", "f4"),
         ("speed", "f4"), ("accel", "f4"), ("yaw_rate", "f4"), ("length", "f4"), ("width", "f4"), ("height", "f4"),
-        ("indicator", "i4"), ("brake_light", "i4"), ("gesture", "i4"), ("drive_through", "f4"),
+        ("indicator", "i4"), ("brake_light", "i4"), ("gesture", "i4"), ("drive_through", "f4"), ("score", "f4"),
+        ("sigma", "f4", (5,)),
     ],
     align=True,
 )  # fmt: skip
-"""One perceived thing, world frame; never a route, goal or style. drive_through: probability that it does no harm.
+"""One perceived thing, world frame; never a route, goal or style.
 
-`id` is stable at the `state` level while the thing is in sight; at the `objects` level it only numbers the readings of one frame.
+drive_through: probability that driving through it does no harm. score: probability that something is there at all.
+sigma: the sensor's own standard errors of position [m] (each axis, of the near faces), heading [rad], velocity [m/s] (each axis),
+length and width [m]; 0 at the `state` level.
+`id` is stable at the `state` level while the thing is in sight; at the `objects` level it only numbers the readings of one frame,
+and acceleration and yaw rate are 0: no single sweep shows them.
 """
+SECTORS = 180
+"""Sectors of `SensorFrame.sight`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +180,9 @@ class SensorFrame:
 
     pose: (3,) estimate of x, y, heading of the box centre; pose_covariance: (3, 3).
     signals: (G,) Colour of each signal group of the map, Colour.OFF where it cannot be seen from here.
-    level: sensing level, `state`, `objects` or `lidar`. range_m: how far [m] the sensors reach in this weather.
+    level: sensing level, `state`, `objects` or `lidar`. range_m: how far [m] the sensors reach ahead in this weather.
+    objects_age: ticks ago that `objects` were measured. sight: (SECTORS,) distance [m] to what blocks sight in each of equal
+    sectors, counter-clockwise, the first one starting straight ahead; None where nothing blocks it (the `state` level).
     objects: (N,) of OBJECT_DTYPE at the `state` and `objects` levels; None at the `lidar` level.
     lidar: (N, 5) x, y, z, intensity, time offset in the ego frame at the `lidar` level; None elsewhere.
     """
@@ -187,6 +196,8 @@ class SensorFrame:
     lidar: NDArray[np.float32] | None = None
     level: str = "state"
     range_m: float = 100.0
+    objects_age: int = 0
+    sight: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

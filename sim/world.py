@@ -24,6 +24,7 @@ from sim.roads.lane_map import LaneMap
 from sim.roads.pack import Packed, Roads
 from sim.roads.route import Route
 from sim.scenario import Actor, Model, Scenario
+from sim.sensors import objects
 from sim.sensors.state import sense
 from sim.sensors.things import thing_index
 from sim.setup import CYCLING, empty_state, fill_body, fill_mind, prepare_roads
@@ -115,9 +116,12 @@ class World:
         return rows
 
     def frame(self, world: int, actor: int) -> SensorFrame:
-        """What the sensors of one actor give at this tick; pure in the state."""
-        groups = len(self.road_maps[world].signals)
-        return sense(self.state, self.roads, world, actor, (int(self._packed.signal_base[world]), groups))
+        """What the sensors of one actor give at this tick, at the scenario's sensing level; pure in the state."""
+        signals = int(self._packed.signal_base[world]), len(self.road_maps[world].signals)
+        scenario = self.scenarios[world]
+        if scenario.sensing == "objects":
+            return objects.sense(self.state, self.roads, world, actor, signals, scenario.weather)
+        return sense(self.state, self.roads, world, actor, signals)
 
     def events(self, world: int) -> NDArray[np.void]:
         """(E,) EVENT_DTYPE of everything that happened so far, in order."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.interface import Floats, SensorFrame
+from sim.interface import OBJECT_DTYPE, Floats, SensorFrame
 
 X, Y, HEADING, VX, VY, LENGTH, WIDTH = range(7)
 """Rows and columns of `THING_DTYPE.covariance`."""
@@ -26,7 +26,7 @@ THING_DTYPE = np.dtype(
         # mean: m, rad, m/s, m/s², rad/s; speed is signed along the heading
         ("x", "f8"), ("y", "f8"), ("heading", "f4"), ("vx", "f4"), ("vy", "f4"), ("speed", "f4"), ("accel", "f4"),
         ("yaw_rate", "f4"), ("length", "f4"), ("width", "f4"),
-        # of (x, y, heading, vx, vy, length, width), given that the heading is not reversed
+        # of (x, y, heading, vx, vy, length, width), given that the heading is not reversed; with the ego pose's own error
         ("covariance", "f4", (7, 7)),
         # probabilities: the heading is reversed; each sim.interface.Indicator; brake light on; waving somebody through
         ("flip", "f4"), ("indicator", "f4", (4,)), ("brake_light", "f4"), ("wave", "f4"),
@@ -62,7 +62,8 @@ class Percepts:
     """Everything perceived at one tick.
 
     things: (N,) THING_DTYPE, read-only. signals: (G,) sim.interface.Colour per signal group of the map, OFF where unseen.
-    observed_range: how far ahead [m] an absent thing may be taken for absent. trust: in the whole picture, 0 to 1.
+    observed_range: how far ahead [m] an absent thing may be taken for absent. sight: (SECTORS,) distance [m] to what blocks
+    sight, as in SensorFrame, or None. trust: in the whole picture, 0 to 1.
     """
 
     tick: int
@@ -70,6 +71,7 @@ class Percepts:
     things: NDArray[np.void]
     signals: NDArray[np.int32]
     observed_range: float
+    sight: NDArray[np.float32] | None = None
     trust: float = 1.0
 
 
@@ -80,3 +82,20 @@ def ego_estimate(frame: SensorFrame) -> EgoEstimate:
         x=float(frame.pose[0]), y=float(frame.pose[1]), heading=float(frame.pose[2]), covariance=frame.pose_covariance,
         speed=odometry.speed, accel=odometry.accel, yaw_rate=odometry.yaw_rate, steer=odometry.steer,
     )  # fmt: skip
+
+
+def as_objects(things: NDArray[np.void]) -> NDArray[np.void]:
+    """The likeliest reading of each thing that more likely exists than not, as a list (N,) of OBJECT_DTYPE with stable ids.
+
+    For drivers that know nothing of uncertainty.
+    """
+    things = things[things["existence"] > 0.5]
+    objects = np.zeros(len(things), OBJECT_DTYPE)
+    for name in (
+        "id", "kind", "x", "y", "heading", "vx", "vy", "speed", "accel", "yaw_rate", "length", "width", "drive_through",
+    ):  # fmt: skip
+        objects[name] = things[name]
+    objects["indicator"] = np.argmax(things["indicator"], axis=1)
+    objects["brake_light"], objects["gesture"] = things["brake_light"] > 0.5, things["wave"] > 0.5
+    objects["score"], objects["height"] = things["existence"], 1.5
+    return objects

@@ -50,6 +50,7 @@ def collect_objects(state: WorldState, w: int, a: int, reach: float, out: NDArra
         seen.brake_light = body.brake_light
         seen.gesture = body.gesture
         seen.drive_through = body.drive_through
+        seen.score = 1.0
         count += 1
     return count
 

@@ -48,8 +48,10 @@ def test_everybody_near_but_oneself_is_seen_exactly(scene):
     for seen in frame.objects:
         body = scene.bodies[seen["id"]]
         for name in OBJECT_DTYPE.names or ():
-            if name != "id":
+            if name not in ("id", "score", "sigma"):
                 assert seen[name] == body[name], name
+        assert seen["score"] == 1.0
+        assert not seen["sigma"].any()
     assert frame.lidar is None
 
 
