@@ -16,7 +16,9 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("avstack", "sim", "scenarios", "eval")
-LEAF_SET = {"sim.interface", "sim.geometry", "sim.kinematics", "sim.roads", "sim.jit", "sim.rng", "sim.tables"}
+LEAF_SET = {
+    "sim.interface", "sim.geometry", "sim.kinematics", "sim.roads", "sim.jit", "sim.parts", "sim.rng", "sim.tables",
+}  # fmt: skip
 
 AVSTACK, LEAVES, METRICS = ("avstack",), tuple(sorted(LEAF_SET)), ("eval.metrics",)
 
