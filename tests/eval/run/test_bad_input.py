@@ -28,7 +28,7 @@ SCENE = "four_way_stop"
         (("run", SCENE, "--time-limit", "0"), "time limit"),
         (("run", SCENE, "--time-limit", "nan"), "time limit"),
         (("run", SCENE, "--time-limit", "soon"), "--time-limit"),
-        (("run", SCENE, "--sensing", "lidar"), "Use --sensing state or --sensing objects"),
+        (("run", SCENE, "--sensing", "lidar"), "Use --sensing state or objects"),
         (("run", SCENE, "--sensing", "sonar"), "unknown"),
         (("run", SCENE, "--driver", "rulez"), "Did you mean 'rules'"),
         (("run", SCENE, "--driver", "no/such/file.py:Mine"), "no driver file"),
