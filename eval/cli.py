@@ -135,7 +135,7 @@ def schema() -> None:
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the map into this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show_map(file: Path, picture: Path | None, as_json: bool) -> None:
-    """Show what is read from a map file: lanes, junctions, stop lines, signals, crosswalks, warnings."""
+    """Show what is read from a map file: lanes, junctions and their arms, stop lines, signals, crosswalks, warnings."""
     import json
 
     from eval.map_report import format_report, map_report
@@ -144,12 +144,12 @@ def show_map(file: Path, picture: Path | None, as_json: bool) -> None:
     from scenarios.model import MapSpec
 
     check_picture(picture)
-    found = ground_of(MapSpec(file=str(file)), Path.cwd()).road_map
-    report = map_report(found)
+    ground = ground_of(MapSpec(file=str(file)), Path.cwd())
+    report = map_report(ground.road_map, ground.arms_in)
     if picture is not None:
         from sim.viewer.draw import draw_map, save
 
-        save(draw_map(found), picture)
+        save(draw_map(ground.road_map), picture)
     click.echo(json.dumps(report) if as_json else format_report(report))
     if picture is not None:
         click.echo(f"picture: {picture}", err=True)

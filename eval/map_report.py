@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -30,11 +30,15 @@ class MapReport(TypedDict):
     extent_m: list[float]
     speed_limits_kph: list[float]
     left_hand_traffic: bool
+    arms: list[str]
     dangling_lanes: list[str]
 
 
-def map_report(road_map: LaneMap) -> MapReport:
-    """Everything `avstack map` says about a finished map; plain numbers and strings, ready for JSON."""
+def map_report(road_map: LaneMap, arms: Iterable[str] = ()) -> MapReport:
+    """Everything `avstack map` says about a finished map; plain numbers and strings, ready for JSON.
+
+    arms: what scenarios call the roads that lead into its junctions.
+    """
     lanes = road_map.lanes
     driving = lanes["kind"] == LaneKind.DRIVING
     return MapReport(
@@ -63,6 +67,7 @@ def map_report(road_map: LaneMap) -> MapReport:
         extent_m=[round(float(np.ptp(road_map.points[axis])), 3) for axis in ("x", "y", "z")],
         speed_limits_kph=_limits(road_map),
         left_hand_traffic=road_map.left_hand_traffic,
+        arms=list(arms),
         dangling_lanes=[road_map.lane_names[lane] for lane in road_map.dangling],
     )
 
@@ -92,6 +97,7 @@ def format_report(report: MapReport, *, warnings_most: int = 20) -> str:
         ("all lanes", _counts(report["lanes_by_kind"])),
         ("junctions", f"{report['junctions']} (lanes: {_counts(report['junction_lanes_by_turn'])})"),
         ("approaches", _counts(report["approaches_by_control"])),
+        ("arms", f"{len(report['arms'])}" + _listing(report["arms"], most=12)),
         ("stop lines", str(report["stop_lines"])),
         ("signal groups", str(report["signals"])),
         ("crosswalks", str(report["crosswalks"])),
@@ -112,5 +118,5 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name.replace('_', '-')}" for name, count in counts.items() if count) or "none"
 
 
-def _listing(names: Sequence[str]) -> str:
-    return f" ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})" if names else ""
+def _listing(names: Sequence[str], *, most: int = 5) -> str:
+    return f" ({', '.join(names[:most])}{', ...' if len(names) > most else ''})" if names else ""
