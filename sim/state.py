@@ -156,8 +156,12 @@ ZONE_DTYPE = np.dtype([("last_entry", "i4"), ("claimed_since", "i4"), ("last_cla
 
 
 PATH_LANES = 12
-PATH_DTYPE = np.dtype([("lane", "i4", (PATH_LANES,)), ("base", "f8", (PATH_LANES,))], align=True)
-"""Working memory of a deciding driver: the lanes ahead and the distance [m] to each one's start."""
+PATH_DTYPE = np.dtype(
+    [("lane", "i4", (PATH_LANES,)), ("base", "f8", (PATH_LANES,)), ("their_lane", "i4", (2,)), ("their_base", "f8", (2,))],
+    align=True,
+)
+"""Working memory of a deciding driver: the lanes ahead and the distance [m] to each one's start; the same of somebody else, as
+far as foreseen."""
 
 
 SIGHT_DTYPE = np.dtype([(name, "f8", (NEIGHBOURS,)) for name in ("x", "y", "distance", "half", "height")], align=True)

@@ -15,13 +15,17 @@ from sim.geometry import box_gap, boxes_overlap
 from sim.jit import kernel
 from sim.roads.pack import Roads
 from sim.state import HISTORY, WorldState
-from sim.traffic.negotiate import from_the_right, has_entered, matches_signal, needed_braking
+from sim.traffic.negotiate import TIE_TICKS, conflict_row, from_the_right, has_entered, matches_signal, needed_braking, outranks
 from sim.traffic.obstacles import is_parked
 from sim.traffic.plan import CONTACT, EXIT_BLOCKED, stop_at
+from sim.traffic.swept import LONG, room_to_swing
 
 STEP = 0.8  # m between the places where the own box is tried
 CREEPING = 1.5  # m/s; who is faster is a matter of right of way
 BESIDE = 0.15  # m kept on all sides
+BESIDE_LONG = 0.3  # m, long vehicles
+NEAR_GAIN = 0.35  # 1/m, by which offsets fade, and
+SLIDE = 0.3  # m sideways per metre, by which shifts change (sim.traffic.lateral)
 CLOSEST = 0.08  # m kept from somebody that is nearer than BESIDE already, so that both can still leave
 SQUEEZED = 0.6  # m
 STANDING = 0.3  # m/s
@@ -36,9 +40,13 @@ BACK_OFF = 3.0  # m
 ROOM_FOR_LONG = 1.0  # m more than it seems to need
 SLOW = 3.0  # m/s
 ALIGNED = 0.97  # cosine
+IN_THE_WAY = 0.8  # m
+WAVE = 1
+EASY = 2.0  # m/s², who would have to brake harder for it comes up to the line
 FIRM = 4.0  # m/s², who would have to brake harder to keep out of the way goes on
 BACK_OFF_TICKS = 25  # of standing nose to nose
 KEPT_BEHIND = 0.8  # m
+BULKY = 5.3  # m; whoever is longer needs more room than the conflict tables' usual vehicles
 LARGE = 2
 ACTIVE = 1
 PEDESTRIAN = 6
@@ -46,17 +54,41 @@ STILL = 4
 
 
 @kernel
-def box_on_path(roads: Roads, lane: int, s: float, offset: float, rear_to_centre: float) -> tuple[float, float, float, float]:
-    """x, y, cos, sin of a box whose centre is `offset` left of a lane's line at `s`, turned inward as a car is on a curve."""
+def slip_at(roads: Roads, lane: int, s: float, cos: float, sin: float) -> float:
+    """Sine of the angle from a heading (cos, sin) to the course of a lane at `s`, left positive."""
+    record = roads.lanes[lane]
+    point = roads.points[record.point_start + min(max(int(s / record.spacing + 0.5), 0), record.point_count - 1)]
+    return float(min(max(cos * point.sin - sin * point.cos, -0.9), 0.9))
+
+
+@kernel
+def box_on_path(
+    roads: Roads, lane: int, s: float, offset: float, rear_to_centre: float, slip: float, way: float, drift: float
+) -> tuple[float, float, float, float, float]:
+    """x, y, cos, sin of a box whose centre has come to `s` on a lane, `offset` left of its line, and the slip it has there.
+
+    The centre follows the line and the tail trails it: over the last `way` [m] the slip, sine of the angle from heading to
+    course, went from `slip` towards what this bend asks for in the long run, rear_to_centre * curvature less the `drift` to the
+    left per metre, as exp(-way / rear_to_centre) (here by its Padé form).
+    """
     record = roads.lanes[lane]
     index = min(max(int(s / record.spacing + 0.5), 0), record.point_count - 1)
     point = roads.points[record.point_start + index]
     beyond = s - index * record.spacing
-    turned = min(max(rear_to_centre * point.curvature, -0.9), 0.9)
+    steady = min(max((rear_to_centre * point.curvature if beyond < 1.0 else 0.0) - drift, -0.9), 0.9)
+    share = way / max(rear_to_centre, 0.1)
+    turned = steady + (slip - steady) / (1.0 + share * (1.0 + 0.5 * share))
     straight = math.sqrt(1.0 - turned * turned)
     x = point.x + beyond * point.cos - offset * point.sin
     y = point.y + beyond * point.sin + offset * point.cos
-    return x, y, point.cos * straight + point.sin * turned, point.sin * straight - point.cos * turned
+    return x, y, point.cos * straight + point.sin * turned, point.sin * straight - point.cos * turned, turned
+
+
+@kernel
+def _slide(offset: float, shift: float, goal: float, step: float) -> tuple[float, float]:
+    """(offset from the line, the shift it is steered to) after `step` [m] with the shift on its way to `goal`."""
+    shift += min(max(goal - shift, -SLIDE * step), SLIDE * step)
+    return offset + (shift - offset) * min(NEAR_GAIN * step, 1.0), shift
 
 
 @kernel
@@ -72,31 +104,46 @@ def _first_touch(  # noqa: PLR0913  a box, a path and another box
     now = box_gap(
         body.x, body.y, float(body.cos), float(body.sin), half_length, half_width, x, y, cos, sin, other_length, other_width
     )  # fmt: skip
-    margin = BESIDE
+    long = body.length >= LONG
+    margin = BESIDE_LONG if long else BESIDE
     error = 0.0
+    behind = float(body.rear_to_centre)
+    slip = slip_at(roads, path_lane[0], -path_base[0], float(body.cos), float(body.sin))
     if now < SQUEEZED:
         # that near, the error of the foreseen box counts: it is known here, and fades
-        px, py, pc, ps = box_on_path(roads, path_lane[0], -path_base[0], float(mind.d), float(body.rear_to_centre))
+        px, py, pc, ps, _ = box_on_path(roads, path_lane[0], -path_base[0], float(mind.d), behind, slip, 0.0, 0.0)
         error = min(now - box_gap(px, py, pc, ps, half_length, half_width, x, y, cos, sin, other_length, other_width), 0.0)
         if now < BESIDE and body.speed < PAST_SPEED and speed > STANDING:
             return 0.0  # it squeezes past
         if now < BESIDE:
             margin = min(CLOSEST, now - 0.01)
             mind.desired_speed = min(float(mind.desired_speed), PAST_SPEED)
-    near = body.radius + other.radius + BESIDE
+    near = body.radius + other.radius + margin
     k = 0
     way = STEP
+    step = STEP
+    offset = float(mind.d)
+    shift = float(mind.shift)
+    drift = 0.0
     while way <= reach:
         while k + 1 < count and path_base[k + 1] <= way:
             k += 1
-        offset = mind.d + min(max(mind.goal_shift - mind.d, -SETTLING * way), SETTLING * way)
-        px, py, pc, ps = box_on_path(roads, path_lane[k], way - path_base[k], offset, float(body.rear_to_centre))
+        if long:
+            goal = room_to_swing(roads, body, path_lane, path_base, count, way)
+            before = offset
+            offset, shift = _slide(offset, shift, goal, step)
+            drift = (offset - before) / step
+        else:
+            offset = mind.d + min(max(mind.goal_shift - mind.d, -SETTLING * way), SETTLING * way)
+        px, py, pc, ps, slip = box_on_path(roads, path_lane[k], way - path_base[k], offset, behind, slip, step, drift)
+        step = STEP
         dx = px - x
         dy = py - y
         apart = dx * dx + dy * dy
         if apart > near * near:
             # no touch before the gap between the circles is used up
-            way += max(STEP, math.sqrt(apart) - near)
+            step = max(STEP, math.sqrt(apart) - near)
+            way += step
             continue
         gap = box_gap(px, py, pc, ps, half_length, half_width, x, y, cos, sin, other_length, other_width)
         if gap + error * max(1.0 - way / ERROR_FADES, 0.0) < margin:
@@ -107,16 +154,37 @@ def _first_touch(  # noqa: PLR0913  a box, a path and another box
 
 @kernel
 def _sweep_touch(  # noqa: PLR0913  a box, a path and a sweep
-    roads: Roads, body: np.record, mind: np.record, other: np.record, there: int, place: float, reach: float,
-    waiting: bool, at_x: float, at_y: float, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int,
+    state: WorldState, roads: Roads, w: int, a: int, b: int, there: int, place: float, reach: float, waiting: bool, count: int,
+    at_x: float, at_y: float, at_cos: float, at_sin: float,
 ) -> float:  # fmt: skip
     """Way [m] the own box can go before it comes near anything that the other one sweeps over on lane `there` from `place` on."""
+    body = state.bodies[w, a]
+    other = state.bodies[w, b]
+    paths = state.paths[w]
+    record = roads.lanes[there]
+    paths.their_lane[0] = there
+    paths.their_base[0] = 0.0
+    paths.their_base[1] = record.length
+    known = 1
+    if record.successor_count > 0:
+        paths.their_lane[1] = roads.successors[record.successor_start]
+        known = 2
     least = reach
-    # it keeps the offset from the line that it has now
-    x, y, cos, sin = box_on_path(roads, there, place, 0.0, 0.0)
+    x, y, cos, sin, _ = box_on_path(roads, there, place, 0.0, 0.0, 0.0, 0.0, 0.0)
     offset = min(max((at_y - y) * cos - (at_x - x) * sin, -2.5), 2.5) if place > 0.0 else 0.0
+    shift = offset
+    drift = 0.0
+    slip = slip_at(roads, there, place, at_cos, at_sin)
     for m in range(SWEEP_STEPS):
-        x, y, cos, sin = box_on_path(roads, there, place + m * SWEEP_STEP, offset, float(other.rear_to_centre))
+        at = place + m * SWEEP_STEP
+        if m > 0:
+            goal = room_to_swing(roads, other, paths.their_lane, paths.their_base, known, at) if other.length >= LONG else 0.0
+            before = offset
+            offset, shift = _slide(offset, shift, goal, SWEEP_STEP)
+            drift = (offset - before) / SWEEP_STEP
+        x, y, cos, sin, slip = box_on_path(
+            roads, there, at, offset, float(other.rear_to_centre), slip, SWEEP_STEP if m > 0 else 0.0, drift
+        )  # fmt: skip
         dx = x - body.x
         dy = y - body.y
         near = least + body.radius + other.radius
@@ -127,8 +195,52 @@ def _sweep_touch(  # noqa: PLR0913  a box, a path and a sweep
             x, y, cos, sin, 0.5 * other.length, 0.5 * other.width,
         ):  # fmt: skip
             return 0.0 if waiting else reach  # in its way already: once in the junction, better to leave
-        least = min(least, _first_touch(roads, body, mind, other, x, y, cos, sin, 0.0, least, path_lane, path_base, count))
+        least = min(
+            least, _first_touch(roads, body, state.minds[w, a], other, x, y, cos, sin, 0.0, least, paths.lane, paths.base, count)
+        )
     return least
+
+
+@kernel
+def _settled(roads: Roads, there: int, body: np.record, other: np.record, path_lane: NDArray[np.int32], count: int) -> bool:
+    """Whether the own path meets the lane `there` in a conflict table: right of way says who goes first."""
+    for k in range(count):  # noqa: SIM110  kernels have no generators
+        if conflict_row(roads, path_lane[k], there, int(body.size_class), int(other.size_class)) >= 0:
+            return True
+    return False
+
+
+@kernel
+def _leaves_room(body: np.record, seen: np.record, line: float) -> bool:
+    """Whether a driver `line` [m] before its own line lets somebody swing who waits at another and came first."""
+    if seen.arrived_tick < 0 or line > NEAR_LINE or seen.gesture == WAVE:
+        return False
+    if needed_braking(max(float(body.speed), 0.0), max(line, 0.0)) > EASY:
+        return False
+    first = body.arrived_tick < 0 or body.arrived_tick > seen.arrived_tick + TIE_TICKS
+    return bool(first or (body.arrived_tick >= seen.arrived_tick - TIE_TICKS and outranks(seen, body)))
+
+
+@kernel
+def _keep_out(
+    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, there: int, place: float, lag: float, line: float,
+    inside: bool, count: int,
+) -> None:  # fmt: skip
+    """Plan to stop before what another one will sweep over on lane `there` from `place` on; `inside`: it is under way already."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    waiting = line < NEAR_LINE
+    reach = line + THROUGH if waiting else min(float(mind.stop_distance) + 0.5, 12.0)
+    way = _sweep_touch(
+        state, roads, w, a, b, there, place, reach, waiting, count, seen.x + seen.vx * lag, seen.y + seen.vy * lag,
+        float(seen.cos), float(seen.sin),
+    )  # fmt: skip
+    if not inside and way < IN_THE_WAY:
+        return  # where one stands already one cannot make room but by going
+    stop = max(min(way - ROOM_FOR_LONG, line), 0.0) if waiting else way
+    speed = max(float(body.speed), 0.0)
+    if way < reach and (speed < SLOW or needed_braking(speed, stop) < FIRM):
+        stop_at(mind, stop, CONTACT, b)
 
 
 @kernel
@@ -144,10 +256,11 @@ def _heed_long_vehicle(
     other = state.bodies[w, b]
     mind = state.minds[w, a]
     waiting = line < NEAR_LINE
+    small = body.size_class < LARGE and other.size_class < LARGE
     x = seen.x + seen.vx * lag
     y = seen.y + seen.vy * lag
-    goes = body.size_class == LARGE and (
-        other.size_class != LARGE
+    goes = body.length > BULKY and (
+        other.length < max(BULKY, body.length - 2.0)
         or from_the_right(float(body.cos), float(body.sin), float(seen.cos), float(seen.sin)) < 0
     )  # fmt: skip
     if not waiting and goes:
@@ -161,7 +274,12 @@ def _heed_long_vehicle(
     for h in range(seen.hypothesis_count):
         place = seen.hypothesis_s[h] + max(float(seen.speed), 0.0) * lag
         approach = roads.lanes[seen.hypothesis_lane[h]]
-        if not has_entered(roads, seen.hypothesis_lane[h], place, 0.5 * other.length):
+        if approach.cluster < 0 and place < other.length:
+            # out of the junction, but not straight yet
+            _keep_out(state, roads, w, a, b, seen, int(seen.hypothesis_lane[h]), place, lag, line, True, count)
+            continue
+        inside = has_entered(roads, seen.hypothesis_lane[h], place, 0.5 * other.length)
+        if not inside and (small or not _leaves_room(body, seen, line)):
             continue
         for e in range(approach.entry_start, approach.entry_start + approach.entry_count):
             entry = roads.entries[e]
@@ -170,17 +288,10 @@ def _heed_long_vehicle(
                 entry.distance - place > NEAR_LINE
                 or roads.lanes[there].stop_s >= 0.0
                 or not matches_signal(seen.indicator, entry.turn)
+                or ((not waiting or small) and _settled(roads, there, body, other, path_lane, count))
             ):
                 continue
-            reach = line + THROUGH if waiting else min(float(mind.stop_distance) + 0.5, 12.0)
-            way = _sweep_touch(
-                roads, body, mind, other, there, place - entry.distance, reach, waiting, x, y,
-                path_lane, path_base, count,
-            )  # fmt: skip
-            stop = max(min(way - ROOM_FOR_LONG, line), 0.0) if waiting else way
-            speed = max(float(body.speed), 0.0)
-            if way < reach and (speed < SLOW or needed_braking(speed, stop) < FIRM):
-                stop_at(mind, stop, CONTACT, b)
+            _keep_out(state, roads, w, a, b, seen, there, place - entry.distance, lag, line, inside, count)
 
 
 @kernel
@@ -216,8 +327,10 @@ def keep_clear(
         seen = state.history[w, (tick - past) % HISTORY, b]
         if seen.status != ACTIVE or is_parked(other, seen):
             continue
-        dx = seen.x + seen.vx * lag - body.x
-        dy = seen.y + seen.vy * lag - body.y
+        # who reverses may have stopped by now
+        since = lag if seen.speed > 0.0 else 0.0
+        dx = seen.x + seen.vx * since - body.x
+        dy = seen.y + seen.vy * since - body.y
         forward = dx * body.cos + dy * body.sin
         square = dx * dx + dy * dy
         facing = seen.cos * body.cos + seen.sin * body.sin
@@ -226,7 +339,7 @@ def keep_clear(
             gap = forward - 0.5 * (body.length + other.length) + 0.5 * lag * (mind.lead_speed - seen.speed)
             mind.lead_gap = min(float(mind.lead_gap), gap)
             continue
-        if (long or other.size_class == LARGE) and facing < 0.95 and square < 900.0 and forward > 0.0:
+        if (body.length > BULKY or other.length > BULKY) and facing < 0.95 and square < 900.0 and forward > 0.0:
             _heed_long_vehicle(
                 state, roads, w, a, b, seen, lag, line, path_lane, path_base, count
             )  # fmt: skip

@@ -49,6 +49,7 @@ from sim.traffic.obstacles import consider_body, is_parked
 from sim.traffic.path import speed_ahead, travel_time, walk_path
 from sim.traffic.plan import (
     ARRIVAL_ORDER,
+    CONTACT,
     CREEP,
     CURVE,
     EXIT_BLOCKED,
@@ -61,7 +62,7 @@ from sim.traffic.plan import (
     lead_at,
     stop_at,
 )
-from sim.traffic.swept import room_to_swing
+from sim.traffic.swept import needs_room, room_to_swing
 
 DECISION_TICKS = 2
 SPAN_S = 6.0  # s of travel that the negotiation looks ahead
@@ -69,6 +70,8 @@ CLAIM_TICKS = 20
 REST_BEYOND = 0.4  # m past the line where a front may rest without counting as having entered
 TURN_SHARE = 0.7  # of the usual acceleration, when a turn is begun
 TURN_AHEAD = 10.0  # m
+AT_LINE = 6.0  # m, long vehicles and those who make room for them stand back
+WAVE_TICKS = 15
 ACTIVE = 1
 PEDESTRIAN = 6
 PURPOSE_DECISION = 5
@@ -367,6 +370,22 @@ def _note_waiting(state: WorldState, w: int, a: int) -> None:
 
 
 @kernel
+def _wave(state: WorldState, w: int, a: int, line: float) -> None:
+    """Wave the others through while standing at the line with no room to go: somebody waits in the way, or the exit is full.
+
+    The hand comes down WAVE_TICKS after there is room: whoever has seen it may be on the way.
+    """
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    tick = int(state.worlds[w].tick)
+    stuck = mind.reason == EXIT_BLOCKED or (mind.reason == CONTACT and state.bodies[w, mind.other].kind != PEDESTRIAN)
+    stands = body.standing_since >= 0 and tick - body.standing_since >= STOOD_TICKS
+    if stuck and stands and -ENTERED_M < line < AT_LINE and mind.stop_distance < 1.0:
+        mind.gesture = tick + 1
+    body.gesture = 1 if stands and mind.gesture > 0 and tick - mind.gesture < WAVE_TICKS else 0
+
+
+@kernel
 def _note_gate(state: WorldState, roads: Roads, w: int, a: int, gate_lane: int, path_lane: NDArray[np.int32], last: int) -> None:
     """Remember which stop line is next and which conflict zone lies behind it; passing one is an entry."""
     mind = state.minds[w, a]
@@ -437,7 +456,9 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     mind.lead = -1
     mind.lead_gap = FAR
     mind.stop_distance = FAR
-    mind.goal_shift = room_to_swing(state, roads, w, a, count)
+    mind.goal_shift = 0.0
+    if needs_room(roads, body, mind, path_lane, path_base, count):
+        mind.goal_shift = room_to_swing(roads, body, path_lane, path_base, count, 0.0)
     mind.desired_speed = min(speed_ahead(roads, mind, path_lane, path_base, count), float(body.speed_max))
     line, gate, last = _gate(roads, path_lane, path_base, count, half)
     if gate >= 0:
@@ -472,6 +493,7 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     _note_waiting(state, w, a)
     change_lanes(state, roads, w, a, lag, line)
     keep_reversing(state, roads, w, a)
+    _wave(state, w, a, line if gate >= 0 else FAR)
     body.indicator = _indicate(roads, mind, path_lane, path_base, count, speed)
 
 
@@ -554,12 +576,13 @@ def act(state: WorldState, roads: Roads, w: int, a: int) -> None:
         _carry_forward(mind, max(speed, 0.0), dt)
     if mind.reverse_until > 0.0:
         body.gear = 1
-        mind.reverse_until += speed * dt
-        if mind.reverse_until <= 0.3 and speed > -0.01:
+        # not over before it stands
+        mind.reverse_until = max(mind.reverse_until + speed * dt, 0.01)
+        if mind.reverse_until <= 0.3 and speed > -0.05:
             mind.reverse_until = 0.0
             body.command_accel = 0.0
             return
-        body.command_accel = min(max(2.0 * (-1.2 - speed), -1.0), 1.0) if mind.reverse_until > 0.3 else 2.0
+        body.command_accel = min(max(2.0 * (-1.2 - speed), -1.0), 1.0) if mind.reverse_until > 0.3 else min(-3.0 * speed, 2.0)
     else:
         body.gear = 0
         before = float(body.command_accel)

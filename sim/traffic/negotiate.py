@@ -35,6 +35,7 @@ RED = 2
 YELLOW = 1
 LEFT_TURN = 1
 PEDESTRIAN = 6
+WAVE = 1
 
 
 @kernel
@@ -141,8 +142,10 @@ def goes_first(  # noqa: PLR0913  both sides of one meeting
     """
     standing = seen.standing_since >= 0
     stood = then - seen.standing_since if standing else 0
-    if seen.gesture == 1 and standing:
-        return 1
+    if seen.gesture == WAVE and standing:
+        return 1 if body.gesture != WAVE or outranks(me, seen) else -1
+    if body.gesture == WAVE and not entered:
+        return -1
     if entered and other_entered:
         if stood > STUCK_TICKS and mind.claimed_tick >= 0:
             return 1

@@ -10,7 +10,6 @@ import numpy as np
 
 from sim.jit import kernel
 from sim.roads.pack import Roads
-from sim.state import WorldState
 from sim.traffic.curves import BRAKE_SHARE
 
 LONG = 7.0  # m, shorter vehicles fit anywhere a lane leads, but for
@@ -47,20 +46,29 @@ def _tight_ahead(roads: Roads, mind: np.record, path_lane: np.ndarray, path_base
 
 
 @kernel
-def room_to_swing(state: WorldState, roads: Roads, w: int, a: int, count: int) -> float:
-    """Offset [m] from the line at which a long vehicle stays on the road over the next metres; 0 for others.
+def needs_room(
+    roads: Roads, body: np.record, mind: np.record, path_lane: np.ndarray, path_base: np.ndarray, count: int
+) -> bool:  # fmt: skip
+    """Whether a driver must look where its vehicle swings: it is long, or the bend is as tight as a car can turn."""
+    return bool(
+        body.length >= LONG or (body.length >= SHORT and _tight_ahead(roads, mind, path_lane, path_base, count))
+    )  # fmt: skip
 
-    Reads the path ahead in `state.paths[w]`.
+
+@kernel
+def room_to_swing(
+    roads: Roads, body: np.record, path_lane: np.ndarray, path_base: np.ndarray, count: int, ahead: float
+) -> float:  # fmt: skip
+    """Offset [m] from the line at which a vehicle, `ahead` [m] on along a path, stays on the road over the next metres.
+
+    The path is given by its lanes and the distance to the start of each; what lies before the first lane is taken as straight.
     """
-    body = state.bodies[w, a]
-    path_lane = state.paths[w].lane
-    path_base = state.paths[w].base
-    if body.length < LONG and (body.length < SHORT or not _tight_ahead(roads, state.minds[w, a], path_lane, path_base, count)):
-        return 0.0
     behind = float(body.rear_to_centre)
     low, high = -MOST_SHIFT, MOST_SHIFT
     for step in range(PLACES):
-        here = behind + step * APART
+        here = ahead + behind + step * APART
+        if here - behind < path_base[0]:
+            continue
         centre = roads.points[_sample(roads, path_lane, path_base, count, here)]
         course = roads.points[_sample(roads, path_lane, path_base, count, here - behind)]
         for end in range(2):
