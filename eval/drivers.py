@@ -18,6 +18,11 @@ from sim.interface import Driver
 
 DRIVERS: dict[str, str] = {
     "rules": "eval.tracked:TrackedRulesDriver",
+    "joint": "avstack.stack:Joint",
+    "contingency": "avstack.stack:Contingency",
+    "single": "avstack.stack:Single",
+    "marginal": "avstack.stack:Marginal",
+    "cv": "avstack.stack:ConstantVelocity",
 }
 """Name -> where the class is; it is imported when it is asked for."""
 

@@ -1,0 +1,194 @@
+"""What is believed of each other road user: its way, how bold it is, and whether it attends to the ego.
+
+A belief is a distribution over way (up to 4) × threshold (LEVELS) × attention (no, yes, late). Every tick each hypothesis
+predicts an acceleration from what is seen; over WINDOW ticks these add up to a predicted change of speed, whose error against
+the measured one is the evidence. Errors of overlapping windows are correlated, so the likelihood is tempered. Memory is a
+value, passed in and out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from avstack.behaviours.config import BehaviourConfig
+from avstack.behaviours.response import ACTOR_DTYPE, COLUMNS, POLICY_DTYPE, advantages, predict_accels
+from avstack.behaviours.scene import Agent, Scene
+from avstack.behaviours.tree import Mode
+from sim.geometry import Floats
+from sim.interface import TICK_S
+
+LEVELS = np.array([-2.5, -0.8, 0.5, 2.0, 4.0])
+"""Thresholds [s of advantage] from bold to timid."""
+PRIOR = np.array([0.08, 0.22, 0.40, 0.22, 0.08])
+NO, YES, LATE = range(3)
+LATE_SHARE = 0.10
+ASLEEP, ASLEEP_STOPPED = 0.05, 0.005
+"""Probability of not attending to the ego at all: while approaching without braking, and once stopped. A floor as well."""
+WINDOW = 5  # ticks
+SPEED_NOISE = 0.1  # m/s, of one measured speed at best
+MODEL_NOISE = 0.7  # m/s², what real drivers do differently from any hypothesis
+SWITCH = 0.004  # share that forgets per tick: people change their minds
+WAVE_FACTOR = 6.0  # how much likelier a wave makes it that somebody lets the ego go
+TICKS_BACK = 4  # ticks by which people respond later than the response model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """weights (4, 5, 3) adding to 1; keys of the ways they are about; predicted: accelerations (<= WINDOW + TICKS_BACK, 4, 5,
+    3) of recent ticks, oldest first; speeds measured at these ticks."""
+
+    weights: Floats
+    keys: tuple[object, ...]
+    predicted: Floats
+    speeds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Belief:
+    """By thing id."""
+
+    tracks: dict[int, Track] = field(default_factory=dict)
+
+    def of(self, agent: Agent) -> Floats:
+        """Weights (4, 5, 3) of one agent; the prior for one that is new."""
+        track = self.tracks.get(agent.id)
+        return prior(agent) if track is None or len(track.keys) != len(agent.routes) else track.weights
+
+
+def asleep_share(agent: Agent) -> float:
+    """Probability that it does not see the ego, before any evidence."""
+    speed = float(agent.thing["speed"])
+    return ASLEEP_STOPPED if abs(speed) < 0.5 or float(agent.thing["accel"]) < -0.8 else ASLEEP
+
+
+def prior(agent: Agent) -> Floats:
+    """(4, 5, 3) from its ways' likelihoods alone."""
+    ways = np.zeros(4)
+    for k, route in enumerate(agent.routes):
+        ways[k] = route.weight
+    asleep = asleep_share(agent)
+    attention = np.array([asleep, 1.0 - asleep - LATE_SHARE, LATE_SHARE])
+    return np.asarray(ways[:, None, None] * PRIOR[None, :, None] * attention[None, None, :])
+
+
+def update_belief(belief: Belief, scene: Scene, config: BehaviourConfig) -> Belief:
+    """The belief after this tick's scene."""
+    tracks: dict[int, Track] = {}
+    if not scene.agents:
+        return Belief(tracks)
+    predicted = expected_accels(scene)
+    for i, agent in enumerate(scene.agents, start=1):
+        tracks[agent.id] = _updated(belief.tracks.get(agent.id), agent, predicted[i], scene.speed, config)
+    return Belief(tracks)
+
+
+def expected_accels(scene: Scene) -> Floats:
+    """(N, 4, 5, 3) acceleration of each actor now under each hypothesis, given what everybody really does."""
+    n = len(scene.actors)
+    out = np.zeros((n, 4, len(LEVELS), 3))
+    nominal = np.zeros(1, POLICY_DTYPE)
+    nominal["kind"], nominal["cap"], nominal["accel"], nominal["gap_s"] = 4, 100.0, 1.4, 1.3
+    ways = np.array([1, *(len(agent.routes) for agent in scene.agents)], np.int64)
+    predict_accels(scene.actors, ways, LEVELS, scene.board, nominal, np.empty((n, COLUMNS)), np.zeros(n, ACTOR_DTYPE), out)
+    return out
+
+
+def _updated(track: Track | None, agent: Agent, predicted: Floats, ego_speed: float, config: BehaviourConfig) -> Track:
+    fresh = prior(agent)
+    keys = tuple(route.path.key for route in agent.routes)
+    speed = float(agent.thing["speed"])
+    if track is None or not config.learn:
+        return Track(fresh, keys, predicted[None], (speed,))
+    weights = _carried(track, keys, fresh)
+    history = np.concatenate([track.predicted, predicted[None]])[-(WINDOW + TICKS_BACK) :]
+    if keys != track.keys:
+        history = predicted[None]
+    speeds = (*track.speeds, speed)[-(WINDOW + 1) :]
+    if len(speeds) > WINDOW and len(history) >= WINDOW:
+        change = history[:WINDOW].sum(axis=0) * TICK_S
+        seen = speeds[-1] - speeds[0]
+        covariance = agent.thing["covariance"]
+        noise = float(covariance[3, 3] + covariance[4, 4])
+        variance = 2.0 * max(SPEED_NOISE**2, noise) + (MODEL_NOISE * WINDOW * TICK_S) ** 2
+        # nobody is expected to get slower than standing
+        change = np.maximum(change, -speeds[0])
+        error = np.minimum((seen - change) ** 2 / variance, 16.0)
+        weights = weights * np.exp(-0.5 * config.tempering * error)
+    weights = weights / max(float(weights.sum()), 1e-12)
+    wave = float(agent.thing["wave"])
+    if wave > 0.5:
+        weights = weights * np.where(np.arange(5) >= 3, WAVE_FACTOR, 1.0)[None, :, None]
+        weights = weights / weights.sum()
+    weights = (1.0 - SWITCH) * weights + SWITCH * fresh
+    return Track(_floored(weights, agent), keys, history, speeds)
+
+
+def _carried(track: Track, keys: tuple[object, ...], fresh: Floats) -> Floats:
+    """Weights for the present ways: ways that go on keep what was learned, new ones start from the prior."""
+    if keys == track.keys:
+        # what it shows now (lights, position) counts beside what it did
+        shown = fresh.sum(axis=(1, 2))
+        held = track.weights.sum(axis=(1, 2))
+        mixed = np.where(held > 0.0, 0.9 * held + 0.1 * shown, shown)
+        return np.asarray(track.weights * (mixed / np.maximum(held, 1e-12))[:, None, None])
+    kind = track.weights.sum(axis=0)
+    return np.asarray(fresh.sum(axis=(1, 2))[:, None, None] * kind[None])
+
+
+def _floored(weights: Floats, agent: Agent) -> Floats:
+    """At least the floor of inattention."""
+    asleep = float(weights[:, :, NO].sum())
+    floor = asleep_share(agent)
+    if asleep >= floor or asleep >= 1.0:
+        return weights
+    out = weights * (1.0 - floor) / (1.0 - asleep)
+    shape = weights.sum(axis=2)
+    out[:, :, NO] = shape / shape.sum() * floor
+    return np.asarray(out)
+
+
+def modes_of(belief: Belief, scene: Scene) -> list[list[Mode]]:
+    """For each agent what it may be, in few words: each way bold (goes if the ego commits), timid, or not attending."""
+    ahead = np.zeros((len(scene.actors), 4))
+    advantages(scene.actors, scene.board, ahead)
+    return [
+        _modes(belief.of(agent), agent, ahead[i], scene.actors[i, 0]["standing"], scene, i)
+        for i, agent in enumerate(scene.agents, start=1)
+    ]
+
+
+def _modes(weights: Floats, agent: Agent, ahead: Floats, standing: float, scene: Scene, i: int) -> list[Mode]:
+    modes: list[Mode] = []
+    elsewhere = 0.0
+    away = -1
+    patience = 0.35 * min(max(standing - 3.0, 0.0), 20.0)
+    for r in range(len(agent.routes)):
+        own = weights[r]
+        total = float(own.sum())
+        if total <= 0.0:
+            continue
+        path = int(scene.actors[i, r]["path"])
+        if scene.board.pairs[0, path]["start"] < 0:
+            elsewhere, away = elsewhere + total, r if away < 0 else away
+            continue
+        goes = ahead[r] > LEVELS - patience
+        alert = own[:, YES] + own[:, LATE]
+        for group in (goes, ~goes):
+            share = float(alert[group].sum())
+            if share > 0.0:
+                late = float(own[group, LATE].sum()) > 0.5 * share
+                level = _median(LEVELS[group], alert[group])
+                modes.append(Mode(r, level, 2 if late else 1, share, bool(goes[group][0])))
+        asleep = float(own[:, NO].sum())
+        if asleep > 0.0:
+            modes.append(Mode(r, 0.5, 0, asleep, True))
+    if elsewhere > 0.0:
+        modes.append(Mode(away, 0.5, 1, elsewhere, False))
+    return modes
+
+
+def _median(values: Floats, weights: Floats) -> float:
+    reached = np.cumsum(weights) >= 0.5 * weights.sum()
+    return float(values[int(np.argmax(reached))])

@@ -1,0 +1,412 @@
+"""One decision: the policies worth comparing, the scenarios they are compared in, the tree's verdict, and what it means for
+motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avstack.behaviours.belief import Belief, modes_of
+from avstack.behaviours.config import BehaviourConfig
+from avstack.behaviours.cost import prices, terms_of
+from avstack.behaviours.deadlock import Standoff, takes_turn, watch
+from avstack.behaviours.decision import Ask, Decision, Lead, Manoeuvre, Reason
+from avstack.behaviours.response import (
+    BACK,
+    COLUMNS,
+    CREEP,
+    FEATURES,
+    GO,
+    MARGIN,
+    NO_LINE,
+    NOMINAL,
+    POLICY_DTYPE,
+    RED,
+    STEP_S,
+    record_rollout,
+)
+from avstack.behaviours.scene import Scene
+from avstack.behaviours.tree import Mode, Scenarios, Verdict, enumerate_scenarios, judge, roll, scripts_for
+from avstack.behaviours.zones import ROW
+from sim.geometry import Floats
+from sim.interface import TICK_S, Kind
+
+ORDERED = 3
+"""How many of the others the precedence order is searched over."""
+CREEP_SPEED = 1.0  # m/s
+CREEP_AWAY = 3.0  # m that a pedestrian is kept from a creeping car
+TIME_GAP = 1.3  # s
+LIKELY = 0.08  # share of a scenario that motion must be ready for
+SETTLED_M = 60.0
+SAFE_RISK = 0.05  # CVaR of severity that ending a standoff may bring
+STANDOFF_S, STUBBORN_S = 2.0, 9.0  # s of standing nose to nose before the one with the shorter way back, or the other, backs off
+NOSE_M = 25.0
+CLEAR_M = 2.5  # m further back than the narrow place
+NEAR_START = 3.0  # m, never to the very start of the path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Option:
+    """One policy by name: what it does, and whom (ids) it lets go first."""
+
+    manoeuvre: Manoeuvre
+    yields: frozenset[int]
+    brisk: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What the last decision was, for hysteresis. back_to: where the ego is reversing to, None when it is not."""
+
+    option: Option | None = None
+    standoff: Standoff = field(default_factory=Standoff)
+    back_to: float | None = None
+
+
+def claimants(scene: Scene) -> list[int]:
+    """Actors whose zone with the ego on some way is still to be settled, soonest first (as the scene orders them)."""
+    found = []
+    for i, agent in enumerate(scene.agents, start=1):
+        if not agent.moves:
+            continue
+        for r in range(len(agent.routes)):
+            actor = scene.actors[i, r]
+            pair = scene.board.pairs[0, actor["path"]]
+            if pair["start"] >= 0 and pair["rule"] != 2 and scene.s < pair["enter"] and actor["s"] < pair["other_leave"]:
+                found.append(i)
+                break
+    return found
+
+
+def arrival_order(scene: Scene, who: list[int]) -> list[int]:
+    """The claimants by when they would reach the ego's way, those with priority first."""
+
+    def key(i: int) -> float:
+        actor = scene.actors[i, 0]
+        pair = scene.board.pairs[0, actor["path"]]
+        if pair["start"] < 0:
+            return 1e3
+        first = float(pair["rule"]) if abs(pair["rule"]) == 1 else float(scene.board.order[0, i])
+        return max(0.0, float(pair["other_enter"] - actor["s"])) / max(float(actor["v"]), 3.0) + 3.0 * first
+
+    return sorted(who, key=lambda i: (key(i), i))
+
+
+def options_for(scene: Scene, who: list[int], config: BehaviourConfig) -> list[Option]:
+    """Policies worth comparing: the ego at each place of the order, briskly or not, and inching forward."""
+    if not who:
+        return [Option(Manoeuvre.FOLLOW, frozenset())]
+    ordered = arrival_order(scene, who)
+    ids = [scene.agents[i - 1].id for i in ordered]
+    first, rest = ids[:ORDERED], frozenset(ids[ORDERED:])
+    rest = frozenset(scene.agents[i - 1].id for i in ordered[ORDERED:] if _they_are_first(scene, i))
+    options = [Option(Manoeuvre.GO, frozenset(rest) if rest else frozenset(), brisk) for brisk in (False, True)]
+    for k in range(1, len(first) + 1):
+        options.append(Option(Manoeuvre.YIELD, frozenset(first[:k]) | rest))
+    everybody = frozenset(ids)
+    if everybody not in {option.yields for option in options}:
+        options.append(Option(Manoeuvre.YIELD, everybody))
+    if config.creep and _may_creep(scene, who):
+        options.append(Option(Manoeuvre.CREEP, everybody))
+    return options
+
+
+def _they_are_first(scene: Scene, i: int) -> bool:
+    pair = scene.board.pairs[0, scene.actors[i, 0]["path"]]
+    return bool(pair["rule"] == -1 or (pair["rule"] == 0 and scene.board.order[0, i] < 0.0))
+
+
+def _may_creep(scene: Scene, who: list[int]) -> bool:
+    """Only slow cars creep, only up to a zone that is near, and never near a pedestrian."""
+    if scene.speed > 2.5 or scene.line < NO_LINE:
+        return False
+    row = scene.path.rows[min(max(int(scene.s / ROW), 0), len(scene.path.rows) - 1)]
+    for agent in scene.agents:
+        if agent.thing["kind"] == Kind.PEDESTRIAN:
+            away = np.hypot(float(agent.thing["x"]) - row[0], float(agent.thing["y"]) - row[1])
+            if away < CREEP_AWAY + 2.5 + 0.5:
+                return False
+    nearest = min(_enter(scene, i) for i in who)
+    return 0.5 < nearest - MARGIN - scene.s < 12.0
+
+
+def _enter(scene: Scene, i: int) -> float:
+    """Where the ego's zone with an actor begins, the nearest over its ways."""
+    pairs = scene.board.pairs[0, scene.actors[i, : len(scene.agents[i - 1].routes)]["path"]]
+    pairs = pairs[pairs["start"] >= 0]
+    return float(pairs["enter"].min()) if len(pairs) else np.inf
+
+
+def policies_of(options: list[Option], scene: Scene, config: BehaviourConfig) -> NDArray[np.void]:
+    """(A,) POLICY_DTYPE."""
+    bit = {agent.id: 1 << i for i, agent in enumerate(scene.agents, start=1)}
+    policies = np.zeros(len(options), POLICY_DTYPE)
+    for k, option in enumerate(options):
+        policies[k]["yields"] = sum(bit[known] for known in option.yields if known in bit)
+        policies[k]["kind"] = {Manoeuvre.CREEP: CREEP, Manoeuvre.BACK: BACK}.get(option.manoeuvre, GO)
+        policies[k]["accel"] = config.brisk_accel if option.brisk else config.comfort_accel
+        policies[k]["cap"] = CREEP_SPEED if option.manoeuvre in (Manoeuvre.CREEP, Manoeuvre.BACK) else 100.0
+        policies[k]["gap_s"] = TIME_GAP
+    return policies
+
+
+def branches_of(options: list[Option]) -> NDArray[np.bool_]:
+    """(A, A): which policy may follow which: itself, going, and giving way to everybody or to the first."""
+    count = len(options)
+    allowed = np.eye(count, dtype=bool)
+    widest = max(range(count), key=lambda k: (len(options[k].yields), options[k].manoeuvre != Manoeuvre.CREEP))
+    narrow = min((k for k in range(count) if options[k].yields), key=lambda k: len(options[k].yields), default=widest)
+    for a in range(count):
+        allowed[a, 0] = allowed[a, widest] = allowed[a, narrow] = True
+    return allowed
+
+
+def nominal_policy(config: BehaviourConfig) -> NDArray[np.void]:
+    """(1,) what an average driver would do in the ego's place."""
+    policy = np.zeros(1, POLICY_DTYPE)
+    policy["kind"], policy["accel"], policy["cap"], policy["gap_s"] = NOMINAL, config.comfort_accel, 100.0, TIME_GAP
+    return policy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weighed:
+    """Everything about one comparison."""
+
+    options: list[Option]
+    policies: NDArray[np.void]
+    scenarios: Scenarios
+    scripts: Floats
+    verdict: Verdict
+    best: int
+    forced: bool = False
+
+
+def weigh(scene: Scene, belief: Belief, last: Chosen, config: BehaviourConfig) -> Weighed:
+    """Compare all options in the likeliest scenarios; the cheapest, the last one's preference counted in."""
+    who = claimants(scene)
+    options = options_for(scene, who, config)
+    policies = policies_of(options, scene, config)
+    branches = branches_of(options) if config.branching != "none" else np.eye(len(options), dtype=bool)
+    most = max(1, min(16, config.rollouts // max(int(branches.sum()), 1)))
+    scenarios = enumerate_scenarios(scene.actors, modes_of(belief, scene), most)
+    scripts = scripts_for(scene.board, scenarios, config, nominal_policy(config))
+    features, seen = roll(scene.board, scenarios, policies, branches, scripts, config)
+    verdict = judge(features, seen, branches, scenarios, prices(config), config)
+    cost = verdict.cost.copy()
+    for k, option in enumerate(options):
+        if last.option is not None and (option.manoeuvre, option.yields) != (last.option.manoeuvre, last.option.yields):
+            cost[k] += config.cost.switch
+    return Weighed(options, policies, scenarios, scripts, verdict, int(np.argmin(cost)))
+
+
+def choose(scene: Scene, belief: Belief, last: Chosen, seed: int, config: BehaviourConfig) -> tuple[Decision, Chosen, float]:
+    """The decision on the scene's path, what to remember of it, and its cost."""
+    who = claimants(scene)
+    standoff = watch(last.standoff, scene, who)
+    back = backing_off(scene, last, standoff)
+    if back is not None:
+        return back
+    weighed = weigh(scene, belief, last, config)
+    weighed = _broken(weighed, scene, standoff, who, seed, config)
+    option = weighed.options[weighed.best]
+    decision = explain(scene, belief, weighed, config)
+    if config.breaker and weighed.forced:
+        decision = replace(decision, reason=Reason.BREAKER)
+    return decision, Chosen(option=option, standoff=standoff), float(weighed.verdict.cost[weighed.best])
+
+
+def _broken(weighed: Weighed, scene: Scene, standoff: Standoff, who: list[int], seed: int, config: BehaviourConfig) -> Weighed:
+    """The comparison with the ego's turn taken, where that ends a standoff and risks nothing."""
+    if not config.breaker or standoff.since < 0:
+        return weighed
+    first = all(not _they_are_first(scene, i) for i in who)
+    if not takes_turn(standoff, scene, who, first, seed):
+        return weighed
+    going = [k for k, option in enumerate(weighed.options) if option.manoeuvre == Manoeuvre.GO]
+    going = [k for k in going if weighed.verdict.risk[k] < SAFE_RISK]
+    if not going or weighed.best in going:
+        return weighed
+    return replace(weighed, best=min(going, key=lambda k: float(weighed.verdict.cost[k])), forced=True)
+
+
+def backing_off(scene: Scene, last: Chosen, standoff: Standoff) -> tuple[Decision, Chosen, float] | None:
+    """Reversing out of a place where two stand nose to nose and only one fits; None where there is no need.
+
+    Whoever has the shorter way back goes back; after STUBBORN_S of standing also the other one.
+    """
+    meeting = _nose_to_nose(scene)
+    if meeting is None:
+        return None
+    i, mine, theirs = meeting
+    lasted = (scene.tick - standoff.since) * TICK_S if standoff.since >= 0 else 0.0
+    due = (lasted > STANDOFF_S and mine < theirs + 1.0) or lasted > STUBBORN_S
+    if last.back_to is None and not due:
+        return None
+    back_to = last.back_to if last.back_to is not None else max(scene.s - mine - CLEAR_M, NEAR_START)
+    other = scene.agents[i - 1].id
+    plan = np.array([[scene.s, scene.speed, scene.accel]])
+    decision = Decision(
+        manoeuvre=Manoeuvre.BACK,
+        reason=Reason.BACKS_OFF,
+        path=scene.path,
+        s=scene.s,
+        plan=plan,
+        ask=Ask(back_to=back_to),
+        step_s=STEP_S,
+        other=other,
+    )
+    option = Option(Manoeuvre.BACK, frozenset({other}))
+    return decision, Chosen(option=option, standoff=standoff, back_to=back_to), 0.0
+
+
+def _nose_to_nose(scene: Scene) -> tuple[int, float, float] | None:
+    """(actor, metres the ego has to go back, metres the other has) for somebody head-on in the same narrow place."""
+    for i, agent in enumerate(scene.agents, start=1):
+        actor = scene.actors[i, 0]
+        pair = scene.board.pairs[0, actor["path"]]
+        if pair["start"] < 0 or pair["along"] > -0.7 or not agent.moves or actor["s"] > pair["other_leave"]:
+            continue
+        mine, theirs = scene.s - float(pair["enter"]), float(actor["s"]) - float(pair["other_enter"])
+        low, high = blocked(scene, int(actor["path"]), np.array([float(actor["s"])]))
+        if mine > 0.0 and theirs > 0.0 and low[0] <= high[0] and scene.s < low[0] < scene.s + NOSE_M:
+            return i, mine, theirs
+    return None
+
+
+def explain(scene: Scene, belief: Belief, weighed: Weighed, config: BehaviourConfig) -> Decision:
+    """The verdict as a decision: the plan in the likeliest future, what motion must keep to in all likely ones, and why."""
+    option, verdict, scenarios = weighed.options[weighed.best], weighed.verdict, weighed.scenarios
+    futures = [_future(scene, weighed, k, config) for k in range(len(scenarios.share)) if k == 0 or scenarios.share[k] > LIKELY][
+        :4
+    ]
+    ask = asks_of(scene, weighed, futures)
+    reason, other = _reason(scene, option, futures[0][1], ask)
+    others, first, influence = _influence(scene, belief)
+    return Decision(
+        manoeuvre=option.manoeuvre, reason=reason, path=scene.path, s=scene.s, plan=futures[0][1][:, 0], ask=ask, other=other,
+        others=others, go_first=first, influence=influence, step_s=STEP_S,
+        terms=terms_of(verdict.features[weighed.best], config.cost), rollouts=verdict.rollouts,
+    )  # fmt: skip
+
+
+def _future(scene: Scene, weighed: Weighed, k: int, config: BehaviourConfig) -> tuple[int, Floats]:
+    """(k, everybody's (T, N, 3) motion in scenario k) under the chosen policy and what follows it there."""
+    n = len(scene.actors)
+    times = np.array([config.branch_s, config.horizon_s])
+    then = int(weighed.verdict.then[weighed.best, k])
+    pair = weighed.policies[[weighed.best, then]]
+    written = np.zeros((round(config.horizon_s / STEP_S) + 1, n, 3))
+    scripted = config.prediction != "reactive"
+    script = weighed.scripts[k]
+    record_rollout(
+        weighed.scenarios.worlds[k], scene.board, pair, times, np.empty((2, n, COLUMNS)), script, scripted,
+        np.empty(FEATURES), written,
+    )  # fmt: skip
+    return k, written
+
+
+def asks_of(scene: Scene, weighed: Weighed, futures: list[tuple[int, Floats]]) -> Ask:
+    """What motion is asked to keep to: lines, zones of those that go first until they have left, and whoever drives ahead."""
+    option = weighed.options[weighed.best]
+    stops = [scene.line] if scene.line < NO_LINE else []
+    windows: list[tuple[float, float]] = []
+    leads: list[Lead] = []
+    wait = float(scene.actors[0, 0]["wait"])
+    for k, written in futures:
+        world = weighed.scenarios.worlds[k]
+        for j in range(1, len(world)):
+            _ask_one(scene, world, j, written[:, j], (option, wait), (stops, windows, leads))
+    cap = CREEP_SPEED if option.manoeuvre == Manoeuvre.CREEP else 100.0
+    return Ask(tuple(sorted(set(stops))), tuple(windows), tuple(leads), cap, option.brisk)
+
+
+def _ask_one(
+    scene: Scene, world: NDArray[np.void], j: int, motion: Floats, how: tuple[Option, float],
+    out: tuple[list[float], list[tuple[float, float]], list[Lead]],
+) -> None:  # fmt: skip
+    """Add what one actor in one future asks of the ego."""
+    option, wait = how
+    stops, windows, leads = out
+    pair = scene.board.pairs[0, world[j]["path"]]
+    if pair["start"] < 0 or float(world[j]["s"]) > float(pair["other_leave"]) or scene.s > float(pair["leave"]):
+        return
+    low, high = blocked(scene, int(world[j]["path"]), np.concatenate([[float(world[j]["s"])], motion[:-1, 0]]))
+    here = low <= high
+    if here[0] and scene.s >= low[0]:
+        if scene.s < 0.5 * (low[0] + high[0]):
+            stops.append(scene.s)
+        return
+    along = float(pair["along"])
+    known = scene.agents[j - 1].id
+    first = known in option.yields or bool(here[0])
+    if along > 0.7 and here[0]:
+        count = int(np.argmin(here)) if not here.all() else len(here)
+        if count >= 2:
+            leads.append(Lead(known, np.asarray(STEP_S * np.arange(count), np.float64), np.maximum.accumulate(low[:count])))
+            return
+    if not here[0] and (not first or pair["rule"] == 2 or scene.s >= float(pair["enter"])):
+        return
+    if not world[j]["moves"]:
+        stops.append(float(low[0]) - 0.5)
+        return
+    bar = float(pair["enter"]) - MARGIN if not here[0] else float(low[0]) - MARGIN
+    if option.manoeuvre != Manoeuvre.CREEP and wait < bar and scene.s < wait + 0.5:
+        bar = wait
+    left = motion[:, 0] > float(pair["other_leave"])
+    if along > 0.7:
+        left = motion[:, 0] > float(pair["other_enter"]) + 1.0
+    if left.any():
+        windows.append((STEP_S * (int(np.argmax(left)) + 1) + 0.2, bar))
+    else:
+        stops.append(bar)
+
+
+def blocked(scene: Scene, path: int, s: Floats) -> tuple[Floats, Floats]:
+    """Stretch (T,), (T,) of the ego's path that an actor on `path` blocks at s (T,); low > high for none."""
+    pair = scene.board.pairs[path, 0]
+    k = np.clip(s / ROW, 0, pair["rows"] - 1)
+    rows = scene.board.rows[pair["start"] : pair["start"] + pair["rows"]]
+    lower = np.floor(k).astype(np.int64)
+    upper = np.minimum(lower + 1, pair["rows"] - 1)
+    f = (k - lower)[:, None]
+    both = (rows[lower, 0] <= rows[lower, 1]) & (rows[upper, 0] <= rows[upper, 1])
+    mixed = np.where(both[:, None], (1.0 - f) * rows[lower] + f * rows[upper], rows[lower])
+    return mixed[:, 0], mixed[:, 1]
+
+
+def _reason(scene: Scene, option: Option, motion: Floats, ask: Ask) -> tuple[Reason, int]:
+    """Why the ego does this, and whom it concerns."""
+    near = [i for i, agent in enumerate(scene.agents, start=1) if agent.id in option.yields]
+    if option.manoeuvre == Manoeuvre.CREEP:
+        return Reason.INCHES, scene.agents[near[0] - 1].id if near else -1
+    if option.manoeuvre == Manoeuvre.YIELD:
+        return Reason.GIVES_WAY, scene.agents[near[0] - 1].id if near else -1
+    if option.manoeuvre == Manoeuvre.GO:
+        who = claimants(scene)
+        if not who:
+            return Reason.FREE, -1
+        against = scene.agents[who[0] - 1].id
+        return (Reason.THEY_YIELD if _they_are_first(scene, who[0]) else Reason.FIRST), against
+    if scene.line < NO_LINE and scene.line - scene.s < SETTLED_M:
+        return (Reason.RED_LIGHT if scene.line_kind == RED else Reason.LINE), -1
+    if ask.leads:
+        return Reason.LEADER, ask.leads[0].id
+    return Reason.FREE, -1
+
+
+def _influence(scene: Scene, belief: Belief) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Ids of the claimants, P(goes first) of each if the ego commits, and P(goes | ego holds) - P(goes | ego commits)."""
+    who = claimants(scene)
+    if not who:
+        return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
+    modes = modes_of(belief, scene)
+    ids = np.array([scene.agents[i - 1].id for i in who], np.int64)
+    commits = np.array([sum(m.weight for m in modes[i - 1] if m.goes) for i in who])
+    holds = np.array([sum(m.weight for m in modes[i - 1] if _conflicts(scene, i, m)) for i in who])
+    return ids, commits, np.maximum(holds - commits, 0.0)
+
+
+def _conflicts(scene: Scene, i: int, mode: Mode) -> bool:
+    return bool(scene.board.pairs[0, scene.actors[i, mode.route]["path"]]["start"] >= 0)

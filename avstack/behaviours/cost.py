@@ -1,0 +1,60 @@
+"""What a rollout costs: one table of terms, each in seconds of the ego's own delay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from avstack.behaviours.config import BehaviourConfig, CostConfig
+from avstack.behaviours.response import BLOCKING, BRAKING, CLOSE, COMFORT, DELAY, FEATURES, ORDER, OTHERS_DELAY, SEVERITY
+from sim.geometry import Floats
+
+TERMS: Mapping[str, tuple[int, str]] = {
+    "collision": (SEVERITY, "collision"),
+    "close": (CLOSE, "close"),
+    "delay": (DELAY, "delay"),
+    "imposed_delay": (OTHERS_DELAY, "courtesy"),
+    "imposed_braking": (BRAKING, "imposed_braking"),
+    "right_of_way": (ORDER, "right_of_way"),
+    "blocking": (BLOCKING, "blocking"),
+    "comfort": (COMFORT, "comfort"),
+}
+"""Name of a term -> feature of a rollout, and its price in CostConfig. A new term takes one line here and one feature."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prices:
+    """weights (FEATURES,): cost = features · weights. tail, tail_share: CVaR on collision severity, see `tail_mean`."""
+
+    weights: Floats
+    tail: float
+    tail_share: float
+
+
+def prices(config: BehaviourConfig) -> Prices:
+    """Prices of this configuration; assertiveness trades own delay against risk and others' inconvenience by a factor of 4."""
+    cost = config.cost
+    bold = 2.0 ** (2.0 * config.assertiveness - 1.0)
+    weights = np.zeros(FEATURES)
+    for feature, name in TERMS.values():
+        weights[feature] = getattr(cost, name)
+    weights[DELAY] *= bold
+    for feature in (CLOSE, OTHERS_DELAY, BRAKING, ORDER, SEVERITY):
+        weights[feature] /= bold
+    return Prices(weights, cost.tail / bold, cost.tail_share)
+
+
+def tail_mean(severity: Floats, share: Floats, tail: float) -> float:
+    """CVaR: mean severity (K,) over the worst `tail` of probability `share` (K,)."""
+    order = np.argsort(-severity, kind="stable")
+    taken = np.minimum(np.cumsum(share[order]), tail)
+    weight = np.diff(np.concatenate([[0.0], taken]))
+    total = float(taken[-1])
+    return float(weight @ severity[order]) / total if total > 0.0 else 0.0
+
+
+def terms_of(features: Floats, config: CostConfig) -> dict[str, float]:
+    """Expected cost by term name, of mean features (FEATURES,)."""
+    return {name: float(features[feature]) * float(getattr(config, price)) for name, (feature, price) in TERMS.items()}

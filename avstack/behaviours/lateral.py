@@ -1,0 +1,115 @@
+"""Other ways along the road: past what lies in the lane, and onto the neighbouring lane."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from avstack.behaviours import own_path
+from avstack.behaviours.atlas import Atlas, Path, on_route
+from avstack.behaviours.own_path import Recipe, follow_lanes, lane_before
+from avstack.behaviours.scene import Scene
+from sim.geometry import box_corners
+from sim.interface import VehicleSpec
+from sim.roads.lane_map import LaneKind
+
+BESIDE = 0.5  # m kept to what is passed
+EDGE = 0.2  # m kept to the edge of the road
+LOOK = 70.0  # m ahead that obstacles are looked for
+CHANGE_S = 4.0  # s that a lane change takes
+CHANGE_LEAST = 22.0  # m
+LAST_M = 12.0  # m before a lane's end where changing has to be done
+STEP_SHIFT = 0.1  # m, shifts are rounded up to this
+
+
+def past_obstacles(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> Recipe | None:
+    """The recipe with a shift for each thing that stands in the way and can be passed; None where nothing changes."""
+    if not scene.static:
+        return None
+    base = atlas.lane_path(scene.recipe.lanes, scene.recipe.begin, scene.recipe.beyond)
+    blend = scene.recipe.blend
+    kept = [shift for shift in scene.recipe.shifts if shift[1] > scene.s - 25.0]
+    added = False
+    for thing in scene.static:
+        shift = _shift_past(atlas, base, thing, spec, scene.s)
+        if shift is None or (blend is not None and shift[0] < blend[0] + blend[1]):
+            continue
+        if any(abs(shift[0] - old[0]) < 3.0 and abs(shift[1] - old[1]) < 3.0 for old in kept):
+            continue
+        kept.append(shift)
+        added = True
+    if not added:
+        return None
+    return replace(scene.recipe, shifts=tuple(sorted(kept)))
+
+
+def _shift_past(atlas: Atlas, base: Path, thing: np.void, spec: VehicleSpec, s: float) -> tuple[float, float, float] | None:
+    """(from s, to s, offset) that passes one thing on the side that asks for less; None where it is not in the way or none is
+    open."""
+    corners = box_corners(*(np.array([float(thing[name])]) for name in ("x", "y", "heading", "length", "width")))[0]
+    places = [own_path.project(base, float(x), float(y)) for x, y in corners]
+    low_s, high_s = min(p[0] for p in places), max(p[0] for p in places)
+    low_d, high_d = min(p[1] for p in places), max(p[1] for p in places)
+    half = 0.5 * spec.width
+    if low_s > s + LOOK or high_s < s or low_d > half + BESIDE or high_d < -half - BESIDE:
+        return None
+    left, right = _room(atlas, base, low_s - 5.0, high_s + 5.0)
+    ways = [high_d + half + BESIDE, low_d - half - BESIDE]
+    open_ways = [d for d, free in zip(ways, (left - half - EDGE, right - half - EDGE), strict=True) if abs(d) <= free]
+    if not open_ways:
+        return None
+    offset = min(open_ways, key=abs)
+    offset = math.copysign(math.ceil(abs(offset) / STEP_SHIFT - 1e-6) * STEP_SHIFT, offset)
+    length = 0.5 * spec.length
+    return round(low_s - length - 0.5, 1), round(high_s + length + 0.5, 1), round(offset, 2)
+
+
+def _room(atlas: Atlas, path: Path, low: float, high: float) -> tuple[float, float]:
+    """Least distance [m] to the drivable edge on the left and on the right along a stretch."""
+    left, right = math.inf, math.inf
+    for s in np.arange(low, high, 2.0):
+        lane = path.lane_at(float(s))
+        if lane < 0:
+            continue
+        record = atlas.road_map.lanes[lane]
+        along = float(s) - path.starts[path.lanes.index(lane)]
+        index = min(max(int(along / float(record["spacing"])), 0), int(record["point_count"]) - 1)
+        point = atlas.road_map.points[record["point_start"] + index]
+        left, right = min(left, float(point["room_left"])), min(right, float(point["room_right"]))
+    return left, right
+
+
+def wanted_side(atlas: Atlas, scene: Scene) -> int:
+    """+1, -1 or 0: the side to which the route leaves this lane."""
+    lane = scene.path.lane_at(scene.s)
+    side = int(atlas.steps["side"][lane]) if lane >= 0 and on_route(atlas, lane) else 0
+    return side if abs(side) == 1 else 0
+
+
+def way_left(atlas: Atlas, scene: Scene) -> float:
+    """Metres left in which a wanted lane change must be done."""
+    lane = scene.path.lane_at(scene.s)
+    along = scene.s - scene.path.starts[scene.path.lanes.index(lane)]
+    to_goal = float(atlas.steps["to_goal"][lane])
+    end = float(atlas.road_map.lanes["length"][lane]) if int(atlas.steps["next"][lane]) < 0 else math.inf
+    return min(max(to_goal, 0.0), end) - along - LAST_M
+
+
+def onto_neighbour(atlas: Atlas, scene: Scene, side: int, pose: tuple[float, float, float]) -> Recipe | None:
+    """The recipe that changes to the lane on this side from here; None where there is none, or a change is under way."""
+    lane = scene.path.lane_at(scene.s)
+    blend = scene.recipe.blend
+    if lane < 0 or side == 0 or (blend is not None and scene.s < blend[0] + blend[1]):
+        return None
+    neighbour = int(atlas.road_map.lanes["left" if side > 0 else "right"][lane])
+    if neighbour < 0 or atlas.road_map.lanes["kind"][neighbour] != LaneKind.DRIVING or not on_route(atlas, neighbour):
+        return None
+    chain, beyond = follow_lanes(atlas, neighbour, lane_before(atlas, neighbour))
+    recipe = own_path.from_here(atlas, Recipe(lanes=chain, beyond=beyond), *pose, scene.speed)
+    if recipe.blend is None:
+        return None
+    start, _, offset, slope = recipe.blend
+    length = max(CHANGE_LEAST, CHANGE_S * scene.speed)
+    return replace(recipe, blend=(start, round(length, 1), offset, slope), changes=True)

@@ -1,0 +1,379 @@
+"""What there is to decide about: the ego on its path, the others on theirs, and the tables between all of these.
+
+Actor 0 is the ego; the others are those whose ways meet its own soonest, at most OTHERS of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avstack.behaviours import own_path
+from avstack.behaviours.atlas import Atlas, Path, Stop, needs_stop
+from avstack.behaviours.hypotheses import Route, rests, ways
+from avstack.behaviours.own_path import Recipe
+from avstack.behaviours.response import ACTOR_DTYPE, NO_LINE, RED, SIGN, Board
+from avstack.behaviours.zones import PAIR_DTYPE, ROW
+from avstack.perception.percepts import Percepts
+from sim.geometry import Floats
+from sim.interface import TICK_S, Colour, Kind, VehicleSpec
+from sim.roads.lane_map import Regulation
+
+OTHERS = 7
+LOOKED_AT = 16
+REACH = 90.0  # m
+SKIN_LENGTH, SKIN_WIDTH = 0.4, 0.3  # m added to the ego's box
+WALKER_SKIN = 0.6  # m added to a pedestrian's
+ARRIVAL_M = 4.0  # m before its line at which a slow vehicle has arrived
+ARRIVAL_SPEED = 2.0  # m/s
+STOPPED_SPEED = 0.5
+AMBER_BRAKE = 2.6  # m/s², braking that an amber light is worth
+PASSED_M = 1.0
+LIMITS_ROWS = 640
+IN_JUNCTION = -30.0  # s, when somebody arrived who is in the junction already
+JUNCTION_M = 30.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Agent:
+    """Another road user. size: length and width [m], rounded up. arrives: when it reached or will reach its line [s from now]."""
+
+    id: int
+    thing: np.void
+    routes: tuple[Route, ...]
+    size: tuple[float, float]
+    walks: bool
+    moves: bool
+    arrives: float
+    stopped: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """One tick, ready to be decided about.
+
+    paths: path 0 is the ego's. actors: (N, ROUTES) ACTOR_DTYPE, a row's first `len(agent.routes)` are its ways; row 0 the ego's.
+    limit: lowest braking-free speed [m/s]. red: the ego's next light tells it to stop.
+    """
+
+    tick: int
+    path: Path
+    recipe: Recipe
+    s: float
+    d: float
+    speed: float
+    accel: float
+    agents: tuple[Agent, ...]
+    paths: tuple[Path, ...]
+    actors: NDArray[np.void]
+    board: Board
+    line: float
+    line_kind: int
+    static: tuple[np.void, ...]
+    crowd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What must be remembered of the past: ticks of arrival by id, lanes at whose line somebody has stopped, the same for the
+    ego."""
+
+    recipe: Recipe
+    s: float
+    arrived: dict[int, int] = field(default_factory=dict)
+    stopped: dict[int, int] = field(default_factory=dict)
+    own_arrival: int = -1
+    own_stopped: int = -1
+
+
+def start_seeing(atlas: Atlas, x: float, y: float, heading: float) -> Seen:
+    """Memory for an ego at this pose."""
+    recipe = own_path.begin_recipe(atlas, x, y, heading)
+    return Seen(recipe=recipe, s=own_path.project(own_path.lay(atlas, recipe), x, y)[0])
+
+
+def rounded_size(length: float, width: float) -> tuple[float, float]:
+    """Sizes in steps, so that tables can be used again."""
+    return math.ceil(2.0 * length - 1e-6) / 2.0, math.ceil(10.0 * width - 1e-6) / 10.0
+
+
+def next_stop(path: Path, front: float) -> Stop | None:
+    """The first line ahead of (or just under) a front at `front` [m]."""
+    return next((stop for stop in path.stops if stop.front > front - PASSED_M), None)
+
+
+def has_passed(path: Path, front: float) -> bool:
+    """Whether a front has lately crossed a line: it is in the junction, before anybody who still waits."""
+    return any(0.0 < front - stop.front - PASSED_M < JUNCTION_M for stop in path.stops)
+
+
+def stops_here(stop: Stop, signals: NDArray[np.int32], distance: float, speed: float) -> int:
+    """SIGN, RED or 0: what holds somebody at this line who is `distance` [m] before it."""
+    if stop.signal >= 0 and stop.signal < len(signals):
+        colour = int(signals[stop.signal])
+        if colour == Colour.RED:
+            return RED
+        if colour == Colour.YELLOW:
+            return RED if speed * speed <= 2.0 * AMBER_BRAKE * max(distance, 0.01) else 0
+        if colour == Colour.GREEN:
+            return 0
+    return SIGN if needs_stop(stop.regulation) else 0
+
+
+def read_scene(
+    percepts: Percepts, atlas: Atlas, spec: VehicleSpec, seen: Seen, recipe: Recipe | None = None
+) -> tuple[Scene, Seen]:
+    """Scene of this tick and what is remembered of it. recipe: another path than the one in memory, for what-if questions."""
+    ego = percepts.ego
+    seen = _place_ego(atlas, ego.x, ego.y, ego.heading, ego.speed, seen) if recipe is None else replace(seen, recipe=recipe)
+    path = own_path.lay(atlas, seen.recipe)
+    s, d = own_path.project(path, ego.x, ego.y, seen.s if recipe is None else None)
+    size = rounded_size(spec.length + SKIN_LENGTH, spec.width + SKIN_WIDTH)
+    near = _near(percepts, path, s)
+    agents, static = [], []
+    for thing in near:
+        agent = _read_agent(atlas, thing, percepts, seen)
+        if agent is not None:
+            agents.append(agent)
+            if not agent.moves:
+                static.append(thing)
+    chosen = _most_relevant(atlas, agents, path, size, s, ego.speed)
+    seen = _note(seen, chosen, percepts, path, s, spec)
+    scene = _assemble(percepts, atlas, spec, seen, path, (s, d), size, chosen)
+    return replace(scene, static=tuple(static), crowd=len(agents)), replace(seen, s=s)
+
+
+def _place_ego(atlas: Atlas, x: float, y: float, heading: float, speed: float, seen: Seen) -> Seen:
+    """Follow the ego along its path; lay the path anew where it runs out or the ego has left it."""
+    path = own_path.lay(atlas, seen.recipe)
+    s, d = own_path.project(path, x, y, seen.s)
+    if abs(d) > own_path.STRAY:
+        recipe = own_path.begin_recipe(atlas, x, y, heading)
+        return replace(seen, recipe=recipe, s=own_path.project(own_path.lay(atlas, recipe), x, y)[0])
+    recipe, s = own_path.renewed(atlas, seen.recipe, path, s)
+    return replace(seen, recipe=recipe, s=s)
+
+
+def _near(percepts: Percepts, path: Path, s: float) -> list[np.void]:
+    """Things that may matter, nearest to the way ahead first."""
+    things = percepts.things
+    if len(things) == 0:
+        return []
+    rows = path.rows[max(0, int((s - 10.0) / ROW)) : int((s + REACH) / ROW) : 8]
+    if len(rows) == 0:
+        rows = path.rows[-1:]
+    away = np.hypot(things["x"][:, None] - rows[:, 0], things["y"][:, None] - rows[:, 1])
+    ahead = 0.15 * 4.0 * np.arange(len(rows))
+    score = (away + ahead).min(axis=1)
+    keep = (
+        (away.min(axis=1) < 30.0 + 6.5 * np.abs(things["speed"])) & (things["existence"] > 0.3) & (things["drive_through"] < 0.6)
+    )
+    order = [int(k) for k in np.argsort(score, kind="stable") if keep[k]]
+    return [things[k] for k in order[:LOOKED_AT]]
+
+
+def _read_agent(atlas: Atlas, thing: np.void, percepts: Percepts, seen: Seen) -> Agent | None:
+    known = int(thing["id"])
+    routes = tuple(ways(atlas, thing, percepts.tick))
+    if not routes:
+        return None
+    walks = bool(thing["kind"] == Kind.PEDESTRIAN)
+    grow = WALKER_SKIN if walks else 0.0
+    size = rounded_size(float(thing["length"]) + grow, float(thing["width"]) + grow)
+    moves = not rests(thing) and not (len(routes) == 1 and routes[0].path.length <= ROW)
+    arrives = _arrival(atlas, thing, routes[0], percepts.tick, seen.arrived.get(known))
+    return Agent(known, thing, routes, size, walks, moves, arrives, seen.stopped.get(known, -1))
+
+
+def _arrival(atlas: Atlas, thing: np.void, route: Route, tick: int, arrived: int | None) -> float:
+    """Seconds from now, negative in the past."""
+    front = route.s + 0.5 * float(thing["length"])
+    lane = route.path.lane_at(route.s)
+    if (lane >= 0 and atlas.road_map.lanes["junction"][lane] >= 0) or has_passed(route.path, front):
+        return IN_JUNCTION
+    if arrived is not None:
+        return (arrived - tick) * TICK_S
+    stop = next_stop(route.path, front)
+    if stop is None:
+        return 0.0
+    return max(0.0, stop.front - front) / max(float(thing["speed"]), 3.0)
+
+
+def _most_relevant(
+    atlas: Atlas, agents: list[Agent], path: Path, size: tuple[float, float], s: float, speed: float
+) -> list[Agent]:
+    """Those whose ways meet the ego's soonest."""
+    scored = []
+    for order, agent in enumerate(agents):
+        best = math.inf
+        for route in agent.routes:
+            pair, _ = atlas.pair(path, size, route.path, agent.size)
+            record = pair[0]
+            if record["start"] < 0 or record["leave"] < s or record["other_leave"] < route.s:
+                continue
+            settled = record["rule"] == 2 or record["enter"] <= s
+            if settled and agent.moves and record["along"] > 0.7 and _is_behind(atlas, pair, s, route):
+                continue
+            mine = max(0.0, float(record["enter"]) - s)
+            theirs = max(0.0, float(record["other_enter"]) - route.s)
+            if mine > REACH:
+                continue
+            best = min(best, mine / max(speed, 4.0) + 0.7 * theirs / max(abs(float(agent.thing["speed"])), 4.0))
+        if best < math.inf:
+            scored.append((best, order, agent))
+    scored.sort(key=lambda item: item[:2])
+    return [agent for _, _, agent in scored[:OTHERS]]
+
+
+def _is_behind(atlas: Atlas, pair: NDArray[np.void], s: float, route: Route) -> bool:
+    """Whether a follower on the same way is behind: what the ego blocks of its path is ahead of it."""
+    row = int(pair["start"][0]) + min(max(int(s / ROW), 0), int(pair["rows"][0]) - 1)
+    low, high = atlas.rows[row]
+    return bool(low <= high and route.s < 0.5 * (low + high))
+
+
+def _note(seen: Seen, agents: list[Agent], percepts: Percepts, path: Path, s: float, spec: VehicleSpec) -> Seen:
+    """Remember who arrived when, and who has stopped at which line."""
+    arrived = {agent.id: seen.arrived[agent.id] for agent in agents if agent.id in seen.arrived}
+    stopped = {agent.id: seen.stopped[agent.id] for agent in agents if agent.id in seen.stopped}
+    for agent in agents:
+        route = agent.routes[0]
+        front = route.s + 0.5 * float(agent.thing["length"])
+        stop = next_stop(route.path, front)
+        speed = abs(float(agent.thing["speed"]))
+        if stop is None or stop.front - front > ARRIVAL_M:
+            arrived.pop(agent.id, None) if stop is not None and stop.front - front > 3.0 * ARRIVAL_M else None
+            continue
+        if speed < ARRIVAL_SPEED:
+            arrived.setdefault(agent.id, percepts.tick)
+        if speed < 2.0 * STOPPED_SPEED:
+            stopped[agent.id] = stop.lane
+    front = s + 0.5 * spec.length
+    own = next_stop(path, front)
+    own_arrival, own_stopped = seen.own_arrival, seen.own_stopped
+    if own is None or own.front - front > 3.0 * ARRIVAL_M:
+        own_arrival = -1
+    elif own.front - front < ARRIVAL_M and percepts.ego.speed < ARRIVAL_SPEED:
+        own_arrival = percepts.tick if own_arrival < 0 else own_arrival
+        if own.front - front < 1.6 and percepts.ego.speed < STOPPED_SPEED:
+            own_stopped = own.lane
+    return replace(seen, arrived=arrived, stopped=stopped, own_arrival=own_arrival, own_stopped=own_stopped)
+
+
+def _assemble(
+    percepts: Percepts, atlas: Atlas, spec: VehicleSpec, seen: Seen, path: Path, at: tuple[float, float],
+    size: tuple[float, float], agents: list[Agent],
+) -> Scene:  # fmt: skip
+    ego = percepts.ego
+    s, d = at
+    count = 1 + len(agents)
+    actors = np.zeros((count, 4), ACTOR_DTYPE)
+    paths: list[Path] = [path]
+    owner = [0]
+    own = _own_actor(percepts, spec, seen, path, s)
+    actors[0] = own
+    for i, agent in enumerate(agents, start=1):
+        for k, route in enumerate(agent.routes):
+            actors[i, k] = _actor(agent, route, percepts.signals, len(paths))
+            paths.append(route.path)
+            owner.append(i)
+    board = _board(
+        atlas, paths, owner, [size, *(agent.size for agent in agents)], _orders(seen, agents, percepts, own, path, spec)
+    )
+    return Scene(
+        tick=percepts.tick, path=path, recipe=seen.recipe, s=s, d=d, speed=ego.speed, accel=ego.accel, agents=tuple(agents),
+        paths=tuple(paths), actors=actors, board=board, line=float(own["line"]), line_kind=int(own["line_kind"]), static=(),
+        crowd=0,
+    )  # fmt: skip
+
+
+def _own_actor(percepts: Percepts, spec: VehicleSpec, seen: Seen, path: Path, s: float) -> np.void:
+    actor: np.void = np.zeros(1, ACTOR_DTYPE)[0]
+    half = 0.5 * spec.length
+    actor["attends"], actor["moves"], actor["eager"], actor["accel"], actor["brake"] = 1, 1, 1.0, 1.4, 2.0
+    actor["s"], actor["v"], actor["a"] = s, percepts.ego.speed, percepts.ego.accel
+    actor["line"] = actor["wait"] = NO_LINE
+    stop = next_stop(path, s + half)
+    if stop is not None:
+        actor["wait"] = stop.front - half
+        kind = stops_here(stop, percepts.signals, stop.front - s - half, percepts.ego.speed)
+        if kind == RED or (kind == SIGN and seen.own_stopped != stop.lane):
+            actor["line"], actor["line_kind"] = stop.front - half, kind
+    if seen.recipe.beyond == 0.0 and path.length - s < 150.0:
+        actor["line"] = min(float(actor["line"]), path.length - half - 1.0)
+        actor["line_kind"] = RED if actor["line"] == path.length - half - 1.0 else actor["line_kind"]
+    return actor
+
+
+def _actor(agent: Agent, route: Route, signals: NDArray[np.int32], path: int) -> np.void:
+    """The actor record of one agent on one of its ways."""
+    thing = agent.thing
+    actor: np.void = np.zeros(1, ACTOR_DTYPE)[0]
+    half = 0.5 * float(thing["length"])
+    speed = math.hypot(float(thing["vx"]), float(thing["vy"])) if agent.walks else max(float(thing["speed"]), 0.0)
+    actor["path"], actor["attends"], actor["moves"], actor["walks"] = path, 1, int(agent.moves), int(agent.walks)
+    actor["s"], actor["v"], actor["a"] = route.s, speed, float(thing["accel"])
+    heavy = float(thing["length"]) > 7.0
+    actor["accel"], actor["brake"] = (1.0, 2.0) if agent.walks else (0.8, 1.8) if heavy else (1.3, 2.0)
+    limit = float(route.path.rows[min(max(int(route.s / ROW), 0), len(route.path.rows) - 1), 4])
+    actor["eager"] = _eagerness(agent, speed, limit)
+    actor["standing"] = TICK_S * float(thing["standing"])
+    actor["threshold"] = 0.5
+    actor["line"] = actor["wait"] = NO_LINE
+    stop = next_stop(route.path, route.s + half)
+    if stop is not None and not agent.walks:
+        actor["wait"] = stop.front - half
+        kind = stops_here(stop, signals, stop.front - route.s - half, speed)
+        if kind == RED or (kind == SIGN and agent.stopped != stop.lane):
+            actor["line"], actor["line_kind"] = stop.front - half, kind
+    return actor
+
+
+def _eagerness(agent: Agent, speed: float, limit: float) -> float:
+    """Share of the limit that it wants, at least what it drives now."""
+    if agent.walks:
+        return max(1.35, speed) / max(limit, 0.1)
+    if agent.thing["kind"] == Kind.BICYCLE:
+        return max(5.0, speed) / max(limit, 5.0)
+    return min(max(1.0, speed / max(limit, 1.0)), 1.3)
+
+
+def _orders(seen: Seen, agents: list[Agent], percepts: Percepts, own: np.void, path: Path, spec: VehicleSpec) -> Floats:
+    """order[i, j] in [-1, 1]: 1 where actor i arrived at least a second before actor j."""
+    s = float(own["s"])
+    if has_passed(path, s + 0.5 * spec.length):
+        mine = IN_JUNCTION
+    elif seen.own_arrival >= 0:
+        mine = (seen.own_arrival - percepts.tick) * TICK_S
+    else:
+        mine = max(0.0, min(float(own["wait"]), 1e3) - s) / max(percepts.ego.speed, 3.0)
+    arrival = np.array([mine, *(agent.arrives for agent in agents)])
+    return np.asarray(np.clip(arrival[None, :] - arrival[:, None], -1.0, 1.0))
+
+
+def _board(atlas: Atlas, paths: list[Path], owner: list[int], sizes: list[tuple[float, float]], order: Floats) -> Board:
+    count = len(paths)
+    pairs = np.zeros((count, count), PAIR_DTYPE)
+    pairs["start"] = -1
+    for p in range(count):
+        for q in range(p + 1, count):
+            if owner[p] != owner[q]:
+                mine, theirs = atlas.pair(paths[p], sizes[owner[p]], paths[q], sizes[owner[q]])
+                if mine["start"][0] >= 0:
+                    pairs[p, q], pairs[q, p] = mine[0], theirs[0]
+    longest = min(max(len(path.rows) for path in paths), LIMITS_ROWS)
+    limits = np.zeros((count, longest))
+    for p, path in enumerate(paths):
+        n = min(len(path.rows), longest)
+        limits[p, :n] = path.rows[:n, 4]
+        limits[p, n:] = path.rows[n - 1, 4]
+    return Board(pairs, atlas.rows, limits, order)
+
+
+def approach(scene: Scene, regulation: Regulation) -> bool:
+    """Whether the next line on the ego's path has this control."""
+    stop = next_stop(scene.path, scene.s)
+    return stop is not None and stop.regulation == regulation

@@ -1,0 +1,194 @@
+"""The stack: from a sensor frame to a control, once a tick.
+
+perceive -> read the scene -> update the belief -> choose -> plan the motion -> control -> the last word.
+
+Every stage is a function of its input and of what it remembers; memory is passed in and out, never held. The classes at the end
+are the ladder of planners: one and the same stack with one setting changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avstack.behaviours.atlas import Atlas, Path
+from avstack.behaviours.config import BehaviourConfig
+from avstack.behaviours.decide import BehaviourMemory, decide
+from avstack.behaviours.decision import Ask, Decision, Manoeuvre, Reason
+from avstack.behaviours.own_path import Recipe
+from avstack.behaviours.scene import Scene
+from avstack.behaviours.zones import ROW
+from avstack.config import MotionConfig
+from avstack.motion import Constraints, Leader, MotionMemory, ReferencePath, Window, observe, plan, start, track
+from avstack.motion.path import speed_caps
+from avstack.perception.tracking import TrackMemory, start_tracking
+from avstack.perception.tracking import track as perceive
+from sim.geometry import smooth
+from sim.interface import Control, DriverStep, Gesture, Indicator, SensorFrame, VehicleSpec
+from sim.roads.lane_map import LaneMap
+from sim.roads.route import Route
+
+FAILSAFE_BRAKE = 3.0  # m/s²
+HOLD_BRAKE = 0.3
+STANDS = 0.2  # m/s
+BEND_WINDOW = 7  # samples over which a path's curvature is evened out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackConfig:
+    """All settings of the stack."""
+
+    behaviours: BehaviourConfig = field(default_factory=BehaviourConfig)
+    motion: MotionConfig = field(default_factory=MotionConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackMemory:
+    """What the stack carries from tick to tick. atlas is the indexed map; it never changes but for what it has worked out
+    already."""
+
+    atlas: Atlas
+    spec: VehicleSpec
+    seed: int
+    tracks: TrackMemory
+    motion: MotionMemory
+    behaviours: BehaviourMemory = field(default_factory=BehaviourMemory)
+    reference: tuple[Recipe, ReferencePath] | None = None
+    steer: float = 0.0
+
+
+class Stack:
+    """Drives one vehicle. `config` is all that an instance holds."""
+
+    def __init__(self, config: StackConfig | None = None) -> None:
+        self.config = config or StackConfig()
+
+    def start(self, road_map: LaneMap, route: Route, spec: VehicleSpec, seed: int) -> StackMemory:
+        """Memory before the first frame. RouteError for a route that the map cannot carry."""
+        return StackMemory(atlas=Atlas.of(road_map, route), spec=spec, seed=seed, tracks=start_tracking(), motion=start(spec))
+
+    def step(self, frame: SensorFrame, memory: StackMemory) -> DriverStep[StackMemory]:
+        """One tick. Input that makes no sense is answered by a stop, with the reason in the trace; nothing is raised."""
+        problem = unusable(frame)
+        if problem:
+            return fail_safe(frame, memory)
+        config = self.config
+        memory.atlas.forget()
+        percepts, tracks = perceive(frame, memory.tracks)
+        decision, scene, behaviours = decide(
+            percepts, memory.atlas, memory.spec, memory.seed, memory.behaviours, config.behaviours
+        )
+        path = reference_of(memory, scene, config.motion)
+        vehicle, motion = observe(frame, memory.motion, config.motion)
+        trajectory, motion = plan(vehicle, path, constraints_of(decision.ask, memory.spec), motion, config.motion)
+        control, motion = track(vehicle, trajectory, motion, config.motion)
+        control = replace(control, indicator=Indicator(decision.indicator), gesture=Gesture(int(decision.wave)))
+        # the last word belongs here: a verified fallback may replace `control`
+        memory = replace(
+            memory, tracks=tracks, behaviours=behaviours, motion=motion, reference=(scene.recipe, path), steer=control.steer,
+        )  # fmt: skip
+        return DriverStep(control=control, memory=memory, trace=trace_of(decision, scene))
+
+
+def unusable(frame: SensorFrame) -> bool:
+    """Whether the ego's own readings cannot be reckoned with."""
+    odometry = frame.odometry
+    own = (*frame.pose[:3], odometry.speed, odometry.accel, odometry.yaw_rate, odometry.steer)
+    return len(frame.pose) != 3 or not all(math.isfinite(value) for value in own)
+
+
+def fail_safe(frame: SensorFrame, memory: StackMemory) -> DriverStep[StackMemory]:
+    """Brake straight on along the last steering angle."""
+    speed = frame.odometry.speed if math.isfinite(frame.odometry.speed) else 1.0
+    brake = -FAILSAFE_BRAKE if speed > STANDS else -HOLD_BRAKE
+    control = Control(accel=brake, steer=memory.steer, indicator=Indicator.HAZARD)
+    trace: Mapping[str, NDArray[np.generic]] = {
+        "manoeuvre": np.array(int(Manoeuvre.STOP)), "reason": np.array(int(Reason.BAD_INPUT)), "other": np.array(-1),
+    }  # fmt: skip
+    return DriverStep(control=control, memory=memory, trace=trace)
+
+
+def reference_of(memory: StackMemory, scene: Scene, config: MotionConfig) -> ReferencePath:
+    """The scene's path as motion wants it; the same object as long as its recipe is."""
+    if memory.reference is not None and memory.reference[0] == scene.recipe:
+        return memory.reference[1]
+    return as_reference(scene.path, memory.spec, config)
+
+
+def as_reference(path: Path, spec: VehicleSpec, config: MotionConfig) -> ReferencePath:
+    """A path of the behaviours as a reference path, curvature evened out."""
+    rows = path.rows
+    heading = np.unwrap(np.arctan2(rows[:, 3], rows[:, 2]))
+    curvature = smooth(np.ascontiguousarray(rows[:, 5]), BEND_WINDOW, odd=False) if len(rows) > 2 * BEND_WINDOW else rows[:, 5]
+    s = np.asarray(ROW * np.arange(len(rows)), np.float64)
+    limit = rows[:, 4]
+    room = np.full(len(rows), 1.0)
+    return ReferencePath(
+        s=s, x=rows[:, 0].copy(), y=rows[:, 1].copy(), heading=heading, curvature=curvature, speed_limit=limit.copy(),
+        caps=np.minimum(limit, speed_caps(curvature, spec, config.path)), room_left=room, room_right=room, goal_s=float(s[-1]),
+    )  # fmt: skip
+
+
+def constraints_of(ask: Ask, spec: VehicleSpec) -> Constraints:
+    """What behaviours ask, in motion's words."""
+    half = 0.5 * spec.length
+    leaders = tuple(Leader(t=lead.t, s=lead.s + half) for lead in ask.leads)
+    windows = tuple(Window(t_from=0.0, t_to=until, s_max=s) for until, s in ask.windows)
+    return Constraints(
+        target_speed=ask.cap, stops=ask.stops, leaders=leaders, windows=windows, reverse_to=ask.back_to, emergency=ask.emergency
+    )
+
+
+def trace_of(decision: Decision, scene: Scene) -> dict[str, NDArray[np.generic]]:
+    """The decision as named arrays."""
+    trace: dict[str, NDArray[np.generic]] = {
+        "manoeuvre": np.array(int(decision.manoeuvre)),
+        "reason": np.array(int(decision.reason)),
+        "other": np.array(decision.other),
+        "claimants": np.array(len(decision.others)),
+        "rollouts": np.array(decision.rollouts),
+        "others": decision.others,
+        "go_first": decision.go_first,
+        "influence": decision.influence,
+        "go_first_max": np.array(float(decision.go_first.max()) if len(decision.go_first) else 0.0),
+        "path_offset": np.array(scene.d),
+        "plan": decision.plan,
+    }
+    trace.update({f"cost_{name}": np.array(value) for name, value in decision.terms.items()})
+    return trace
+
+
+class Joint(Stack):
+    """Decides the joint future, with the information that its own first stage will bring: the default."""
+
+
+class Contingency(Stack):
+    """As `Joint`, but counts on knowing by the branch time which scenario is true."""
+
+    def __init__(self) -> None:
+        super().__init__(StackConfig(behaviours=BehaviourConfig(branching="perfect")))
+
+
+class Single(Stack):
+    """One policy for all scenarios; others react."""
+
+    def __init__(self) -> None:
+        super().__init__(StackConfig(behaviours=BehaviourConfig(branching="none")))
+
+
+class Marginal(Stack):
+    """Predict, then plan: others are rolled out against an average ego, then frozen."""
+
+    def __init__(self) -> None:
+        super().__init__(StackConfig(behaviours=BehaviourConfig(prediction="frozen", branching="none")))
+
+
+class ConstantVelocity(Stack):
+    """Others keep their speed."""
+
+    def __init__(self) -> None:
+        super().__init__(StackConfig(behaviours=BehaviourConfig(prediction="constant", branching="none")))
