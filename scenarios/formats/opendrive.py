@@ -1,7 +1,7 @@
 """OpenDRIVE road networks (ASAM OpenDRIVE 1.4 to 1.8) as maps to drive on.
 
-`read_opendrive` gives the draft, `load_opendrive` the finished map. Superelevation, crossfall and lane height are not modelled:
-the road surface is flat across, at the height of its reference line.
+`read_opendrive` gives the draft, `load_opendrive` the finished map. Superelevation tilts lanes and objects; crossfall, road
+shape and lane height are not modelled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scenarios.formats.opendrive_control import apply_control
 from scenarios.formats.opendrive_crossings import cut_crossings
 from scenarios.formats.opendrive_lanes import lay_out
 from scenarios.formats.opendrive_limits import DEFAULT_LIMIT
-from scenarios.formats.opendrive_model import Network, read_network
+from scenarios.formats.opendrive_model import read_network
 from scenarios.formats.opendrive_objects import lay_crosswalks, sight_blockers
 from scenarios.formats.opendrive_strands import to_draft
 from scenarios.formats.override import override_control
@@ -24,8 +24,6 @@ from scenarios.formats.xml import Element, parse_xml, read_xml
 from sim.roads.assemble import assemble
 from sim.roads.lane_map import LaneMap, MapDraft
 from sim.roads.resample import RoadError
-
-SUPERELEVATION_NOTABLE = 1e-3  # rad
 
 
 def load_opendrive(path: str | Path, *, overrides: Mapping[str, str] | None = None) -> LaneMap:
@@ -68,17 +66,6 @@ def draft_network(root: Element, name: str) -> MapDraft:
         signals=signals,
         crosswalks=crosswalks,
         left_hand_traffic=2 * left_hand > len(network.roads),
-        warnings=(*network.warnings, *layout.warnings, *_superelevation(network)),
+        warnings=(*network.warnings, *layout.warnings),
         scenery=sight_blockers(network),
     )
-
-
-def _superelevation(network: Network) -> tuple[str, ...]:
-    """A note where roads are banked, since lanes here are flat."""
-    banked = 0
-    for road in network.roads.values():
-        records = [record for group in road.element.all("lateralProfile") for record in group.all("superelevation")]
-        banked += any(
-            abs(record.number(name, 0.0)) > SUPERELEVATION_NOTABLE for record in records for name in ("a", "b", "c", "d")
-        )
-    return (f"{banked} roads have superelevation, which is left out",) if banked else ()

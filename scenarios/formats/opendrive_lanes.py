@@ -114,18 +114,15 @@ def _cut_section(
     road: Road, section: Section, span: tuple[float, float], junction: str | None, layout: Layout
 ) -> Iterator[Segment]:
     s = np.linspace(*span, 1 + max(1, int(np.ceil((span[1] - span[0]) / POINT_SPACING))))
-    x, y, heading = road.line(s)
-    z = road.elevation(s)
-    require_finite(np.concatenate((x, y, z)), road.element, "geometry or elevation")
+    require_finite(np.concatenate((*road.line(s), road.elevation(s), road.bank(s))), road.element, "geometry or elevation")
     borders = _borders(road, section, s, layout)
-    frame = np.column_stack((x, y, z, heading))
     for low, high in _cuts(section, borders, s):
         strands: dict[int, list[Strand]] = {}
         edges: dict[Strand, tuple[float, float]] = {}
         here = slice(low, high + 1)
         for lane_id, (inner, outer) in borders.items():
             lane = section.lanes[lane_id]
-            made = _make_strands(road, lane, s[here], frame[here], (inner[here], outer[here]))
+            made = _make_strands(road, lane, s[here], (inner[here], outer[here]))
             for strand in made:
                 strand.junction = junction
                 strand.limit = lane_limit(road, section, lane, strand)
@@ -191,15 +188,13 @@ def _cuts(section: Section, borders: dict[int, tuple[Floats, Floats]], s: Floats
     return list(itertools.pairwise(ordered))
 
 
-def _make_strands(road: Road, lane: Lane, s: Floats, frame: Floats, borders: tuple[Floats, Floats]) -> list[Strand]:
+def _make_strands(road: Road, lane: Lane, s: Floats, borders: tuple[Floats, Floats]) -> list[Strand]:
     """The lane's strands along s: none where it is too narrow or no lane for anybody, two where it is used both ways."""
     kind = KINDS.get(lane.type)
     width = np.abs(borders[1] - borders[0])
     if kind is None or width.mean() < (DRIVING_WIDTH_MIN if kind == LaneKind.DRIVING else OTHER_WIDTH_MIN):
         return []
-    t = 0.5 * (borders[0] + borders[1])
-    x, y, z, heading = frame.T
-    points = np.column_stack((x - t * np.sin(heading), y + t * np.cos(heading), z))
+    points = road.surface(s, 0.5 * (borders[0] + borders[1]))
     forward = (lane.id < 0) != road.left_hand
     both = lane.type == "bidirectional" or lane.direction == "both" or kind == LaneKind.SIDEWALK
     ways = (True, False) if both else (forward != (lane.direction == "reversed"),)

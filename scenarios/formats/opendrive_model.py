@@ -12,8 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from scenarios.formats.opendrive_geometry import LENGTH_MAX, Cubics, ReferenceLine, read_cubics, read_reference_line
 from scenarios.formats.xml import Element
+from sim.interface import Floats
 
 KNOWN_MINOR = range(4, 9)
 """OpenDRIVE 1.4 to 1.8 are read without remark."""
@@ -105,11 +108,20 @@ class Road:
     types: tuple[RoadType, ...]
     line: ReferenceLine
     elevation: Cubics
+    bank: Cubics
+    """Superelevation [rad]: positive where the road falls to the right."""
     offset: Cubics
     sections: tuple[Section, ...]
     signals: tuple[Signal, ...]
     objects: tuple[Element, ...]
     element: Element
+
+    def surface(self, s: Floats, t: Floats) -> Floats:
+        """(N, 3) points x, y, z of the road's surface at s, t (N,)."""
+        x, y, heading = self.line(s)
+        bank = self.bank(s)
+        flat = t * np.cos(bank)
+        return np.column_stack((x - flat * np.sin(heading), y + flat * np.cos(heading), self.elevation(s) + t * np.sin(bank)))
 
     @property
     def label(self) -> str:
@@ -232,6 +244,7 @@ def _read_road(element: Element, warnings: list[str]) -> Road:
         types=tuple(sorted((_read_road_type(child) for child in element.all("type")), key=lambda record: record.s)),
         line=line,
         elevation=_read_profile(element, "elevationProfile", "elevation"),
+        bank=_read_profile(element, "lateralProfile", "superelevation"),
         offset=read_cubics(lanes.all("laneOffset")),
         sections=_read_sections(lanes, length, road_id),
         signals=_read_signals(element),

@@ -35,6 +35,7 @@ ELONGATED = 1.3  # a crosswalk is walked along its longer side, unless it is nea
 CROSSWALK_MOST = 150.0  # m; anything longer or wider is a damaged number
 DEPTH = 4.0  # m of a crosswalk marking that does not say how deep it is
 OUTLINE_MOST = 1000  # corners
+COPIES_MOST = 1000  # of one object
 
 _STOP_LINE = re.compile(r"stop[_ -]?line", re.IGNORECASE)
 _PAINTED_STOP = re.compile(r"stencil[_ -]?stop", re.IGNORECASE)
@@ -90,20 +91,34 @@ def _on_plane(road: Road, s: Floats, t: Floats) -> Floats:
     """(N, 3) points at road coordinates."""
     s = np.clip(s, 0.0, road.length)
     t = np.clip(t, -COORDINATE_MAX, COORDINATE_MAX)
-    x, y, heading = road.line(s)
-    return np.column_stack((x - t * np.sin(heading), y + t * np.cos(heading), road.elevation(s)))
+    return road.surface(s, t)
 
 
-def _pose(road: Road, element: Element) -> Pose:
-    s, t = element.number("s"), element.number("t")
+def _pose(road: Road, element: Element, at: tuple[float, float] | None = None) -> Pose:
+    """Where an object is, or its copy at road coordinates `at`."""
+    s, t = (element.number("s"), element.number("t")) if at is None else at
     origin = _on_plane(road, np.array([s]), np.array([t]))[0]
     heading = float(road.line(np.array([min(max(s, 0.0), road.length)]))[2][0])
     return Pose(origin, heading + float(np.remainder(element.number("hdg", 0.0), 2.0 * np.pi)), heading)
 
 
-def _outline(road: Road, element: Element) -> Floats | None:
+def _copies(element: Element) -> Iterator[tuple[float, float] | None]:
+    """Road coordinates of every copy that <repeat> makes of an object; None, its own place, without one."""
+    repeats = element.all("repeat")
+    if not repeats:
+        yield None
+    for repeat in repeats:
+        start, length = repeat.number("s"), repeat.number("length", 0.0, minimum=0.0)
+        distance = repeat.number("distance", 0.0, minimum=0.0)
+        t0, t1 = (repeat.number(name, element.number("t")) for name in ("tStart", "tEnd"))
+        count = 1 + (min(int(length / distance + 1e-9), COPIES_MOST) if distance > 0.0 else 0)
+        for k in range(count):
+            yield start + k * distance, t0 + (t1 - t0) * (k * distance / length if length > 0.0 else 0.0)
+
+
+def _outline(road: Road, element: Element, at: tuple[float, float] | None = None) -> Floats | None:
     """(K, 3) corners of an object: its outline, or the box of its length and width; None where it has no extent."""
-    pose = _pose(road, element)
+    pose = _pose(road, element, at)
     groups = [element, *element.all("outlines")]
     outlines = [outline for group in groups for outline in group.all("outline")]
     if outlines:
@@ -246,9 +261,11 @@ def lay_crosswalks(network: Network, layout: Layout) -> tuple[Crosswalk, ...]:
 def _markings(network: Network) -> Iterator[_Marking]:
     for road, element in _objects(network):
         if element.text("type", "").lower() == "crosswalk":
-            outline = _outline(road, element)
-            if outline is not None and len(outline) >= 3:
-                yield _Marking(road, element.text("id", "0"), outline, _pose(road, element).road_heading, element.number("s"))
+            for at in _copies(element):
+                outline, pose = _outline(road, element, at), _pose(road, element, at)
+                if outline is not None and len(outline) >= 3:
+                    place = element.number("s") if at is None else at[0]
+                    yield _Marking(road, element.text("id", "0"), outline, pose.road_heading, place)
     for road in network.roads.values():
         for signal in road.signals:
             if not signal.is_reference and meaning_of(signal) is Meaning.CROSSWALK and signal.width > 0.0:

@@ -257,6 +257,14 @@ def test_crosswalk_outline_and_lanes(objects):
     np.testing.assert_allclose(there.centreline[:, 0], 50.0, atol=0.3)
 
 
+def test_a_repeated_crosswalk_is_one_at_every_place():
+    """<repeat> takes the place of s and t; the last copy is the one at its end."""
+    repeat = '<repeat s="20" length="40" distance="20" tStart="0" tEnd="1" heightStart="0" heightEnd="0"/>'
+    draft = walked(BOX.replace("/>", f">{repeat}</object>"))
+    middles = [0.5 * (one.outline.min(axis=0) + one.outline.max(axis=0)) for one in draft.crosswalks]
+    np.testing.assert_allclose(middles, [[20.0, 0.0], [40.0, 0.5], [60.0, 1.0]], atol=1e-9)
+
+
 def test_crosswalk_is_reached_from_and_leads_to_both_sidewalks():
     draft = walked(BOX)
     lanes = lanes_of(draft)

@@ -29,8 +29,8 @@ FILES = {
     MALIPUT + "Crossing8Course.xodr": (1, 2, 0, 1),
     MALIPUT + "XCrossStopAllWay.xodr": (1, 0, 0, 2),
     CARLA + "Town01.xodr": (12, 36, 0, 0),
-    CARLA + "Town03.xodr": (35, 38, 73, 1),
-    CARLA + "Town07.xodr": (31, 16, 7, 1),
+    CARLA + "Town03.xodr": (35, 38, 73, 10),
+    CARLA + "Town07.xodr": (31, 16, 7, 11),
 }
 
 

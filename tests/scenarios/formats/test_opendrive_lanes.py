@@ -351,9 +351,15 @@ def test_junction_lanes_take_the_limit_of_their_approach():
     assert by_name(parse_opendrive(text))["10.-1"].speed_limit == pytest.approx(9.0)
 
 
-def test_superelevation_is_noted():
-    draft = read(road("1", lateral='<superelevation s="0" a="0.05"/>'))
-    assert any("superelevation" in warning for warning in draft.warnings)
+def test_superelevation_tilts_the_lanes():
+    """Positive: the road falls to the right, by the sine of the angle; seen from above it is as much narrower as the cosine."""
+    sides = [section([lane(-1)], [lane(1)])]
+    draft = read(road("1", sections=sides, lateral='<superelevation s="0" a="0.05"/>', elevation='<elevation s="0" a="7"/>'))
+    for name, t in (("1.-1", -1.75), ("1.1", 1.75)):
+        line = next(one for one in draft.lanes if one.name == name).centreline
+        np.testing.assert_allclose(line[:, 1], t * np.cos(0.05), atol=1e-9)
+        np.testing.assert_allclose(line[:, 2], 7.0 + t * np.sin(0.05), atol=1e-9)
+    assert draft.warnings == () or not any("superelevation" in warning for warning in draft.warnings)
 
 
 def test_width_below_zero_is_taken_as_zero_with_a_warning():
