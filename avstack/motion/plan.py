@@ -25,6 +25,7 @@ RUN_TIMES = STEP_S * np.arange(RUN_STEPS + 1, dtype=np.float64)
 SLIP_STEP = 0.25  # m
 SLIP_BEFORE = 8.0  # m of path that decide the slip
 CAPS_AHEAD = 220.0  # m
+FORGOTTEN_M = 10.0  # m behind, where a stop that was missed no longer counts
 LEADER_RESTS = 0.1  # m/s, a leader slower than this at the end of its prediction is stopped for
 LEADER_STOP_M = 0.4  # m that the rest of a leader may seem to move without a new stop
 
@@ -51,8 +52,8 @@ class Window:
 class Constraints:
     """What behaviours ask of motion. envelope: speeds (M,) at increasing s (M,), linear between and constant beyond.
 
-    stops: positions to rest at, the nearest ahead counts; nudges: sorted by start; reverse_to: back up to this s;
-    emergency: brake as hard as is declared, now.
+    stops: positions to rest at, the first counts, and one just passed is still braked for; nudges: sorted by start;
+    reverse_to: back up to this s; emergency: brake as hard as is declared, now.
     """
 
     target_speed: float = math.inf
@@ -195,7 +196,7 @@ def _bounds(
     if constraints.envelope is not None:
         caps = np.minimum(caps, np.interp(SPACING * (first + np.arange(len(caps))), *constraints.envelope))
     tail = _tail(constraints.leaders, spec)
-    stop = min((value for value in constraints.stops if value > began.s - 1.0), default=math.inf)
+    stop = min((value for value in constraints.stops if value > began.s - FORGOTTEN_M), default=math.inf)
     if tail is not None and tail[-1] - tail[-2] < LEADER_RESTS * STEP_S:
         behind = float(tail[-1]) - config.speed.standing_gap
         if previous is not None and previous.frozen and abs(previous.stop - behind) < LEADER_STOP_M:

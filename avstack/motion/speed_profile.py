@@ -35,6 +35,7 @@ CONTACT_M = 0.3  # m behind a leader's tail, the last that is given up when it i
 BRAKING_STEPS = 8
 """How finely braking is graded between comfort and emergency."""
 DONE_M = 0.3  # m past its stop within which a car that hardly moves has stopped there
+LET_GO_MARGIN = 1.1
 SOLVED_FOR = "constrained"
 
 
@@ -76,9 +77,8 @@ def plan_speed(start: Start, bounds: SpeedBounds, previous: Profile | None, conf
         return previous
     run, begun = _free(start, bounds, config)
     nodes = run[_NODE_ROWS]
-    hard_now = start.a < -config.comfort.brake - 0.05
     best: tuple[float, Profile] | None = None
-    for level in (Level.FIRM,) if hard_now else (Level.COMFORT, Level.FIRM):
+    for level in _open_levels(start, config):
         limits = planned_limits(config, level)
         if _keeps(run[:, 2], limits, start.a) and _within(nodes, bounds, upper, config):
             whole = _whole_stop(start, bounds.stop, run) if begun == 0 else run
@@ -99,6 +99,22 @@ def plan_speed(start: Start, bounds: SpeedBounds, previous: Profile | None, conf
     # where only a gap cannot be reached in time, missing it smoothly is better than braking hard for it
     keeps_back = best is not None and bool(np.all(_at_nodes(best[1])[:, 0] <= upper + config.speed.position_tolerance))
     return best[1] if best is not None and keeps_back else fallback
+
+
+def _open_levels(start: Start, config: MotionConfig) -> tuple[Level, ...]:
+    """Levels to plan at, mildest first: those that declare the braking under way and can let go of it before the car stands.
+
+    Where only emergency can, it is open too, to let go; otherwise nothing is planned there, but braked.
+    """
+    mildest = Level.FIRM if start.a < -config.comfort.brake - 0.05 else Level.COMFORT
+    levels = (Level.COMFORT, Level.FIRM)
+    found = tuple(level for level in levels if level >= mildest and _can_let_go(start, planned_limits(config, level)))
+    return found or (Level.EMERGENCY,)
+
+
+def _can_let_go(start: Start, limits: Limits) -> bool:
+    """Whether braking can be let go of within a limit of jerk before it has brought the car to rest."""
+    return start.a >= 0.0 or start.v >= LET_GO_MARGIN * 0.5 * start.a**2 / limits.jerk or start.a > -limits.jerk * STEP_S
 
 
 def planned_limits(config: MotionConfig, level: Level) -> Limits:
@@ -278,7 +294,7 @@ def _as_hard_as_needed(start: Start, upper: Floats, config: MotionConfig) -> Pro
             jerk=softest.jerk * (hardest.jerk / softest.jerk) ** share,
         )
         # what is left of the speed must suffice to let go of the brake
-        if start.a < 0.0 and start.v < 0.5 * start.a**2 / (0.85 * limits.jerk) and step < BRAKING_STEPS:
+        if step < BRAKING_STEPS and not _can_let_go(start, replace(limits, jerk=0.85 * limits.jerk)):
             continue
         profile = _braking(start, limits, _level_of(limits, start.a, config), "no way within the limits")
         if np.all(_at_nodes(profile)[:, 0] <= upper + config.speed.position_tolerance):

@@ -1,0 +1,151 @@
+"""The facade in closed loop: it follows, stops, backs up, moves aside and changes paths as asked; memory is passed, not held."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from avstack.config import MotionConfig
+from avstack.motion import Constraints, Leader, Nudge, Window, centre_of_front, observe, plan, start, track
+from avstack.types import Level
+from eval.bench.motion import Plant, drive, follow_route, straight_path
+from sim.interface import VehicleSpec
+from sim.roads.route import shortest_route
+from tests.sim.roads.maps import built
+
+CONFIG, SPEC = MotionConfig(), VehicleSpec()
+PATH = straight_path(SPEC, CONFIG)
+AHEAD = np.arange(0.0, 12.1, 0.5)
+
+
+def run(ask, ticks: int, speed: float = 8.0, x: float = 30.0):
+    return drive(Plant(SPEC, (x, 0.0, 0.0), speed), PATH, SPEC, CONFIG, ask, ticks)
+
+
+def test_it_settles_behind_a_leader_at_the_time_gap():
+    def ask(tick, *_):
+        return Constraints(target_speed=14.0, leaders=(Leader(t=AHEAD, s=60.0 + 6.0 * (0.1 * tick + AHEAD)),))
+
+    drove = run(ask, 400)
+    gap = 60.0 + 6.0 * 40.0 - drove.poses[-1][0] - 0.5 * SPEC.length
+    assert drove.substeps[-1][0] == pytest.approx(6.0, abs=0.05)
+    assert gap == pytest.approx(CONFIG.speed.standing_gap + 6.0 * CONFIG.speed.time_gap, abs=0.5)
+    assert set(drove.levels) == {Level.COMFORT}
+
+
+def test_it_queues_behind_a_leader_at_rest():
+    drove = run(lambda *_: Constraints(target_speed=10.0, leaders=(Leader(t=AHEAD, s=np.full(len(AHEAD), 100.0)),)), 300)
+    assert 100.0 - drove.poses[-1][0] - 0.5 * SPEC.length == pytest.approx(CONFIG.speed.standing_gap, abs=0.3)
+    assert drove.substeps[-1][0] < 0.01
+
+
+def test_a_window_is_waited_for_and_a_gap_is_made():
+    def wait(tick, *_):
+        return Constraints(target_speed=8.0, windows=(Window(t_from=0.0, t_to=max(5.0 - 0.1 * tick, 0.0), s_max=55.0),))
+
+    drove = run(wait, 120)
+    assert max(pose[0] for pose in drove.poses[:48]) < 55.3
+    assert drove.poses[-1][0] > 70.0
+
+    def hurry(tick, *_):
+        return Constraints(target_speed=8.0, windows=(Window(t_from=4.0 - 0.1 * tick, t_to=12.0, s_min=63.5),))
+
+    assert run(hurry, 60).poses[41][0] > 63.2
+
+
+def test_a_stop_line_is_for_the_front():
+    stop = centre_of_front(80.0, SPEC)
+    drove = run(lambda *_: Constraints(target_speed=8.0, stops=(stop,)), 250)
+    assert drove.poses[-1][0] + 0.5 * SPEC.length == pytest.approx(80.0, abs=0.2)
+
+
+def test_backing_up_and_going_on():
+    drove = run(lambda tick, *_: Constraints(target_speed=6.0, reverse_to=25.0 if tick < 200 else None), 330, speed=0.0)
+    xs = np.array([pose[0] for pose in drove.poses])
+    assert xs[195] == pytest.approx(25.0, abs=0.2)
+    assert min(row[0] for row in drove.substeps) >= -CONFIG.reverse_speed - 0.1
+    assert xs[-1] > 40.0
+
+
+def test_a_nudge_is_driven():
+    nudge = Nudge(start=70.0, end=90.0, offset=1.2)
+    drove = run(lambda *_: Constraints(target_speed=8.0, nudges=(nudge,)), 200)
+    inside = [y for x, y, _ in drove.poses if nudge.start + 1.0 < x < nudge.end - 1.0]
+    assert inside == pytest.approx([1.2] * len(inside), abs=0.1)
+    assert drove.poses[-1][1] == pytest.approx(0.0, abs=0.05)
+
+
+def test_a_turn_is_driven_to_the_centimetre():
+    road_map = built("four_way", control="all_way")
+    route = shortest_route(road_map, road_map.lane("east_in_0"), road_map.lane("south_out_0"))
+    drove, offsets = follow_route(road_map, route, CONFIG)
+    assert np.abs(offsets).max() < 0.05
+    assert set(drove.levels) == {Level.COMFORT}
+
+
+def test_memory_is_passed_not_held():
+    plant = Plant(SPEC, (30.0, 0.0, 0.0), 8.0)
+    asked = Constraints(target_speed=9.0, stops=(90.0,))
+    memory = start(SPEC)
+    for _ in range(20):
+        state, memory = observe(plant.frame(), memory, CONFIG)
+        trajectory, memory = plan(state, PATH, asked, memory, CONFIG)
+        control, memory = track(state, trajectory, memory, CONFIG)
+        plant.step(control)
+    frame = plant.frame()
+
+    def once():
+        state, later = observe(frame, memory, CONFIG)
+        trajectory, later = plan(state, PATH, asked, later, CONFIG)
+        return trajectory, track(state, trajectory, later, CONFIG)[0]
+
+    (one, first), (two, second) = once(), once()
+    assert first == second
+    assert np.array_equal(one.s, two.s)
+    assert not one.s.flags.writeable
+
+
+def test_onto_another_path_the_reference_keeps_its_place():
+    moved = replace(PATH, x=PATH.x + 12.0)
+    drove = drive(plant := Plant(SPEC, (30.0, 0.0, 0.0), 8.0), PATH, SPEC, CONFIG, lambda *_: Constraints(target_speed=8.0), 10)
+    memory = start(SPEC)
+    plant.tick = 0
+    speeds = []
+    for k in range(30):
+        state, memory = observe(plant.frame(), memory, CONFIG)
+        trajectory, memory = plan(state, PATH if k < 15 else moved, Constraints(target_speed=8.0), memory, CONFIG)
+        control, memory = track(state, trajectory, memory, CONFIG)
+        speeds += [row[2] for row in plant.step(control)]
+    assert drove.levels
+    assert np.abs(speeds).max() < 0.3
+
+
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        (Constraints(target_speed=float("nan")), "target speed"),
+        (Constraints(stops=(float("nan"),)), "must be numbers"),
+        (Constraints(leaders=(Leader(t=np.array([0.0, 0.0]), s=np.array([1.0, 2.0])),)), "increasing times"),
+    ],
+)
+def test_nonsense_is_refused(asked, match):
+    plant, memory = Plant(SPEC, (30.0, 0.0, 0.0), 8.0), start(SPEC)
+    state, memory = observe(plant.frame(), memory, CONFIG)
+    with pytest.raises(ValueError, match=match):
+        plan(state, PATH, asked, memory, CONFIG)
+
+
+def test_a_reading_that_is_not_finite_is_refused():
+    plant = Plant(SPEC, (30.0, float("nan"), 0.0), 8.0)
+    with pytest.raises(ValueError, match="must be finite"):
+        observe(plant.frame(), start(SPEC), CONFIG)
+
+
+def test_importing_motion_loads_no_solver():
+    code = "import sys, avstack.motion; print([m for m in ('piqp', 'scipy.sparse', 'scipy.interpolate') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
