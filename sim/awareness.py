@@ -126,6 +126,7 @@ def find_neighbours(state: WorldState, w: int, a: int) -> None:
     """Remake the list of the nearest NEIGHBOURS active bodies within range of `a`, nearest first."""
     me = state.bodies[w, a]
     listed = state.neighbours[w, a]
+    squares = state.sights[w].distance  # of those listed
     bodies = state.bodies
     reach = RANGE + RANGE_PER_SPEED * abs(me.speed)
     if me.kind == PEDESTRIAN:
@@ -149,18 +150,18 @@ def find_neighbours(state: WorldState, w: int, a: int) -> None:
             if count == NEIGHBOURS or square > min(fast * fast, farthest):
                 continue
         if count == NEIGHBOURS:
-            worst = bodies[w, listed[count]]
-            limit = min(limit, (worst.x - x) * (worst.x - x) + (worst.y - y) * (worst.y - y))
+            limit = min(limit, squares[NEIGHBOURS - 1])
             if square > limit:
                 continue
         place = min(count, NEIGHBOURS - 1)
         while place > 0:
-            before = bodies[w, listed[place]]
-            if (before.x - x) * (before.x - x) + (before.y - y) * (before.y - y) <= square:
+            if squares[place - 1] <= square:
                 break
             listed[place + 1] = listed[place]
+            squares[place] = squares[place - 1]
             place -= 1
         listed[place + 1] = b
+        squares[place] = square
         count = min(count + 1, NEIGHBOURS)
     listed[0] = count
 

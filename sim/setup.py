@@ -30,6 +30,7 @@ from sim.state import (
 from sim.traffic.curves import fill_curve_room
 from sim.traffic.styles import draw_style
 
+CACHE_LINE = 64  # bytes
 _COPIED = (
     "length", "width", "height", "wheelbase", "steer_max", "steer_rate_max", "accel_max", "brake_max", "jerk_max", "speed_max",
     "reverse_speed_max", "accel_lag", "steer_lag",
@@ -92,10 +93,18 @@ def prepare_roads(maps: Sequence[LaneMap], routes: Sequence[Sequence[Route]]) ->
     return packed._replace(roads=roads)
 
 
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """Zeroed array that begins where a cache line does, so that records of whole lines stay within theirs."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = np.zeros(size + CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
 def empty_state(worlds: int, slots: int, clusters: int) -> WorldState:
     """Zeroed arrays; every slot unused, every zone long quiet."""
     state = WorldState(
-        bodies=np.zeros((worlds, slots), BODY_DTYPE),
+        bodies=_aligned((worlds, slots), BODY_DTYPE),
         minds=np.zeros((worlds, slots), MIND_DTYPE),
         history=np.zeros((worlds, HISTORY, slots), SEEN_DTYPE),
         neighbours=np.zeros((worlds, slots, 1 + NEIGHBOURS), np.int16),

@@ -22,24 +22,29 @@ EVENTS = 64
 
 BODY_DTYPE = np.dtype(
     [
-        # pose and motion; position is the box centre, speed the rear axle's (negative in reverse), vx/vy the centre's
-        ("x", "f8"), ("y", "f8"), ("z", "f4"), ("heading", "f4"), ("cos", "f4"), ("sin", "f4"),
-        ("speed", "f4"), ("accel", "f4"), ("jerk", "f4"), ("steer", "f4"), ("yaw_rate", "f4"), ("vx", "f4"), ("vy", "f4"),
-        # what its driver asks for
-        ("command_accel", "f4"), ("command_steer", "f4"), ("gear", "i4"),
+        # what everybody reads of everybody comes first, in one cache line of 64 bytes: pose, motion, size, whether it is there.
+        # Position is the box centre, speed the rear axle's (negative in reverse), vx/vy the centre's. status is a Status
+        ("x", "f8"), ("y", "f8"), ("cos", "f4"), ("sin", "f4"), ("speed", "f4"), ("vx", "f4"), ("vy", "f4"),
+        ("length", "f4"), ("width", "f4"), ("height", "f4"), ("radius", "f4"), ("status", "i4"), ("kind", "i4"), ("z", "f4"),
         # what others see of it
         ("indicator", "i4"), ("brake_light", "i4"), ("gesture", "i4"),
         # where it is on the map, judged from its pose alone: up to HYPOTHESES lanes while lanes overlap
         ("hypothesis_count", "i4"), ("hypothesis_lane", "i4", (HYPOTHESES,)), ("hypothesis_s", "f4", (HYPOTHESES,)),
         ("standing_since", "i4"), ("arrived_tick", "i4"),
-        # fixed properties
-        ("kind", "i4"), ("size_class", "i4"), ("model", "i4"), ("thing", "i4"), ("drive_through", "i4"),
-        ("length", "f4"), ("width", "f4"), ("height", "f4"), ("wheelbase", "f4"), ("rear_to_centre", "f4"), ("radius", "f4"),
+        # what kind of thing it is
+        ("size_class", "i4"), ("model", "i4"), ("drive_through", "i4"), ("thing", "i4"),
+        # more of its motion, and what its driver asks for
+        ("heading", "f4"), ("accel", "f4"), ("jerk", "f4"), ("steer", "f4"), ("yaw_rate", "f4"),
+        ("command_accel", "f4"), ("command_steer", "f4"), ("gear", "i4"),
+        # fixed properties of a vehicle
+        ("wheelbase", "f4"), ("rear_to_centre", "f4"),
         ("steer_max", "f4"), ("steer_rate_max", "f4"), ("accel_max", "f4"), ("brake_max", "f4"), ("jerk_max", "f4"),
         ("speed_max", "f4"), ("reverse_speed_max", "f4"), ("accel_lag", "f4"), ("steer_lag", "f4"),
-        # life cycle: status is a Status; ticks are -1 until they happen
-        ("status", "i4"), ("depart_tick", "i4"), ("entered_tick", "i4"), ("finished_tick", "i4"), ("offroad", "i4"),
+        # life cycle: ticks are -1 until they happen
+        ("depart_tick", "i4"), ("entered_tick", "i4"), ("finished_tick", "i4"), ("offroad", "i4"),
         ("crashed", "i4"), ("distance", "f4"),
+        # fills four whole cache lines
+        ("unused", "i4", (5,)),
     ],
     align=True,
 )  # fmt: skip
@@ -157,11 +162,15 @@ ZONE_DTYPE = np.dtype([("last_entry", "i4"), ("claimed_since", "i4"), ("last_cla
 
 PATH_LANES = 12
 PATH_DTYPE = np.dtype(
-    [("lane", "i4", (PATH_LANES,)), ("base", "f8", (PATH_LANES,)), ("their_lane", "i4", (2,)), ("their_base", "f8", (2,))],
+    [
+        ("lane", "i4", (PATH_LANES,)), ("base", "f8", (PATH_LANES,)),
+        ("contested", "i4", (PATH_LANES,)), ("cluster", "i4", (PATH_LANES,)),
+        ("their_lane", "i4", (2,)), ("their_base", "f8", (2,)),
+    ],
     align=True,
-)
-"""Working memory of a deciding driver: the lanes ahead and the distance [m] to each one's start; the same of somebody else, as
-far as foreseen."""
+)  # fmt: skip
+"""Working memory of a deciding driver: the lanes ahead and the distance [m] to each one's start; which of them are in conflict
+with others, nearest first, and the cluster of each of those; the lanes ahead of somebody else, as far as foreseen."""
 
 
 SIGHT_DTYPE = np.dtype([(name, "f8", (NEIGHBOURS,)) for name in ("x", "y", "distance", "half", "height")], align=True)

@@ -66,6 +66,7 @@ from sim.traffic.swept import needs_room, room_to_swing
 
 DECISION_TICKS = 2
 SPAN_S = 6.0  # s of travel that the negotiation looks ahead
+MEET_WITHIN = 60.0  # m to a conflict's lane from which on it is settled
 CLAIM_TICKS = 20
 REST_BEYOND = 0.4  # m past the line where a front may rest without counting as having entered
 TURN_SHARE = 0.7  # of the usual acceleration, when a turn is begun
@@ -274,9 +275,9 @@ def _lane_told(roads: Roads, seen: np.record) -> bool:
 def _negotiate_with(
     state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, past: int,
     path_lane: NDArray[np.int32], path_base: NDArray[np.float64],
-    last: int, line: float, gate: int,
+    meets: int, line: float, gate: int,
 ) -> bool:  # fmt: skip
-    """Settle every conflict with one other road user; True where their paths meet at all."""
+    """Settle every conflict with one other road user on the first `meets` contested lanes ahead; True where their paths meet."""
     body = state.bodies[w, a]
     other = state.bodies[w, b]
     mind = state.minds[w, a]
@@ -298,12 +299,15 @@ def _negotiate_with(
             entry = roads.entries[e]
             if entry.distance - place > 90.0:
                 continue
+            if not matches_signal(seen.indicator, entry.turn):
+                continue
             cluster = roads.lanes[entry.lane].cluster
-            for k in range(last):
-                if roads.lanes[path_lane[k]].cluster != cluster or path_base[k] > 60.0:
+            for m in range(meets):
+                if state.paths[w].cluster[m] != cluster:
                     continue
+                k = state.paths[w].contested[m]
                 row = conflict_row(roads, path_lane[k], entry.lane, int(body.size_class), int(other.size_class))
-                if row < 0 or not matches_signal(seen.indicator, entry.turn):
+                if row < 0:
                     continue
                 met = True
                 # a line further on than the zone does not hold us back from the zone
@@ -467,12 +471,15 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     end = path_base[count - 1] + roads.lanes[path_lane[count - 1]].length
     if end < horizon and mind.to_goal > end + 1.0:
         stop_at(mind, end - half - 2.0, STOPPING, -1)
-    meets = False
+    meets = 0
     mind.outranked = 0
     mind.pull = mind.accel
     for k in range(last):
         record = roads.lanes[path_lane[k]]
-        meets = meets or (record.cluster >= 0 and path_base[k] < 60.0)
+        if record.cluster >= 0 and path_base[k] < MEET_WITHIN:
+            state.paths[w].contested[meets] = k
+            state.paths[w].cluster[meets] = record.cluster
+            meets += 1
         if record.turn > 0 and path_base[k] < TURN_AHEAD:
             mind.pull = TURN_SHARE * mind.accel
     past = min(int(mind.response_ticks), tick)
@@ -483,8 +490,8 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
         if seen.status != ACTIVE or (state.visible[w, a, n] == 0 and not kept_in_mind(roads, body, state.bodies[w, b], seen)):
             continue
         met = False
-        if meets and not is_parked(state.bodies[w, b], seen):
-            met = _negotiate_with(state, roads, w, a, b, seen, past, path_lane, path_base, last, line, gate)
+        if meets > 0 and not is_parked(state.bodies[w, b], seen):
+            met = _negotiate_with(state, roads, w, a, b, seen, past, path_lane, path_base, meets, line, gate)
         consider_body(state, roads, w, a, b, seen, lag, path_lane, path_base, count, met)
     if gate >= 0:
         _keep_box_clear(roads, mind, path_lane, path_base, last, line, half)

@@ -103,6 +103,8 @@ def _on_path(
         there = seen.hypothesis_lane[h]
         place = seen.hypothesis_s[h] + speed * lag
         for k in range(count):
+            if there != path_lane[k] and seen.indicator == 0:
+                continue
             lane = roads.lanes[path_lane[k]]
             ahead = path_base[k] + place
             if there != path_lane[k]:
