@@ -104,8 +104,8 @@ class ControlConfig:
     hold_brake: float = 0.3
     speed_noise: float = 0.03
     accel_noise: float = 0.1
-    speed_drift: float = 0.006
-    position_drift: float = 0.01
+    speed_drift: float = 0.003
+    position_drift: float = 0.005
     heading_drift: float = 0.003
 
     def __post_init__(self) -> None:

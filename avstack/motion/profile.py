@@ -90,7 +90,9 @@ def _cruise(v: float, a: float, cap_here: float, cap_ahead: float, limits: Float
     gap = min(cap_here, cap_ahead - feed * PREVIEW_S) - v
     size = min(EASE * abs(gap), math.sqrt(1.4 * jerk * abs(gap)))
     wanted = min(max(feed + math.copysign(size, gap), -limits[1]), limits[0])
-    later: float = a + min(max(wanted - a, -jerk * STEP_S), jerk * STEP_S)
+    # a small difference of speed is no reason for a jolt
+    step = min(jerk, abs(gap) + 1.5 * abs(a) + 2.0 * abs(feed) + 0.05) * STEP_S
+    later: float = a + min(max(wanted - a, -step), step)
     return later
 
 
