@@ -192,3 +192,10 @@ class ConstantVelocity(Stack):
 
     def __init__(self) -> None:
         super().__init__(StackConfig(behaviours=BehaviourConfig(prediction="constant", branching="none")))
+
+
+class Idm(Stack):
+    """Follows its lane and brakes for what is in its path; no precedence, no negotiation."""
+
+    def __init__(self) -> None:
+        super().__init__(StackConfig(behaviours=BehaviourConfig(negotiate=False)))

@@ -172,6 +172,18 @@ def bench_sim(as_json: bool) -> None:
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
 
 
+@bench.command(name="behaviours")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def bench_behaviours(as_json: bool) -> None:
+    """Measure what a decision costs with 4, 8, 12 and 16 others, and the whole loop against real time."""
+    import json
+
+    from eval.bench.behaviours import format_bench, run_bench
+
+    figures = run_bench()
+    click.echo(json.dumps(figures) if as_json else format_bench(figures))
+
+
 @bench.command(name="motion")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def bench_motion(as_json: bool) -> None:

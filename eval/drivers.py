@@ -23,6 +23,7 @@ DRIVERS: dict[str, str] = {
     "single": "avstack.stack:Single",
     "marginal": "avstack.stack:Marginal",
     "cv": "avstack.stack:ConstantVelocity",
+    "idm": "avstack.stack:Idm",
 }
 """Name -> where the class is; it is imported when it is asked for."""
 

@@ -213,7 +213,7 @@ class Atlas:
 
     def lane_path(self, lanes: tuple[int, ...], begin: float = 0.0, beyond: float = 0.0) -> Path:
         """The centrelines of a lane sequence from `begin` [m] on its first lane, and `beyond` metres straight on at its end."""
-        key = (lanes, begin, beyond)
+        key = (lanes, begin, max(beyond, 0.0))
         if key not in self.paths:
             self.paths[key] = self._lay(key, lanes, begin, beyond)
         return self.paths[key]
@@ -253,6 +253,33 @@ class Atlas:
             self.pair_of[key] = found
             self.pair_of[other.key, other_size, path.key, size] = (found[1], found[0])
         return found
+
+    def pair_ahead(
+        self, path: Path, size: tuple[float, float], other: Path, other_size: tuple[float, float], s: float, other_s: float
+    ) -> tuple[NDArray[np.void], NDArray[np.void]]:
+        """As `pair`, but with the first zone that neither has passed, for two at s and other_s."""
+        mine, theirs = self.pair(path, size, other, other_size)
+        if mine["start"][0] < 0 or (mine["leave"][0] >= s and mine["other_leave"][0] >= other_s):
+            return mine, theirs
+        found: list[tuple[float, float]] = []
+        for record, here, there in ((mine, s, other_s), (theirs, other_s, s)):
+            start, count = int(record["start"][0]), int(record["rows"][0])
+            rows = self.rows[start : start + count]
+            k = np.arange(count)
+            free = (rows[:, 0] > rows[:, 1]) | (k * ROW < here) | (rows[:, 1] < there)
+            if free.all():
+                return mine, theirs
+            first = int(np.argmin(free))
+            after = free[first:]
+            last = first + int(np.argmax(after)) - 1 if after.any() else count - 1
+            found.append((first * ROW - ROW, last * ROW + ROW))
+        mine, theirs = mine.copy(), theirs.copy()
+        for record, own, against in ((mine, found[0], found[1]), (theirs, found[1], found[0])):
+            record["enter"], record["leave"] = own
+            record["other_enter"], record["other_leave"] = against
+        rule = self._rule(path, mine, other)
+        mine["rule"], theirs["rule"] = rule, rule if rule == FOLLOWING else -rule
+        return mine, theirs
 
     def _tabulate(
         self, path: Path, size: tuple[float, float], other: Path, other_size: tuple[float, float]

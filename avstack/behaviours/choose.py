@@ -29,7 +29,7 @@ from avstack.behaviours.response import (
 )
 from avstack.behaviours.scene import Scene
 from avstack.behaviours.tree import Mode, Scenarios, Verdict, enumerate_scenarios, judge, roll, scripts_for
-from avstack.behaviours.zones import ROW
+from avstack.behaviours.zones import COMMITTED_M, ROW
 from sim.geometry import Floats
 from sim.interface import TICK_S, Kind
 
@@ -63,6 +63,7 @@ class Chosen:
     option: Option | None = None
     standoff: Standoff = field(default_factory=Standoff)
     back_to: float | None = None
+    other: int = -1
 
 
 def claimants(scene: Scene) -> list[int]:
@@ -74,7 +75,12 @@ def claimants(scene: Scene) -> list[int]:
         for r in range(len(agent.routes)):
             actor = scene.actors[i, r]
             pair = scene.board.pairs[0, actor["path"]]
-            if pair["start"] >= 0 and pair["rule"] != 2 and scene.s < pair["enter"] and actor["s"] < pair["other_leave"]:
+            if (
+                pair["start"] >= 0
+                and pair["rule"] != 2
+                and scene.s < pair["enter"] + COMMITTED_M
+                and actor["s"] < pair["other_leave"]
+            ):
                 found.append(i)
                 break
     return found
@@ -185,7 +191,7 @@ class Weighed:
 
 def weigh(scene: Scene, belief: Belief, last: Chosen, config: BehaviourConfig) -> Weighed:
     """Compare all options in the likeliest scenarios; the cheapest, the last one's preference counted in."""
-    who = claimants(scene)
+    who = claimants(scene) if config.negotiate else []
     options = options_for(scene, who, config)
     policies = policies_of(options, scene, config)
     branches = branches_of(options) if config.branching != "none" else np.eye(len(options), dtype=bool)
@@ -203,9 +209,10 @@ def weigh(scene: Scene, belief: Belief, last: Chosen, config: BehaviourConfig) -
 
 def choose(scene: Scene, belief: Belief, last: Chosen, seed: int, config: BehaviourConfig) -> tuple[Decision, Chosen, float]:
     """The decision on the scene's path, what to remember of it, and its cost."""
-    who = claimants(scene)
-    standoff = watch(last.standoff, scene, who)
-    back = backing_off(scene, last, standoff)
+    who = claimants(scene) if config.negotiate else []
+    meeting = _nose_to_nose(scene)
+    standoff = watch(last.standoff, scene, who if meeting is None else [*who, meeting[0]])
+    back = backing_off(scene, last, standoff, meeting)
     if back is not None:
         return back
     weighed = weigh(scene, belief, last, config)
@@ -231,34 +238,30 @@ def _broken(weighed: Weighed, scene: Scene, standoff: Standoff, who: list[int], 
     return replace(weighed, best=min(going, key=lambda k: float(weighed.verdict.cost[k])), forced=True)
 
 
-def backing_off(scene: Scene, last: Chosen, standoff: Standoff) -> tuple[Decision, Chosen, float] | None:
+def backing_off(
+    scene: Scene, last: Chosen, standoff: Standoff, meeting: tuple[int, float, float] | None
+) -> tuple[Decision, Chosen, float] | None:
     """Reversing out of a place where two stand nose to nose and only one fits; None where there is no need.
 
-    Whoever has the shorter way back goes back; after STUBBORN_S of standing also the other one.
+    Whoever has the shorter way back goes back; after STUBBORN_S of standing also the other one. Once begun it is finished.
     """
-    meeting = _nose_to_nose(scene)
-    if meeting is None:
+    under_way = last.back_to is not None and scene.s > last.back_to + 0.4
+    if meeting is None and not under_way:
         return None
-    i, mine, theirs = meeting
-    lasted = (scene.tick - standoff.since) * TICK_S if standoff.since >= 0 else 0.0
-    due = (lasted > STANDOFF_S and mine < theirs + 1.0) or lasted > STUBBORN_S
-    if last.back_to is None and not due:
-        return None
-    back_to = last.back_to if last.back_to is not None else max(scene.s - mine - CLEAR_M, NEAR_START)
-    other = scene.agents[i - 1].id
+    back_to, other = last.back_to, last.other
+    if meeting is not None and not under_way:
+        i, mine, theirs = meeting
+        lasted = (scene.tick - standoff.since) * TICK_S if standoff.since >= 0 else 0.0
+        if not (lasted > STANDOFF_S and mine < theirs + 1.0) and lasted <= STUBBORN_S:
+            return None
+        back_to, other = max(scene.s - mine - CLEAR_M, NEAR_START), scene.agents[i - 1].id
     plan = np.array([[scene.s, scene.speed, scene.accel]])
     decision = Decision(
-        manoeuvre=Manoeuvre.BACK,
-        reason=Reason.BACKS_OFF,
-        path=scene.path,
-        s=scene.s,
-        plan=plan,
-        ask=Ask(back_to=back_to),
-        step_s=STEP_S,
-        other=other,
-    )
+        manoeuvre=Manoeuvre.BACK, reason=Reason.BACKS_OFF, path=scene.path, s=scene.s, plan=plan, ask=Ask(back_to=back_to),
+        step_s=STEP_S, other=other,
+    )  # fmt: skip
     option = Option(Manoeuvre.BACK, frozenset({other}))
-    return decision, Chosen(option=option, standoff=standoff, back_to=back_to), 0.0
+    return decision, Chosen(option=option, standoff=standoff, back_to=back_to, other=other), 0.0
 
 
 def _nose_to_nose(scene: Scene) -> tuple[int, float, float] | None:
@@ -346,12 +349,14 @@ def _ask_one(
         if count >= 2:
             leads.append(Lead(known, np.asarray(STEP_S * np.arange(count), np.float64), np.maximum.accumulate(low[:count])))
             return
-    if not here[0] and (not first or pair["rule"] == 2 or scene.s >= float(pair["enter"])):
+    if not here[0] and (not first or pair["rule"] == 2 or scene.s >= float(pair["enter"]) + COMMITTED_M):
         return
     if not world[j]["moves"]:
         stops.append(float(low[0]) - 0.5)
         return
     bar = float(pair["enter"]) - MARGIN if not here[0] else float(low[0]) - MARGIN
+    if along < -0.7 and scene.s < float(pair["enter"]):
+        bar = float(pair["enter"]) - MARGIN
     if option.manoeuvre != Manoeuvre.CREEP and wait < bar and scene.s < wait + 0.5:
         bar = wait
     left = motion[:, 0] > float(pair["other_leave"])

@@ -28,7 +28,7 @@ class CostConfig:
     close: float = 6.0
     delay: float = 1.0
     courtesy: float = 0.35
-    imposed_braking: float = 0.6
+    imposed_braking: float = 1.2
     right_of_way: float = 4.0
     blocking: float = 1.5
     comfort: float = 0.04
@@ -47,10 +47,10 @@ class BehaviourConfig:
     """How the car decides.
 
     prediction, branching: the ladder of planners, see their types. assertiveness: 0 timid to 1 bold, the one knob for delay
-    against risk. learn, creep, breaker: belief updates, inching forward, and the deadlock breaker, for ablations. branch_s: when
-    the second stage begins [s]. horizon_s: how far rollouts look. rollouts: budget of one decision. looking_ahead: [m].
-    tempering: weight of one tick's evidence, whose errors are correlated. reaction_scale: all response times of the response
-    model.
+    against risk. negotiate: whether precedence is decided at all; without, the ego brakes for what is in its path. learn,
+    creep, breaker: belief updates, inching forward, and the deadlock breaker, for ablations. branch_s: when the second stage
+    begins [s]. horizon_s: how far rollouts look. rollouts: budget of one decision. looking_ahead: [m]. tempering: weight of one
+    tick's evidence, whose errors are correlated.
     """
 
     prediction: Prediction = "reactive"
@@ -59,6 +59,7 @@ class BehaviourConfig:
     learn: bool = True
     creep: bool = True
     breaker: bool = True
+    negotiate: bool = True
     branch_s: float = 1.0
     horizon_s: float = 9.0
     rollouts: int = 240

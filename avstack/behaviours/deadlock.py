@@ -28,7 +28,7 @@ class Standoff:
 
 def watch(standoff: Standoff, scene: Scene, who: list[int]) -> Standoff:
     """The standoff after this tick: it lasts while the ego and all claimants stand and nothing blocks the ego's way."""
-    still = scene.speed < SLOW and bool(who) and all(scene.actors[i, 0]["v"] < SLOW for i in who)
+    still = abs(scene.speed) < SLOW and bool(who) and all(abs(float(scene.agents[i - 1].thing["speed"])) < SLOW for i in who)
     if not still or _held_by_light(scene):
         return Standoff(-1, standoff.tries if who else 0)
     return Standoff(scene.tick, standoff.tries) if standoff.since < 0 else standoff

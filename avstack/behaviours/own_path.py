@@ -19,14 +19,16 @@ LONGEST = 260.0  # m of path made at once
 BEHIND = 40.0  # m kept behind
 RENEW = 110.0  # m left ahead at which a path is laid anew
 BEYOND = 40.0  # m straight on after the goal
-RAMP = 5.0  # m of way per metre of shift, at least
+DEAD_END = -1.0
+RAMP = 8.0  # m of way per metre of shift, at least
 RAMP_LEAST = 7.0  # m
 STRAY = 0.9  # m off the path at which it is laid from where the ego is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """lanes, begin: lane sequence and where the path begins on its first lane [m]. beyond: metres straight on after them.
+    """lanes, begin: lane sequence and where the path begins on its first lane [m]. beyond: metres straight on after them,
+    DEAD_END where they end before the goal.
 
     blend: (s, length, offset, slope): at s [m] the path is `offset` beside the centreline, and back on it after `length`.
     shifts: (from s, to s, offset) of each place that is passed beside the centreline. changes: the blend is a lane change, which
@@ -42,7 +44,10 @@ class Recipe:
 
 
 def follow_lanes(atlas: Atlas, lane: int, before: tuple[int, ...] = ()) -> tuple[tuple[int, ...], float]:
-    """Lanes of the route from `before` and `lane` onwards, and how far [m] to go straight on where the route ends."""
+    """Lanes of the route from `before` and `lane` onwards, and how far [m] to go straight on after them: at the route's end.
+
+    Negative: the lanes come to an end before the goal, and the ego has to leave them or stop.
+    """
     lanes = [*before, lane]
     length = float(atlas.road_map.lanes["length"][lane])
     while length < LONGEST:
@@ -53,12 +58,12 @@ def follow_lanes(atlas: Atlas, lane: int, before: tuple[int, ...] = ()) -> tuple
             onward = [int(n) for n in atlas.road_map.lane_successors(current)]
             following = onward[0] if onward else -1
             if following < 0:
-                return tuple(lanes), BEYOND if at_goal or _passed_goal(atlas, lanes) else 0.0
+                return tuple(lanes), BEYOND if at_goal or _passed_goal(atlas, lanes) else DEAD_END
         if following < 0 or following in lanes:
-            break
+            return tuple(lanes), DEAD_END
         lanes.append(following)
         length += float(atlas.road_map.lanes["length"][following])
-    return tuple(lanes), 0.0
+    return tuple(lanes), BEYOND if lanes[-1] == atlas.route.lanes[-1] else 0.0
 
 
 def _passed_goal(atlas: Atlas, lanes: list[int]) -> bool:
@@ -175,7 +180,7 @@ def from_here(atlas: Atlas, recipe: Recipe, x: float, y: float, heading: float, 
 def renewed(atlas: Atlas, recipe: Recipe, path: Path, s: float) -> tuple[Recipe, float]:
     """The recipe laid anew from the lane before the present one where little way is left, and s on the new path."""
     lane = path.lane_at(s)
-    if path.length - s > RENEW or recipe.beyond > 0.0 or lane < 0:
+    if path.length - s > RENEW or lane < 0:
         return recipe, s
     index = recipe.lanes.index(lane)
     before = recipe.lanes[max(0, index - 1) : index]

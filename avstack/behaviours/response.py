@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from avstack.behaviours.zones import PAIR_DTYPE, ROW
+from avstack.behaviours.zones import COMMITTED_M, PAIR_DTYPE, ROW
 from sim.geometry import Floats
 from sim.jit import kernel
 from sim.tables import share
@@ -74,7 +74,8 @@ HARD = 5.0  # m/s², braking that is still asked of somebody
 MARGIN = 0.6  # m before a zone at which one waits
 LATE_S = 1.0
 CLOSE_S = 1.5  # s between one leaving and another arriving that feels close
-INFORMED_S = 0.6  # s the ego needs to see that a plan fails
+MERGE_BRAKE, MERGE_GAP_S = 3.0, 0.9  # m/s², s: braking, and time gap left, of whom one merges before, that are as close as can be
+MERGED_M = 10.0  # m into a shared lane after which one has merged
 CLAIM_S = 6.0  # s to the zone within which somebody has a claim to a slot
 
 S, V, A, STOOD, STOPPED, WENT, NEXT, CLEAR = range(8)
@@ -160,14 +161,15 @@ def _gives_way(
     """Whether i, before its zone with j, lets j go first now; notes in the state whom it has decided to go before."""
     mine, theirs, me, other = x[i], x[j], actors[i], actors[j]
     gap = pair["enter"] - mine[S]
-    if theirs[S] >= pair["other_enter"]:
+    if theirs[S] >= pair["other_enter"] + COMMITTED_M:
         return True
     their_gap = pair["other_enter"] - theirs[S]
     committed = theirs[V] > 0.5 and theirs[V] * theirs[V] > 2.0 * HARD * their_gap
     if i == 0 and policy["kind"] != NOMINAL:
         asked = (policy["yields"] >> j) & 1 == 1
         if not asked and committed and other["moves"] == 1:
-            ti = _time_to(pair["leave"] - mine[S], mine[V], 0.0, me["accel"], top)
+            through = min(pair["leave"], pair["enter"] + MERGED_M) if pair["along"] > 0.7 else pair["leave"]
+            ti = _time_to(through - mine[S], mine[V], 0.0, me["accel"], top)
             asked = their_gap / max(theirs[V], 0.1) < ti and mine[V] * mine[V] < 2.0 * HARD * gap
         return bool(asked)
     if mine[V] > 0.5 and mine[V] * mine[V] > 2.0 * me["brake"] * 1.6 * gap:
@@ -232,7 +234,7 @@ def _accelerate(
                 acc = min(acc, _follow(v, lead, gap, accel, brake, time_gap, stand))
             if pair["along"] > 0.7:
                 continue
-        if s >= pair["enter"] or sj > pair["other_leave"] or pair["rule"] == 2:
+        if s >= pair["enter"] + COMMITTED_M or sj > pair["other_leave"] or pair["rule"] == 2:
             continue
         bar = pair["enter"] - MARGIN
         if _gives_way(i, j, actors, x, pair, _order(board, i, j, pair), top, policy):
@@ -297,6 +299,12 @@ def _judge(t: float, actors: NDArray[np.void], x: Floats, board: Board, out: Flo
             x[j, CLEAR] = 1.0
         if pair["rule"] == 2:
             continue
+        if pair["along"] > 0.7 and pair["enter"] < s < pair["leave"] and vj > 0.5:
+            near, far = _blocked_at(board, actors[0]["path"], actors[j]["path"], s)
+            if near <= far and sj < near:
+                faster = max(vj - v, 0.0)
+                tight = max(faster * faster / (2.0 * MERGE_BRAKE * (near - sj)), 1.0 - (near - sj) / (MERGE_GAP_S * vj + 0.5))
+                out[CLOSE] = max(out[CLOSE], min(1.0, tight))
         entered = s >= pair["enter"]
         if entered and s < pair["leave"] and abs(pair["along"]) < 0.9:
             if out[ENTERED] < 0.0:

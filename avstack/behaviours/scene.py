@@ -210,7 +210,7 @@ def _most_relevant(
     for order, agent in enumerate(agents):
         best = math.inf
         for route in agent.routes:
-            pair, _ = atlas.pair(path, size, route.path, agent.size)
+            pair, _ = atlas.pair_ahead(path, size, route.path, agent.size, s, route.s)
             record = pair[0]
             if record["start"] < 0 or record["leave"] < s or record["other_leave"] < route.s:
                 continue
@@ -272,7 +272,7 @@ def _assemble(
     count = 1 + len(agents)
     actors = np.zeros((count, 4), ACTOR_DTYPE)
     paths: list[Path] = [path]
-    owner = [0]
+    owner, places = [0], [s]
     own = _own_actor(percepts, spec, seen, path, s)
     actors[0] = own
     for i, agent in enumerate(agents, start=1):
@@ -280,9 +280,9 @@ def _assemble(
             actors[i, k] = _actor(agent, route, percepts.signals, len(paths))
             paths.append(route.path)
             owner.append(i)
-    board = _board(
-        atlas, paths, owner, [size, *(agent.size for agent in agents)], _orders(seen, agents, percepts, own, path, spec)
-    )
+            places.append(route.s)
+    sizes = [size, *(agent.size for agent in agents)]
+    board = _board(atlas, paths, owner, places, sizes, _orders(seen, agents, percepts, own, path, spec))
     return Scene(
         tick=percepts.tick, path=path, recipe=seen.recipe, s=s, d=d, speed=ego.speed, accel=ego.accel, agents=tuple(agents),
         paths=tuple(paths), actors=actors, board=board, line=float(own["line"]), line_kind=int(own["line_kind"]), static=(),
@@ -302,7 +302,7 @@ def _own_actor(percepts: Percepts, spec: VehicleSpec, seen: Seen, path: Path, s:
         kind = stops_here(stop, percepts.signals, stop.front - s - half, percepts.ego.speed)
         if kind == RED or (kind == SIGN and seen.own_stopped != stop.lane):
             actor["line"], actor["line_kind"] = stop.front - half, kind
-    if seen.recipe.beyond == 0.0 and path.length - s < 150.0:
+    if seen.recipe.beyond < 0.0 and path.length - s < 150.0 and path.length < own_path.LONGEST - 1.0:
         actor["line"] = min(float(actor["line"]), path.length - half - 1.0)
         actor["line_kind"] = RED if actor["line"] == path.length - half - 1.0 else actor["line_kind"]
     return actor
@@ -354,14 +354,18 @@ def _orders(seen: Seen, agents: list[Agent], percepts: Percepts, own: np.void, p
     return np.asarray(np.clip(arrival[None, :] - arrival[:, None], -1.0, 1.0))
 
 
-def _board(atlas: Atlas, paths: list[Path], owner: list[int], sizes: list[tuple[float, float]], order: Floats) -> Board:
+def _board(
+    atlas: Atlas, paths: list[Path], owner: list[int], places: list[float], sizes: list[tuple[float, float]], order: Floats
+) -> Board:
+    """Tables between all paths of different owners; places: where on its path each owner is [m]."""
     count = len(paths)
     pairs = np.zeros((count, count), PAIR_DTYPE)
     pairs["start"] = -1
     for p in range(count):
         for q in range(p + 1, count):
             if owner[p] != owner[q]:
-                mine, theirs = atlas.pair(paths[p], sizes[owner[p]], paths[q], sizes[owner[q]])
+                sides = (paths[p], sizes[owner[p]], paths[q], sizes[owner[q]])
+                mine, theirs = atlas.pair_ahead(*sides, places[0], places[q]) if p == 0 else atlas.pair(*sides)
                 if mine["start"][0] >= 0:
                     pairs[p, q], pairs[q, p] = mine[0], theirs[0]
     longest = min(max(len(path.rows) for path in paths), LIMITS_ROWS)

@@ -15,6 +15,7 @@ from sim.geometry import Floats, box_gap
 from sim.jit import kernel
 
 ROW = 0.5  # m between samples of a path, and between rows of a table
+COMMITTED_M = 1.0  # m into a zone, which is drawn large, up to which somebody who stands there has not entered it
 AXLE_TO_CENTRE = 0.3  # of the length, as common vehicles have it
 
 PAIR_DTYPE = np.dtype(

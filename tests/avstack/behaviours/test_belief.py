@@ -1,0 +1,113 @@
+"""Beliefs on synthetic tracks at an all-way stop: who goes and who stays is told apart in time, and floors hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from avstack.behaviours.atlas import Atlas
+from avstack.behaviours.belief import LEVELS, NO, Belief, modes_of, update_belief
+from avstack.behaviours.config import BehaviourConfig
+from avstack.behaviours.scene import read_scene, start_seeing
+from avstack.perception.percepts import THING_DTYPE, EgoEstimate, Percepts
+from sim.interface import SPECS, Kind
+from sim.rng import Purpose, generator
+from sim.roads.assemble import assemble
+from sim.roads.builders import BUILDERS
+from sim.roads.route import shortest_route
+
+CAR = SPECS[Kind.CAR]
+
+
+@pytest.fixture(scope="module")
+def junction():
+    """Atlas, the ego's place at its line, and the point and heading of a car standing at the line to the right."""
+    road_map = assemble(BUILDERS["four_way"](control="all_way"))
+    names = list(road_map.lane_names)
+    south = next(n for n in names if n.startswith("south") and road_map.lanes["stop_s"][names.index(n)] >= 0.0)
+    east = next(n for n in names if n.startswith("east") and road_map.lanes["stop_s"][names.index(n)] >= 0.0)
+    through = max(
+        road_map.lane_successors(names.index(south)), key=lambda n: -abs(float(np.sum(road_map.lane_points(n)["curvature"])))
+    )
+    goal = int(road_map.lane_successors(int(through))[0])
+    atlas = Atlas.of(road_map, shortest_route(road_map, names.index(south), goal))
+    return atlas, _at_line(road_map, names.index(south)), _at_line(road_map, names.index(east))
+
+
+def _at_line(road_map, lane: int):
+    points, stop = road_map.lane_points(lane), float(road_map.lanes["stop_s"][lane]) - 0.5 * CAR.length - 0.3
+    k = int(stop / float(road_map.lanes["spacing"][lane]))
+    return float(points["x"][k]), float(points["y"][k]), float(points["heading"][k])
+
+
+def percepts(tick: int, ego, other, way: float, speed: float, accel: float) -> Percepts:
+    thing = np.zeros(1, THING_DTYPE)
+    thing["id"], thing["kind"], thing["existence"], thing["length"], thing["width"] = 7, Kind.CAR, 1.0, CAR.length, CAR.width
+    thing["kind_probability"][0, Kind.CAR] = 1.0
+    x, y, heading = other
+    thing["x"], thing["y"], thing["heading"] = x + way * np.cos(heading), y + way * np.sin(heading), heading
+    thing["speed"], thing["accel"] = speed, accel
+    thing["vx"], thing["vy"] = speed * np.cos(heading), speed * np.sin(heading)
+    thing["indicator"][0, 0] = 1.0
+    thing["standing"] = tick if speed < 0.5 else 0
+    thing["covariance"][0] = np.eye(7) * 0.04
+    pose = EgoEstimate(
+        x=ego[0], y=ego[1], heading=ego[2], covariance=np.eye(3) * 1e-6, speed=0.0, accel=0.0, yaw_rate=0.0, steer=0.0
+    )
+    return Percepts(tick=tick, ego=pose, things=thing, signals=np.zeros(0, np.int32), observed_range=100.0)
+
+
+def goes_over_time(junction, starts: bool, seed: int, config: BehaviourConfig) -> list[float]:
+    """P(goes before the ego) each tick; from tick 30 on the other pulls away (or stays); speeds have 0.2 m/s of noise."""
+    atlas, ego, other = junction
+    noise = generator(seed, Purpose.DRIVER)
+    seen, belief = start_seeing(atlas, *ego), Belief()
+    out = []
+    for tick in range(50):
+        moving = max(0.0, 0.1 * (tick - 30)) if starts else 0.0
+        speed, way = 1.3 * moving, 0.65 * moving**2
+        measured = max(0.0, speed + 0.2 * float(noise.standard_normal())) if starts and moving else speed
+        scene, seen = read_scene(percepts(tick, ego, other, way, measured, 1.3 if moving else 0.0), atlas, CAR, seen)
+        belief = update_belief(belief, scene, config)
+        modes = modes_of(belief, scene)
+        out.append(sum(mode.weight for mode in modes[0] if mode.goes) if modes else 1.0)
+    return out
+
+
+def test_going_and_staying_are_told_apart_within_a_second(junction):
+    config = BehaviourConfig()
+    gone = np.mean([goes_over_time(junction, True, seed, config)[40] for seed in range(3)])
+    stayed = goes_over_time(junction, False, 0, config)[40]
+    assert gone > 0.75
+    assert stayed < 0.5
+    assert gone - stayed > 0.4
+
+
+def test_without_learning_nothing_is_learned(junction):
+    config = BehaviourConfig(learn=False)
+    stayed = goes_over_time(junction, False, 0, config)
+    learned = goes_over_time(junction, False, 0, BehaviourConfig())
+    assert abs(stayed[45] - stayed[10]) < abs(learned[45] - learned[10]) + 0.3
+
+
+def test_weights_are_probabilities_and_inattention_has_a_floor(junction):
+    atlas, ego, other = junction
+    seen, belief, config = start_seeing(atlas, *ego), Belief(), BehaviourConfig()
+    for tick in range(30):
+        scene, seen = read_scene(percepts(tick, ego, other, 0.0, 0.0, 0.0), atlas, CAR, seen)
+        belief = update_belief(belief, scene, config)
+        weights = belief.of(scene.agents[0])
+        assert weights.shape == (4, len(LEVELS), 3)
+        assert weights.sum() == pytest.approx(1.0)
+        assert weights[:, :, NO].sum() >= 0.005 - 1e-9
+
+
+def test_a_beliefs_update_leaves_the_old_one_alone(junction):
+    atlas, ego, other = junction
+    scene, _ = read_scene(percepts(0, ego, other, 0.0, 0.0, 0.0), atlas, CAR, start_seeing(atlas, *ego))
+    first = update_belief(Belief(), scene, BehaviourConfig())
+    before = first.tracks[7].weights.copy()
+    update_belief(first, replace(scene, tick=1), BehaviourConfig())
+    assert np.array_equal(first.tracks[7].weights, before)
