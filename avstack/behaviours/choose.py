@@ -40,6 +40,7 @@ CREEP_AWAY = 3.0  # m that a pedestrian is kept from a creeping car
 TIME_GAP = 1.3  # s
 LIKELY = 0.08  # share of a scenario that motion must be ready for
 SETTLED_M = 60.0
+OPENING_M = 4.0  # m
 SAFE_RISK = 0.05  # CVaR of severity that ending a standoff may bring
 STANDOFF_S, STUBBORN_S = 2.0, 9.0  # s of standing nose to nose before the one with the shorter way back, or the other, backs off
 NOSE_M = 25.0
@@ -106,11 +107,9 @@ def options_for(scene: Scene, who: list[int], config: BehaviourConfig) -> list[O
         return [Option(Manoeuvre.FOLLOW, frozenset())]
     ordered = arrival_order(scene, who)
     ids = [scene.agents[i - 1].id for i in ordered]
-    first, rest = ids[:ORDERED], frozenset(ids[ORDERED:])
-    rest = frozenset(scene.agents[i - 1].id for i in ordered[ORDERED:] if _they_are_first(scene, i))
-    options = [Option(Manoeuvre.GO, frozenset(rest) if rest else frozenset(), brisk) for brisk in (False, True)]
-    for k in range(1, len(first) + 1):
-        options.append(Option(Manoeuvre.YIELD, frozenset(first[:k]) | rest))
+    first = ids[:ORDERED]
+    options = [Option(Manoeuvre.GO, frozenset(), brisk) for brisk in (False, True)]
+    options += [Option(Manoeuvre.YIELD, frozenset(first[:k])) for k in range(1, len(first) + 1)]
     everybody = frozenset(ids)
     if everybody not in {option.yields for option in options}:
         options.append(Option(Manoeuvre.YIELD, everybody))
@@ -337,18 +336,19 @@ def _ask_one(
         return
     low, high = blocked(scene, int(world[j]["path"]), np.concatenate([[float(world[j]["s"])], motion[:-1, 0]]))
     here = low <= high
-    if here[0] and scene.s >= low[0]:
-        if scene.s < 0.5 * (low[0] + high[0]):
-            stops.append(scene.s)
-        return
     along = float(pair["along"])
     known = scene.agents[j - 1].id
+    if here[0] and scene.s >= low[0]:
+        if scene.s < 0.5 * (low[0] + high[0]):
+            if along > 0.7 and here[1]:
+                leads.append(_lead(scene, known, low, here))
+            else:
+                stops.append(scene.s)
+        return
     first = known in option.yields or bool(here[0])
-    if along > 0.7 and here[0]:
-        count = int(np.argmin(here)) if not here.all() else len(here)
-        if count >= 2:
-            leads.append(Lead(known, np.asarray(STEP_S * np.arange(count), np.float64), np.maximum.accumulate(low[:count])))
-            return
+    if along > 0.7 and here[0] and here[1]:
+        leads.append(_lead(scene, known, low, here))
+        return
     if not here[0] and (not first or pair["rule"] == 2 or scene.s >= float(pair["enter"]) + COMMITTED_M):
         return
     if not world[j]["moves"]:
@@ -366,6 +366,16 @@ def _ask_one(
         windows.append((STEP_S * (int(np.argmax(left)) + 1) + 0.2, bar))
     else:
         stops.append(bar)
+
+
+def _lead(scene: Scene, known: int, low: Floats, here: NDArray[np.bool_]) -> Lead:
+    """Somebody ahead, by where its tail will be. For one who draws away nobody brakes: its tail counts as OPENING_M ahead at
+    least."""
+    count = int(np.argmin(here)) if not here.all() else len(here)
+    s = np.maximum.accumulate(low[:count])
+    if s[1] - s[0] > STEP_S * (scene.speed + 0.3):
+        s = s + max(0.0, OPENING_M - float(s[0] - scene.s))
+    return Lead(known, np.asarray(STEP_S * np.arange(count), np.float64), s)
 
 
 def blocked(scene: Scene, path: int, s: Floats) -> tuple[Floats, Floats]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from avstack.behaviours.atlas import Atlas
+import numpy as np
+
+from avstack.behaviours import own_path
+from avstack.behaviours.atlas import EASY_BRAKE, Atlas
 from avstack.behaviours.belief import Belief, update_belief
 from avstack.behaviours.choose import Chosen, choose
 from avstack.behaviours.config import BehaviourConfig
@@ -16,18 +19,30 @@ from sim.interface import Indicator, VehicleSpec
 
 URGENT_M = 120.0  # m before the last chance from which a lane change presses
 PRESSING = 12.0  # s of delay that the last chance is worth
+AGAIN_TICKS = 20  # ticks after a lane change was given up before the next is thought of
 EVERY = 3  # ticks between looks at the neighbouring lane
 SIGNAL_M = 25.0
+LEAD_ROOM_M, LEAD_ROOM_S = 3.5, 2.0  # m, s of closing speed: room behind whom one changes lanes
 TURN_BEND = 0.5  # rad of bend ahead that is signalled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourMemory:
-    """What the behaviours carry from tick to tick."""
+    """What the behaviours carry from tick to tick. aborted: when a lane change was last given up."""
 
     seen: Seen | None = None
     belief: Belief = field(default_factory=Belief)
     chosen: Chosen = field(default_factory=Chosen)
+    aborted: int = -1000
+
+
+def changing(scene: Scene) -> bool:
+    """Whether the ego has begun to change lanes and is still nearer to the lane it comes from."""
+    blend = scene.recipe.blend
+    if not scene.recipe.changes or blend is None:
+        return False
+    left = float(own_path.offsets(scene.recipe, np.array([scene.s]))[0])
+    return abs(left) > 0.6 * abs(blend[2])
 
 
 def decide(
@@ -42,15 +57,22 @@ def decide(
         scene, seen = read_scene(percepts, atlas, spec, seen, shifted)
     belief = update_belief(memory.belief, scene, config)
     decision, chosen, cost = choose(scene, belief, memory.chosen, seed, config)
+    aborted = memory.aborted
+    if chosen.option is not None and chosen.option.yields and changing(scene):
+        back = own_path.begin_recipe(atlas, ego.x, ego.y, ego.heading)
+        scene, seen = read_scene(percepts, atlas, spec, seen, back)
+        decision, chosen, cost = choose(scene, belief, memory.chosen, seed, config)
+        aborted = percepts.tick
     side = wanted_side(atlas, scene)
-    if side != 0 and percepts.tick % EVERY == 0 and decision.manoeuvre != Manoeuvre.BACK:
+    patient = percepts.tick - aborted > AGAIN_TICKS
+    if side != 0 and patient and percepts.tick % EVERY == 0 and decision.manoeuvre != Manoeuvre.BACK:
         pressing = PRESSING * max(0.0, 1.0 - way_left(atlas, scene) / URGENT_M) + 1.5
         changed = _change(percepts, atlas, spec, (seen, scene, side), belief, chosen, seed, config)
         if changed is not None and changed[2] + config.cost.change < cost + pressing:
             decision, chosen, _, scene, seen = changed
             decision = replace(decision, reason=Reason.CHANGES_LANE)
     decision = replace(decision, indicator=_indicator(scene, side))
-    return decision, scene, BehaviourMemory(seen=seen, belief=belief, chosen=chosen)
+    return decision, scene, BehaviourMemory(seen=seen, belief=belief, chosen=chosen, aborted=aborted)
 
 
 def _change(
@@ -66,7 +88,18 @@ def _change(
     decision, after, cost = choose(other, belief, chosen, seed, config)
     if decision.manoeuvre not in (Manoeuvre.GO, Manoeuvre.FOLLOW) or (after.option is not None and after.option.yields):
         return None
-    return decision, after, cost, other, moved
+    return (decision, after, cost, other, moved) if _has_room(decision, other) else None
+
+
+def _has_room(decision: Decision, scene: Scene) -> bool:
+    """Whether what motion would be asked for can be kept without braking for it."""
+    ask, speed = decision.ask, scene.speed
+    for lead in ask.leads:
+        closing = speed - float(lead.s[1] - lead.s[0]) / float(lead.t[1] - lead.t[0])
+        if lead.s[0] - scene.s < LEAD_ROOM_M + LEAD_ROOM_S * max(closing, 0.0):
+            return False
+    nearest = min([*ask.stops, *(s for _, s in ask.windows)], default=float("inf"))
+    return nearest - scene.s > speed * speed / (2.0 * EASY_BRAKE)
 
 
 def _indicator(scene: Scene, side: int) -> int:

@@ -33,6 +33,7 @@ STOPPED_SPEED = 0.5
 AMBER_BRAKE = 2.6  # m/s², braking that an amber light is worth
 PASSED_M = 1.0
 LIMITS_ROWS = 640
+LINE_M = 0.3  # m before a line at which the ego's front rests
 IN_JUNCTION = -30.0  # s, when somebody arrived who is in the junction already
 JUNCTION_M = 30.0
 
@@ -298,10 +299,10 @@ def _own_actor(percepts: Percepts, spec: VehicleSpec, seen: Seen, path: Path, s:
     actor["line"] = actor["wait"] = NO_LINE
     stop = next_stop(path, s + half)
     if stop is not None:
-        actor["wait"] = stop.front - half
+        actor["wait"] = stop.front - half - LINE_M
         kind = stops_here(stop, percepts.signals, stop.front - s - half, percepts.ego.speed)
         if kind == RED or (kind == SIGN and seen.own_stopped != stop.lane):
-            actor["line"], actor["line_kind"] = stop.front - half, kind
+            actor["line"], actor["line_kind"] = stop.front - half - LINE_M, kind
     if seen.recipe.beyond < 0.0 and path.length - s < 150.0 and path.length < own_path.LONGEST - 1.0:
         actor["line"] = min(float(actor["line"]), path.length - half - 1.0)
         actor["line_kind"] = RED if actor["line"] == path.length - half - 1.0 else actor["line_kind"]
