@@ -1,13 +1,14 @@
 """Arrivals: from rates, counts and mixes to single road users with a start, a route and a time, each from its own random stream.
 
 Row k of a flow's draws belongs to its k-th arrival whatever its rate is, so that a changed mix leaves times alone, and the
-reverse.
+reverse. Trucks and buses go only where they fit, as planned routes do (`sim.traffic.fits`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from sim.interface import SPECS, Floats, Kind
 from sim.rng import Purpose, generator
 from sim.roads.lane_map import Turn
 from sim.roads.route import Route
+from sim.traffic.swept import LONG
+
+_T = TypeVar("_T")
 
 ARRIVALS_MAX = 5000
 GAP = 3.0  # m, between vehicles that are on the road at the start, besides
@@ -105,8 +109,7 @@ def flow_arrivals(
     kinds, styles = kind_mix(traffic, flow), flow.styles or traffic.styles
     arrivals = []
     for index, (time, row) in enumerate(zip(times, rows, strict=True)):
-        kind = KINDS[pick(kinds, row[3])]
-        spot, route = _way(ground, approaches, flow, row, SPECS[kind].length)
+        kind, spot, route = _fitting(ground, approaches, flow, kinds, row)
         arrivals.append(
             Arrival(name=f"{label}_{index}", kind=kind, spot=spot, route=route, depart_s=time, style=pick(styles, row[4]))
         )
@@ -194,22 +197,56 @@ def _outer_arms(ground: Ground) -> dict[str, tuple[int, ...]]:
     return by_name or {ground.road_map.lane_names[lane]: (lane,) for lane in ground.entries}
 
 
-def _way(ground: Ground, approaches: Sequence[Approach], flow: Flow, row: Floats, length: float) -> tuple[Spot, Route]:
-    """Start and route of one arrival from its draws: arm, turn or exit, lane."""
+def _fitting(
+    ground: Ground, approaches: Sequence[Approach], flow: Flow, kinds: Mapping[str, float], row: Floats
+) -> tuple[Kind, Spot, Route]:
+    """Kind, start and route of one arrival from its draws.
+
+    A long vehicle that does not fit on its way takes another that the flow wants; where it fits on none, another kind of the mix
+    comes in its place; where the mix has only long ones, it goes all the same.
+    """
+    kind = KINDS[pick(kinds, float(row[3]))]
     approach = approaches[int(row[0] * len(approaches))]
+    ways = list(_ways(ground, approach, flow, row, SPECS[kind].length))
+    for spot, route in ways:
+        if ground.long_vehicles.fit(SPECS[kind], route.lanes):
+            return kind, spot, route
+    short = {name: weight for name, weight in kinds.items() if SPECS[KINDS[name]].length < LONG}
+    if sum(short.values()) <= 0.0:
+        return kind, *ways[0]
+    kind = KINDS[pick(short, float(row[3]))]
+    spot, route = next(_ways(ground, approach, flow, row, SPECS[kind].length))
+    return kind, spot, route
+
+
+def _ways(ground: Ground, approach: Approach, flow: Flow, row: Floats, length: float) -> Iterator[tuple[Spot, Route]]:
+    """Starts and routes that an approach offers a flow: first that of the arrival's draws (turn or exit, lane), then others."""
     weights = _wanted(flow)
-    turn = Turn[pick({item.name: max(weights.get(item, 0.0), 1e-9) for item in approach.lanes}, float(row[1]))]
-    lanes = approach.lanes[turn]
-    lane = lanes[int(row[2] * len(lanes))]
+    drawn = Turn[pick({item.name: max(weights.get(item, 0.0), 1e-9) for item in approach.lanes}, float(row[1]))]
+    wanted = [turn for turn in approach.lanes if turn != drawn and weights.get(turn, 0.0) > 0.0]
+    for turn in (drawn, *wanted):
+        for lane in _from(approach.lanes[turn], float(row[2])):
+            spot = _start(ground, flow, lane, length)
+            if approach.exits:
+                for arm in _from(approach.exits, float(row[1])):
+                    yield spot, ground.leaving(spot.lane, arm)
+                continue
+            has_junction = any(ground.junction[inside] in ground.crossroads for inside in ground.successors[lane])
+            yield spot, ground.turning(spot.lane, turn) if has_junction else ground.straight_on(spot.lane)
+
+
+def _from(items: Sequence[_T], u: float) -> Sequence[_T]:
+    """The items in order, from the one that a draw u in [0, 1) falls on, and round to those before it."""
+    first = int(u * len(items))
+    return [*items[first:], *items[:first]]
+
+
+def _start(ground: Ground, flow: Flow, lane: int, length: float) -> Spot:
+    """Where somebody of a flow begins who comes by `lane`."""
     if flow.before_stop is not None:
-        spot = ground.back_from_line(lane, flow.before_stop + 0.5 * length)
-    else:
-        first = ground.first_of(lane)
-        spot = Spot(lane=first, s=min(0.5 * length + EDGE_GAP, 0.5 * ground.length[first]))
-    if approach.exits:
-        return spot, ground.leaving(spot.lane, approach.exits[int(row[1] * len(approach.exits))])
-    has_junction = any(ground.junction[inside] in ground.crossroads for inside in ground.successors[lane])
-    return spot, ground.turning(spot.lane, turn) if has_junction else ground.straight_on(spot.lane)
+        return ground.back_from_line(lane, flow.before_stop + 0.5 * length)
+    first = ground.first_of(lane)
+    return Spot(lane=first, s=min(0.5 * length + EDGE_GAP, 0.5 * ground.length[first]))
 
 
 def everywhere_arrivals(
@@ -241,6 +278,7 @@ def _standing(ground: Ground, traffic: Traffic, wish: Everywhere, taken: Sequenc
         if not occupied.free(room):
             continue
         route = ground.end_of(ground.wandering(spot, wish.distance, random).lanes)
+        kind = kind if ground.long_vehicles.fit(SPECS[kind], route.lanes) else Kind.CAR
         if len(route.lanes) > 1 or route.goal_s > spot.s:
             occupied.add(room)
             arrivals.append(Arrival(name=f"around_{len(arrivals)}", kind=kind, spot=spot, route=route, depart_s=0.0, style=style))
@@ -256,6 +294,7 @@ def _entering(ground: Ground, traffic: Traffic, wish: Everywhere, span: tuple[fl
         lane = ground.entries[int(random.integers(len(ground.entries)))]
         spot = Spot(lane=lane, s=min(0.5 * SPECS[kind].length + EDGE_GAP, 0.5 * ground.length[lane]))
         route = ground.end_of(ground.wandering(spot, wish.distance, random).lanes)
+        kind = kind if ground.long_vehicles.fit(SPECS[kind], route.lanes) else Kind.CAR
         arrivals.append(Arrival(name=f"entering_{index}", kind=kind, spot=spot, route=route, depart_s=time, style=style))
     return arrivals
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +21,7 @@ from scenarios.nearest import nearest
 from sim.interface import Floats
 from sim.roads.lane_map import LaneKind, LaneMap, Regulation, Turn
 from sim.roads.route import Route, RouteError, shortest_route
+from sim.traffic.fits import LongVehicles
 
 _IN = re.compile(r"(.+)_in_(\d+)\Z")
 _OUT = re.compile(r"(.+)_out_(\d+)\Z")
@@ -66,7 +68,7 @@ class Places:
     speed_limit: Floats
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Ground:
     """One map with everything scenarios look up on it; immutable but for the routes it remembers."""
 
@@ -89,6 +91,11 @@ class Ground:
     entries: tuple[int, ...] = ()
     walks: tuple[tuple[tuple[int, ...], ...], ...] = ()
     remembered: dict[tuple[object, ...], Route] = field(default_factory=dict)
+
+    @cached_property
+    def long_vehicles(self) -> LongVehicles:
+        """Where long vehicles fit."""
+        return LongVehicles(self.road_map)
 
     def lane(self, name: str) -> int:
         """Index of a lane by name."""

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,9 @@ from sim.rng import Purpose, generator
 from sim.roads.route import Route
 from sim.scenario import Actor, Model, Scenario
 from sim.state import EventKind, Reason, Status
+from sim.traffic.fits import LongVehicles
 from sim.traffic.styles import RULE_BREAKERS, STYLES
+from sim.traffic.swept import LONG
 from sim.world import World
 
 BLOCK = 256
@@ -98,10 +101,25 @@ def _kind(draw: np.random.Generator, room: float) -> Kind:
     return kind if room >= SHORT_ARM_M or kind == Kind.MOTORCYCLE else Kind.CAR
 
 
-def _vehicle(place: Site, draw: np.random.Generator, k: int, at_line_s: float) -> Actor:
-    """Vehicle k, due at the line at about `at_line_s`."""
-    movement: Movement = place.movements[int(draw.integers(len(place.movements)))]
-    kind = _kind(draw, movement.line)
+@cache
+def _long_vehicles(map_name: str) -> LongVehicles:
+    return LongVehicles(site(map_name).road_map)
+
+
+def _planned(map_name: str, first: int, kind: Kind) -> tuple[Movement, Kind]:
+    """The movement drawn, or the next one on which this kind fits; a car where it fits on none."""
+    movements, long_vehicles = site(map_name).movements, _long_vehicles(map_name)
+    for movement in (*movements[first:], *movements[:first]):
+        if long_vehicles.fit(SPECS[kind], movement.route.lanes) and (SPECS[kind].length < LONG or movement.line >= SHORT_ARM_M):
+            return movement, kind
+    return movements[first], Kind.CAR
+
+
+def _vehicle(map_name: str, draw: np.random.Generator, k: int, at_line_s: float) -> Actor:
+    """Vehicle k, due at the line at about `at_line_s`; long ones only where their way is planned."""
+    place = site(map_name)
+    first = int(draw.integers(len(place.movements)))
+    movement, kind = _planned(map_name, first, _kind(draw, place.movements[first].line))
     style = LAWFUL[int(draw.integers(len(LAWFUL)))]
     distance = min(float(draw.uniform(*APPEAR_M)), room_before(movement, SPECS[kind].length))
     fastest = 5.0 if kind == Kind.BICYCLE else 0.9 * movement.limit
@@ -139,7 +157,7 @@ def four_way_scenario(map_name: str, seed: int) -> Scenario:
     place = site(map_name)
     draw = generator(seed, Purpose.SCENARIO)
     times = _arrival_times(draw, int(draw.integers(CARS[0], CARS[1] + 1)))
-    actors = [_vehicle(place, draw, k, float(at)) for k, at in enumerate(times)]
+    actors = [_vehicle(map_name, draw, k, float(at)) for k, at in enumerate(times)]
     if place.walks:
         actors += [_walker(place, draw, k) for k in range(int(draw.integers(PEDESTRIANS[0], PEDESTRIANS[1] + 1)))]
     return Scenario(name=f"bench_{map_name}", road_map=place.road_map, actors=tuple(actors), seed=seed, duration_s=DURATION_S)

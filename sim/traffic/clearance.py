@@ -85,7 +85,7 @@ def box_on_path(
 
 
 @kernel
-def _slide(offset: float, shift: float, goal: float, step: float) -> tuple[float, float]:
+def slide(offset: float, shift: float, goal: float, step: float) -> tuple[float, float]:
     """(offset from the line, the shift it is steered to) after `step` [m] with the shift on its way to `goal`."""
     shift += min(max(goal - shift, -SLIDE * step), SLIDE * step)
     return offset + (shift - offset) * min(NEAR_GAIN * step, 1.0), shift
@@ -131,7 +131,7 @@ def _first_touch(  # noqa: PLR0913  a box, a path and another box
         if long:
             goal = room_to_swing(roads, body, path_lane, path_base, count, way)
             before = offset
-            offset, shift = _slide(offset, shift, goal, step)
+            offset, shift = slide(offset, shift, goal, step)
             drift = (offset - before) / step
         else:
             offset = mind.d + min(max(mind.goal_shift - mind.d, -SETTLING * way), SETTLING * way)
@@ -180,7 +180,7 @@ def _sweep_touch(  # noqa: PLR0913  a box, a path and a sweep
         if m > 0:
             goal = room_to_swing(roads, other, paths.their_lane, paths.their_base, known, at) if other.length >= LONG else 0.0
             before = offset
-            offset, shift = _slide(offset, shift, goal, SWEEP_STEP)
+            offset, shift = slide(offset, shift, goal, SWEEP_STEP)
             drift = (offset - before) / SWEEP_STEP
         x, y, cos, sin, slip = box_on_path(
             roads, there, at, offset, float(other.rear_to_centre), slip, SWEEP_STEP if m > 0 else 0.0, drift

@@ -22,7 +22,7 @@ APART = 2.0  # m
 
 
 @kernel
-def _sample(roads: Roads, path_lane: np.ndarray, path_base: np.ndarray, count: int, ahead: float) -> int:
+def sample_at(roads: Roads, path_lane: np.ndarray, path_base: np.ndarray, count: int, ahead: float) -> int:
     """Index of the centreline sample `ahead` [m] along the path."""
     k = 0
     while k + 1 < count and path_base[k + 1] <= ahead:
@@ -40,7 +40,7 @@ def _tight_ahead(roads: Roads, mind: np.record, path_lane: np.ndarray, path_base
         return False
     for step in range(PLACES + 1):
         ahead = (step - 1) * APART
-        if abs(roads.points[_sample(roads, path_lane, path_base, count, ahead)].curvature) > 1.0 / TIGHT:
+        if abs(roads.points[sample_at(roads, path_lane, path_base, count, ahead)].curvature) > 1.0 / TIGHT:
             return True
     return False
 
@@ -69,11 +69,11 @@ def room_to_swing(
         here = ahead + behind + step * APART
         if here - behind < path_base[0]:
             continue
-        centre = roads.points[_sample(roads, path_lane, path_base, count, here)]
-        course = roads.points[_sample(roads, path_lane, path_base, count, here - behind)]
+        centre = roads.points[sample_at(roads, path_lane, path_base, count, here)]
+        course = roads.points[sample_at(roads, path_lane, path_base, count, here - behind)]
         for end in range(2):
             reach = 0.5 * body.length if end == 0 else -1.0 * behind
-            point = roads.points[_sample(roads, path_lane, path_base, count, here + reach)]
+            point = roads.points[sample_at(roads, path_lane, path_base, count, here + reach)]
             x = centre.x + reach * course.cos - point.x
             y = centre.y + reach * course.sin - point.y
             across = float(y * point.cos - x * point.sin)

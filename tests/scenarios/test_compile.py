@@ -281,3 +281,19 @@ def test_nobody_starts_faster_than_the_bend_ahead_allows(before, slowest, fastes
     text = "version: 1\nname: x\nmap: {builder: four_way, parameters: {control: none}}\n" + where
     scenario = compile_scenario(loads(text, file="f.yaml"), 0)
     assert slowest < scenario.actors[0].speed < fastest
+
+
+def test_buses_of_the_demand_go_only_where_they_fit():
+    flow = "traffic: {demand: [{approach: any, vehicles_per_hour: 1800, turn: any, kinds: {bus: 1, car: 1}}]}\n"
+    actors = compiled(flow + "duration_s: 120\n").actors
+    lanes = compiled(flow).road_map.lanes
+    buses = [actor for actor in actors if actor.kind == Kind.BUS]
+    assert len(buses) > 10
+    assert {Turn(lanes[lane]["turn"]) for bus in buses for lane in bus.route.lanes} == {Turn.STRAIGHT}
+
+
+def test_a_flow_of_nothing_but_buses_turns_where_it_is_told_to():
+    flow = "traffic: {demand: [{approach: south, vehicles_per_hour: 900, turn: right, kinds: {bus: 1}}]}\n"
+    actors = compiled(flow).actors
+    assert actors
+    assert all(actor.kind == Kind.BUS for actor in actors)

@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from sim.interface import Kind
+from sim.interface import SPECS, Kind
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
 from sim.scenario import Actor, Scenario
 from sim.state import EventKind, Status
-from sim.traffic.clearance import _slide, box_on_path, slip_at
+from sim.traffic.clearance import box_on_path, slide, slip_at
+from sim.traffic.fits import LongVehicles
 from sim.traffic.swept import room_to_swing
 from sim.world import World
 from tests.sim.worlds import through
@@ -39,7 +40,7 @@ def foreseen(world, lanes):
     for way in np.arange(STEP, 12.0, STEP):
         before = offset
         goal = room_to_swing(roads, body, path_lane, path_base, 2, way)
-        offset, shift = _slide(offset, shift, goal, STEP)
+        offset, shift = slide(offset, shift, goal, STEP)
         k = int(way >= path_base[1])
         x, y, cos, sin, slip = box_on_path(
             roads, path_lane[k], way - path_base[k], offset, behind, slip, STEP, (offset - before) / STEP
@@ -95,3 +96,35 @@ def test_a_long_vehicle_turns_into_an_arm_where_somebody_waits(kind, end):
     for w in range(len(scenarios)):
         assert EventKind.COLLISION not in world.events(w)["kind"]
     assert np.all(world.state.bodies["status"] == Status.FINISHED)
+
+
+@pytest.mark.parametrize(("kind", "end"), [(Kind.TRUCK, "north"), (Kind.TRUCK, "east"), (Kind.BUS, "east"), (Kind.VAN, "south")])
+def test_where_a_long_vehicle_fits_it_keeps_to_the_road_and_clear_of_who_waits(kind, end):
+    road_map = all_way()
+    route = through(road_map, "west", end)
+    waiting = [
+        Actor(name=arm, route=through(road_map, arm, "west"), s=_line(road_map, arm) - 2.1, depart_s=0.0)
+        for arm in ("north", "east", "south")
+    ]
+    mover = Actor(name="a", kind=kind, route=route, s=40.0, speed=4.0)
+    world = World([Scenario(name="t", road_map=road_map, actors=(mover, *waiting), seed=1)], traced=False)
+    world.state.bodies["model"][0, 1:] = 4  # they stand for good
+    touched = False
+    for _ in range(400):
+        world.step()
+        touched = touched or any(event["kind"] in (EventKind.COLLISION, EventKind.OFFROAD) for event in world.events(0))
+    assert not touched
+    assert LongVehicles(road_map).fit(SPECS[kind], route.lanes)
+    assert world.state.bodies["status"][0, 0] == Status.FINISHED
+
+
+def test_a_bus_fits_straight_on_but_not_round_a_tight_corner():
+    road_map = all_way()
+    long_vehicles = LongVehicles(road_map)
+    fits = {end: long_vehicles.fit(SPECS[Kind.BUS], through(road_map, "west", end).lanes) for end in ("north", "east", "south")}
+    assert fits == {"north": False, "east": True, "south": False}
+    assert long_vehicles.fit(SPECS[Kind.CAR], through(road_map, "west", "south").lanes)
+
+
+def _line(road_map, arm):
+    return float(road_map.lanes["stop_s"][road_map.lane(f"{arm}_in_0")])
