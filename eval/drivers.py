@@ -24,6 +24,12 @@ DRIVERS: dict[str, str] = {
     "marginal": "avstack.stack:Marginal",
     "cv": "avstack.stack:ConstantVelocity",
     "idm": "avstack.stack:Idm",
+    "first_come": "sim.traffic.opponents.first_come:FirstCome",
+    "timid_waver": "sim.traffic.opponents.timid_waver:TimidWaver",
+    "tailgater": "sim.traffic.opponents.tailgater:Tailgater",
+    "level_k": "sim.traffic.opponents.level_k:LevelK",
+    "bluffer": "sim.traffic.opponents.bluffer:Bluffer",
+    "distracted": "sim.traffic.opponents.distracted:Distracted",
 }
 """Name -> where the class is; it is imported when it is asked for."""
 

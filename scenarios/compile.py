@@ -382,13 +382,15 @@ def _add_demand(cast: _Cast) -> None:
 
 def _arrive(cast: _Cast, arrivals: Sequence[Arrival], path: TreePath) -> None:
     for arrival in arrivals:
-        model = Model.PEDESTRIAN if arrival.kind == Kind.PEDESTRIAN else Model.NEGOTIATOR
+        own = Model.PEDESTRIAN if arrival.kind == Kind.PEDESTRIAN else Model.NEGOTIATOR
+        model = Model.EXTERNAL if arrival.driver else own
         speed = start_speed(cast.ground, arrival.spot, arrival.kind, SPECS[arrival.kind], arrival.route)
         cast.add(
             Actor(
                 name=arrival.name, kind=arrival.kind, model=model, route=arrival.route,
                 s=arrival.spot.s, d=arrival.spot.d, speed=speed,
                 depart_s=arrival.depart_s, style=arrival.style, jaywalks=arrival.jaywalks,
+                driver=_driver(arrival.driver, cast.spec.folder),
             ),
             path,
         )  # fmt: skip

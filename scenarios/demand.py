@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from scenarios.ground import PLACE_SPACING, Ground, PlaceError, Spot, Toward
-from scenarios.model import KINDS, Everywhere, Flow, Pedestrians, Traffic
+from scenarios.model import KINDS, OWN_DRIVER, Everywhere, Flow, Pedestrians, Traffic
 from scenarios.places import EDGE_GAP, KERB_DISTANCE, walk_over
 from scenarios.ranges import key_of
 from sim.interface import SPECS, Floats, Kind
@@ -44,6 +44,8 @@ class Arrival:
     depart_s: float
     style: str
     jaywalks: bool = False
+    driver: str = ""
+    """Empty for the simulator's own traffic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,14 @@ def pick(mix: Mapping[str, float], u: float) -> str:
     return max(names, key=lambda name: mix[name])  # only rounding leads here
 
 
+def drawn_driver(drivers: Mapping[str, float], kind: Kind, seed: int, name: str) -> str:
+    """Who drives a new arrival; the draw is of its own, so that a mix of drivers changes nothing else."""
+    if kind == Kind.BICYCLE:
+        return ""
+    driver = pick(drivers, float(generator(seed, Purpose.DRIVER, key_of(name)).random()))
+    return "" if driver == OWN_DRIVER else driver
+
+
 def kind_mix(traffic: Traffic, flow: Flow | None = None) -> Mapping[str, float]:
     """Weights of kinds: the flow's own, or the traffic's with its share of cyclists."""
     if flow is not None and flow.kinds is not None:
@@ -110,9 +120,9 @@ def flow_arrivals(
     arrivals = []
     for index, (time, row) in enumerate(zip(times, rows, strict=True)):
         kind, spot, route = _fitting(ground, approaches, flow, kinds, row)
-        arrivals.append(
-            Arrival(name=f"{label}_{index}", kind=kind, spot=spot, route=route, depart_s=time, style=pick(styles, row[4]))
-        )
+        name, style = f"{label}_{index}", pick(styles, row[4])
+        driver = drawn_driver(flow.drivers or traffic.drivers, kind, seed, name)
+        arrivals.append(Arrival(name=name, kind=kind, spot=spot, route=route, depart_s=time, style=style, driver=driver))
     return arrivals
 
 
@@ -281,7 +291,9 @@ def _standing(ground: Ground, traffic: Traffic, wish: Everywhere, taken: Sequenc
         kind = kind if ground.long_vehicles.fit(SPECS[kind], route.lanes) else Kind.CAR
         if len(route.lanes) > 1 or route.goal_s > spot.s:
             occupied.add(room)
-            arrivals.append(Arrival(name=f"around_{len(arrivals)}", kind=kind, spot=spot, route=route, depart_s=0.0, style=style))
+            name = f"around_{len(arrivals)}"
+            driver = drawn_driver(traffic.drivers, kind, seed, name)
+            arrivals.append(Arrival(name=name, kind=kind, spot=spot, route=route, depart_s=0.0, style=style, driver=driver))
     return arrivals
 
 
@@ -295,7 +307,9 @@ def _entering(ground: Ground, traffic: Traffic, wish: Everywhere, span: tuple[fl
         spot = Spot(lane=lane, s=min(0.5 * SPECS[kind].length + EDGE_GAP, 0.5 * ground.length[lane]))
         route = ground.end_of(ground.wandering(spot, wish.distance, random).lanes)
         kind = kind if ground.long_vehicles.fit(SPECS[kind], route.lanes) else Kind.CAR
-        arrivals.append(Arrival(name=f"entering_{index}", kind=kind, spot=spot, route=route, depart_s=time, style=style))
+        name = f"entering_{index}"
+        driver = drawn_driver(traffic.drivers, kind, seed, name)
+        arrivals.append(Arrival(name=name, kind=kind, spot=spot, route=route, depart_s=time, style=style, driver=driver))
     return arrivals
 
 

@@ -27,6 +27,8 @@ Control: TypeAlias = Literal["none", "stop", "all_way", "all_way_stop", "yield",
 Sensing: TypeAlias = Literal["state", "objects", "lidar"]
 
 KINDS: dict[str, Kind] = {kind.name.lower(): kind for kind in Kind}
+OWN_DRIVER = "traffic"
+"""What a mix of drivers calls the simulator's own traffic."""
 FRICTIONS = {"clear": FRICTION_DRY, "wet": FRICTION_WET, "rain": FRICTION_WET, "snow": FRICTION_SNOW, "fog": FRICTION_DRY}
 VISIBILITIES = {"clear": 150.0, "wet": 150.0, "rain": 110.0, "snow": 80.0, "fog": 50.0}
 
@@ -212,6 +214,9 @@ class Flow(Strictly):
     )
     kinds: Mix | None = None
     styles: Mix | None = None
+    drivers: Mix | None = Field(
+        default=None, description="weights of drivers of motor vehicles; 'traffic' is the simulator's own"
+    )
 
     @field_validator("kinds")
     @classmethod
@@ -222,6 +227,11 @@ class Flow(Strictly):
     @classmethod
     def _styles(cls, value: Mix | None) -> Mix | None:
         return None if value is None else _styles_known(value)
+
+    @field_validator("drivers")
+    @classmethod
+    def _drivers(cls, value: Mix | None) -> Mix | None:
+        return None if value is None else _mix_positive(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> Flow:
@@ -293,11 +303,20 @@ class Traffic(Strictly):
         default_factory=lambda: {"normal": 0.5, "calm": 0.2, "brisk": 0.15, "courteous": 0.1, "aggressive": 0.05},
         description="weights, for all who name no style",
     )
+    drivers: Mix = Field(
+        default_factory=lambda: {OWN_DRIVER: 1.0},
+        description="weights of drivers, for arriving motor vehicles; 'traffic' is the simulator's own, with a style",
+    )
 
     @field_validator("styles")
     @classmethod
     def _styles(cls, value: Mix) -> Mix:
         return _styles_known(value)
+
+    @field_validator("drivers")
+    @classmethod
+    def _drivers(cls, value: Mix) -> Mix:
+        return _mix_positive(value)
 
     @field_validator("kinds")
     @classmethod

@@ -1,0 +1,1 @@
+"""Opponents: drivers of strong character that share nothing with the traffic's negotiator but the map."""
