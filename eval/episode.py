@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -43,11 +44,19 @@ class Seat:
     decision_ms: list[float] = field(default_factory=list)
 
 
+class Partner(Protocol):
+    """Another simulator that drives some of the road users."""
+
+    def step(self, world: World) -> None:
+        """Put them where they are at the world's next tick."""
+        ...
+
+
 @dataclass(slots=True)
 class Episode:
     """An episode while it runs. driven_m, driven_s: way and time on the road so far, of ego or of everybody without one.
 
-    to_the_end: it goes on after ego has arrived until everybody has.
+    to_the_end: it goes on after ego has arrived until everybody has. partner: another simulator, which drives some.
     """
 
     world: World
@@ -59,6 +68,7 @@ class Episode:
     driven_m: float = 0.0
     driven_s: float = 0.0
     to_the_end: bool = False
+    partner: Partner | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +111,8 @@ def drive(episode: Episode, until: int | None = None) -> None:
             controls[0, actor] = _as_record(decision.control, episode.seats[actor].name)
             traces[actor] = _checked_trace(episode, actor, decision)
         _record(episode, traces)
+        if episode.partner is not None:
+            episode.partner.step(world)
         world.step(controls)
         _measure(episode)
     _record(episode, {})

@@ -186,8 +186,8 @@ def _search(fixed: tuple[int, ...], waiting: list[int], arrival: Floats, headway
 
 def _way(scenario: Scenario, index: int, actor: Actor) -> _Way | None:
     """How an actor crosses the first all-way stop of its route; None where it meets none, walks, or never moves."""
-    moves = actor.model in (Model.NEGOTIATOR, Model.EXTERNAL) and actor.kind not in (Kind.PEDESTRIAN, Kind.OBJECT)
-    if not moves or actor.route is None:
+    moves = actor.model in (Model.NEGOTIATOR, Model.EXTERNAL) or actor.driver != ""
+    if not moves or actor.kind in (Kind.PEDESTRIAN, Kind.OBJECT) or actor.route is None:
         return None
     lanes, route = scenario.road_map.lanes, actor.route.lanes
     for place, (approach, lane) in enumerate(pairwise(route)):
@@ -236,7 +236,12 @@ def _only(scenario: Scenario, actor: int) -> Scenario:
 
 
 def _never(actor: Actor) -> Actor:
-    return replace(actor, depart_s=NEVER_S, model=Model.NEGOTIATOR if actor.model == Model.EXTERNAL else actor.model, driver="")
+    return replace(
+        actor,
+        depart_s=NEVER_S,
+        model=Model.NEGOTIATOR if actor.model == Model.EXTERNAL or actor.driver else actor.model,
+        driver="",
+    )
 
 
 def _crossing(scenario: Scenario, way: _Way, rules: Dynamics) -> _Crossing | None:

@@ -18,6 +18,7 @@ from eval.describe import header_of
 from eval.drivers import load_driver
 from eval.episode import Episode, Seat, drive_guarded, writing
 from eval.metrics.outcome import EventCounts, count_events
+from eval.sumo import needs_sumo, partner
 from scenarios.compile import compile_scenario
 from scenarios.errors import InputError
 from scenarios.resolve import apply_settings, resolve
@@ -146,7 +147,8 @@ def run_scenario(
                     Recorder(path, header_of(scenario, config or {}, record), outline(scenario.road_map))
                 )
         clock = stack.enter_context(WallClock(time_limit_s))
-        episode = Episode(World((scenario,)), scenario, seats, recorder, clock, to_the_end=to_the_end)
+        joined = stack.enter_context(partner(scenario)) if needs_sumo(scenario) else None
+        episode = Episode(World((scenario,)), scenario, seats, recorder, clock, to_the_end=to_the_end, partner=joined)
         ending, error, details = drive_guarded(episode)
         result = _judge(episode, ending, error)
         if recorder is not None:

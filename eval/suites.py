@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval import heldout
+from eval.sumo import SUMO, check_installed, given_to_sumo
 from scenarios.catalogue import FAMILIES
 from scenarios.compile import compile_scenario
 from scenarios.errors import InputError
@@ -47,6 +48,8 @@ class Suite:
 
     def scenario(self, seed: int) -> Scenario:
         """The episode of a seed. Raises InputError where a map file is missing."""
+        if SUMO in self.others:
+            check_installed()
         scenario = compile_scenario(_spec(self.sources[seed % len(self.sources)], self.settings), seed)
         return scenario if not self.others else _with_others(scenario, self.others, seed)
 
@@ -60,6 +63,20 @@ def _traffic(count: Data, window: Data, users: Sequence[Data] = ()) -> Data:
         "cyclists": {"choice": [0.0, 0.3], "weights": [2.0, 1.0]},
         "kinds": {"car": 0.85, "van": 0.1, "truck": 0.05},
     }
+
+
+_SUMO_TRAFFIC: Data = {
+    "demand": [
+        {
+            "name": "other",
+            "count": {"uniform": [1, 7]},
+            "window_s": {"choice": [[0.0, 0.5], [0.0, 15.0]]},
+            "before_stop": 32.0,
+            "kinds": {"car": 1.0},
+        }
+    ]
+}
+"""Cars alone: SUMO would not see our people and bicycles."""
 
 
 def _junction(name: str, traffic: Data) -> Data:
@@ -85,6 +102,7 @@ TREES: Mapping[str, Data] = {
     "chicken_tie": _junction(
         "chicken_tie", _traffic({"uniform": [0, 4]}, [3.0, 15.0], [_car("east"), _car("north"), _car("west")])
     ),
+    "chicken_sumo": _junction("chicken_sumo", _SUMO_TRAFFIC),
 }
 """Scenarios of the suites that the catalogue does not hold: two to eight vehicles with ego, over time and in a four-way tie."""
 
@@ -109,6 +127,10 @@ SUITES: Mapping[str, Suite] = {
     "chicken_held_out": Suite(
         summary="The same among the held-out opponents alone. For reports.",
         sources=_CHICKEN, others=heldout.DRIVERS, to_the_end=True,
+    ),
+    "chicken_sumo": Suite(
+        summary="The same junction among SUMO's traffic; needs the extra `sumo`.", sources=("chicken_sumo",), others=(SUMO,),
+        to_the_end=True,
     ),
     "catalogue": Suite(summary="Every family of the catalogue in turn.", sources=tuple(FAMILIES)),
     "real_maps": Suite(summary="Random routes on three real maps in traffic; needs $AVSTACK_DATA.", sources=_REAL),
@@ -145,7 +167,7 @@ def _data_file(source: str) -> str:
 def _with_others(scenario: Scenario, others: tuple[str, ...], seed: int) -> Scenario:
     """Each other vehicle is driven by one of `others`, drawn evenly and keyed by its slot."""
     actors = [
-        _driven_by(actor, others[int(generator(seed, Purpose.DRIVER, slot).integers(len(others)))])
+        _driven_by(actor, others[int(generator(seed, Purpose.DRIVER, slot).integers(len(others)))], scenario.duration_s)
         if slot != scenario.ego and actor.model == Model.NEGOTIATOR and actor.kind != Kind.BICYCLE
         else actor
         for slot, actor in enumerate(scenario.actors)
@@ -153,5 +175,7 @@ def _with_others(scenario: Scenario, others: tuple[str, ...], seed: int) -> Scen
     return replace(scenario, actors=tuple(actors))
 
 
-def _driven_by(actor: Actor, name: str) -> Actor:
+def _driven_by(actor: Actor, name: str, duration_s: float) -> Actor:
+    if name == SUMO:
+        return given_to_sumo(actor, duration_s)
     return replace(actor, style=name) if name in STYLES else replace(actor, model=Model.EXTERNAL, driver=name)

@@ -166,6 +166,8 @@ def move_all(state: WorldState, roads: Roads, tracks: NDArray[np.float64], w: in
         if body.model == NEGOTIATOR or body.model == EXTERNAL:
             move_vehicle(state, w, a, TICK / SUBSTEPS, SUBSTEPS)
             follow_route(state, roads, w, a)
+        elif body.model == REPLAY and state.minds[w, a].route >= 0:
+            follow_route(state, roads, w, a)
         elif body.model == PEDESTRIAN:
             move_pedestrian(state, roads, w, a, TICK)
             localise_pedestrian(state, roads, w, a)

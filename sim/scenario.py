@@ -41,7 +41,8 @@ class Actor:
     Lane-bound actors (NEGOTIATOR, PEDESTRIAN, EXTERNAL) start at `s` on the first lane of `route`, `d` to its left, along the
     lane. Others start at `pose` (x, y, heading). It appears at `depart_s`, as soon as its place is free.
     style: a name in `sim.traffic.styles.STYLES`. track: (T, 5) of t, x, y, heading, speed for REPLAY, t from 0, increasing.
-    driver: who steers an EXTERNAL actor ("rules", "file.py:Class", ...); the runner resolves it.
+    driver: who steers an EXTERNAL actor ("rules", "file.py:Class", ...); the runner resolves it. A REPLAY actor that has one is
+    put in its place tick by tick, see `World.put_next`.
     """
 
     name: str

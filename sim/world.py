@@ -68,6 +68,9 @@ class World:
         self.slots = max(len(scenario.actors) for scenario in scenarios)
         self.state = empty_state(len(scenarios), self.slots, max(len(self.roads.clusters), 1))
         self._tracks, starts, lengths = pack_tracks(self.scenarios)
+        self._track_starts = starts
+        for w, scenario in enumerate(scenarios):
+            lengths[w, [a for a, actor in enumerate(scenario.actors) if actor.model == Model.REPLAY and actor.driver]] = 0
         self.state.minds["track"], self.state.minds["track_length"] = starts, lengths
         self._idle = np.zeros((len(scenarios), self.slots), CONTROL_DTYPE)
         latencies = {scenario.latency_ticks for scenario in scenarios}
@@ -104,6 +107,18 @@ class World:
         self._for_ranges(lambda first, last: step(state, roads, tracks, acting, first, last))
         if self._traced:
             self._hashes = [_chained(so_far, self.state_bytes(w)) for w, so_far in enumerate(self._hashes)]
+
+    def put_next(self, world: int, actor: int, pose: tuple[float, float, float], speed: float) -> None:
+        """Say where a REPLAY actor will be at the next tick: one whose track is made while the world runs, tick by tick.
+
+        Its scenario's track has a row for every tick from 0 on; a tick without a call after the first one ends it.
+        """
+        mind = self.state.minds[world, actor]
+        row = int(self._track_starts[world, actor]) + self.tick + 1
+        if mind["track_length"] == 0:
+            mind["track"] = row
+        mind["track_length"] = row - int(mind["track"]) + 1
+        self._tracks[row, 1:] = (*pose, speed)
 
     def observe(self, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """(W, A, SIZE) observations, see `sim.observe`; `out` (all zero at first use) is filled and returned where given."""
