@@ -17,9 +17,11 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.datamodel.models import OpaqueModel, StructModel
+from numba.core.datamodel.models import OpaqueModel, RecordModel, StructModel
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
+from numba.core.imputils import lower_setattr_generic
 from numba.extending import NativeValue, lower_builtin, lower_getattr, lower_getattr_generic, register_model, typeof_impl, unbox
+from numba.np.arrayobj import record_getattr, record_setattr
 
 from sim.jit import CHECKED
 
@@ -37,6 +39,44 @@ def _short_name(label: str, kind: types.Type) -> str:
 
 
 setattr(types.Record, "mangling_args", property(lambda record: (_short_name("Record", record), ())))  # noqa: B010  not in numba's types
+
+
+class FieldsType(types.Record):
+    """A record of a shared table. No other memory holds such records, so a store to one field leaves all other fields as they are,
+    and the compiler is told so: without that it would read everything anew after every store."""
+
+
+register_model(FieldsType)(RecordModel)
+
+
+def _mark(builder: Any, access: Any, place: str) -> ir.Value:
+    """Note that a load or store touches only what others do that are marked alike (type-based alias analysis)."""
+    module = builder.module
+    kind = module.add_metadata([place, module.add_metadata(["avstack"]), _WORD(0)])
+    access.set_metadata("tbaa", module.add_metadata([kind, kind, _WORD(0)]))
+    result: ir.Value = access
+    return result
+
+
+@lower_getattr_generic(FieldsType)
+def _get_field(context: Any, builder: Any, typ: FieldsType, value: ir.Value, name: str) -> ir.Value:
+    kind = typ.typeof(name)
+    if not isinstance(kind, types.Integer | types.Float):
+        result: ir.Value = record_getattr(context, builder, typ, value, name)
+        return result
+    pointer = cgutils.get_record_member(builder, value, typ.offset(name), context.get_data_type(kind))
+    return _mark(builder, builder.load(pointer), f"{_short_name('Record', typ)}.{name}")
+
+
+@lower_setattr_generic(FieldsType)
+def _set_field(context: Any, builder: Any, sig: Any, args: tuple[ir.Value, ...], name: str) -> None:
+    typ, given = sig.args
+    kind = typ.typeof(name)
+    if not isinstance(kind, types.Integer | types.Float):
+        record_setattr(context, builder, sig, args, name)
+        return
+    pointer = cgutils.get_record_member(builder, args[0], typ.offset(name), context.get_data_type(kind))
+    _mark(builder, builder.store(context.cast(builder, args[1], given, kind), pointer), f"{_short_name('Record', typ)}.{name}")
 
 
 class TableType(types.Type):
@@ -71,7 +111,7 @@ class TableSetType(types.Type):
 @register_model(TableType)
 class _TableModel(StructModel):
     def __init__(self, dmm: Any, fe_type: TableType) -> None:
-        members: list[tuple[str, types.Type]] = [("data", types.uintp)]
+        members: list[tuple[str, types.Type]] = [("data", types.voidptr)]
         members += [(f"stride{k}", types.intp) for k in range(fe_type.ndim)]
         members += [(f"shape{k}", types.intp) for k in range(fe_type.ndim)]
         super().__init__(dmm, fe_type, members)
@@ -82,6 +122,13 @@ class _TableSetModel(OpaqueModel):
     pass
 
 
+def _element(dtype: np.dtype[Any]) -> types.Type:
+    kind = numba.from_dtype(dtype)
+    if not isinstance(kind, types.Record):
+        return kind
+    return FieldsType([(name, field._asdict()) for name, field in kind.fields.items()], kind.size, kind.aligned)
+
+
 def share(kind: type, fields: Mapping[str, tuple[np.dtype[Any], int]]) -> None:
     """Let kernels receive instances of the NamedTuple `kind` as one pointer.
 
@@ -89,7 +136,7 @@ def share(kind: type, fields: Mapping[str, tuple[np.dtype[Any], int]]) -> None:
     """
     if tuple(fields) != kind._fields:  # type: ignore[attr-defined]
         raise ValueError(f"fields of {kind.__name__} are {kind._fields}, got {tuple(fields)}")  # type: ignore[attr-defined]
-    described = tuple((name, numba.from_dtype(dtype), ndim) for name, (dtype, ndim) in fields.items())
+    described = tuple((name, _element(dtype), ndim) for name, (dtype, ndim) in fields.items())
     shared = TableSetType(kind.__name__, described)
     kind._numba_type_ = shared  # type: ignore[attr-defined]
     typeof_impl.register(kind)(lambda value, context: shared)
@@ -138,7 +185,7 @@ def _get_table(context: Any, builder: Any, typ: TableSetType, value: ir.Value, n
         loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
         return loaded
 
-    view.data = word(0)
+    view.data = builder.inttoptr(word(0), _BYTES)
     for axis in range(table.ndim):
         setattr(view, f"stride{axis}", word(1 + axis))
         setattr(view, f"shape{axis}", word(1 + _MAX_DIMENSIONS + axis))
@@ -207,7 +254,7 @@ def _address(context: Any, builder: Any, sig: Any, args: tuple[ir.Value, ...]) -
             outside = builder.icmp_unsigned(">=", number, getattr(view, f"shape{axis}"))
             with builder.if_then(outside, likely=False):
                 context.call_conv.return_user_exc(builder, IndexError, (f"index out of bounds on axis {axis} of {table}",))
-        address = builder.add(address, builder.mul(number, getattr(view, f"stride{axis}")))
+        address = builder.gep(address, [builder.mul(number, getattr(view, f"stride{axis}"))], inbounds=True)
     return view, address, len(parts)
 
 
@@ -224,9 +271,9 @@ def _getitem(context: Any, builder: Any, sig: Any, args: tuple[ir.Value, ...]) -
             setattr(smaller, f"shape{axis}", getattr(view, f"shape{axis + given}"))
         return smaller._getvalue()
     if isinstance(result, types.Record):
-        return builder.inttoptr(address, context.get_value_type(result))
-    pointer = builder.inttoptr(address, context.get_data_type(result).as_pointer())
-    return context.unpack_value(builder, result, pointer)
+        return builder.bitcast(address, context.get_value_type(result))
+    pointer = builder.bitcast(address, context.get_data_type(result).as_pointer())
+    return _mark(builder, builder.load(pointer), f"Table.{result}")
 
 
 @lower_builtin(operator.setitem, TableType, types.Integer, types.Any)
@@ -234,6 +281,6 @@ def _getitem(context: Any, builder: Any, sig: Any, args: tuple[ir.Value, ...]) -
 def _setitem(context: Any, builder: Any, sig: Any, args: tuple[ir.Value, ...]) -> ir.Value:
     _, address, _ = _address(context, builder, sig, args)
     dtype = sig.args[0].dtype
-    pointer = builder.inttoptr(address, context.get_data_type(dtype).as_pointer())
-    context.pack_value(builder, dtype, args[2], pointer)
+    pointer = builder.bitcast(address, context.get_data_type(dtype).as_pointer())
+    _mark(builder, builder.store(args[2], pointer), f"Table.{dtype}")
     return context.get_dummy_value()
