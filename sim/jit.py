@@ -15,11 +15,12 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+from numba.core import types
 
-from sim.parts import Kernel
+from sim.parts import Kernel, Unit
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -44,16 +45,22 @@ def imported_files(path: Path) -> frozenset[Path]:
 
 
 @functools.cache
-def sources_digest(path: Path) -> str:
-    """Hash of a source file and of everything of `sim` and `avstack` that it imports, directly or not."""
+def _sources(path: Path) -> frozenset[Path]:
+    """A source file and every file of `sim` and `avstack` that it imports, directly or not."""
     files = {path}
     front = [path]
     while front:
         new = imported_files(front.pop()) - files
         files |= new
         front.extend(new)
+    return frozenset(files)
+
+
+@functools.cache
+def sources_digest(path: Path) -> str:
+    """Hash of a source file and of everything of `sim` and `avstack` that it imports, directly or not."""
     digest = hashlib.sha256()
-    for file in sorted(files):
+    for file in sorted(_sources(path)):
         digest.update(file.name.encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
@@ -124,6 +131,25 @@ def allocating_kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return _compile(function, allocates=True)
 
 
+_UNITS: list[Unit] = []
+
+
+def unit(*arguments: type) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    """As `kernel`, for a function that others call and that is compiled once, by itself, for all of them.
+
+    arguments: their types, `int`, `float` or a tuple of arrays known to `sim.tables.share`. It returns nothing.
+    """
+    known = {int: types.int64, float: types.float64}
+    kinds = tuple(known.get(one) or getattr(one, "_numba_type_") for one in arguments)  # noqa: B009  set by share
+
+    def make(function: Callable[_P, None]) -> Callable[_P, None]:
+        made = _compile(function, allocates=False, kinds=kinds)
+        _UNITS.append(cast("Unit", made))
+        return made
+
+    return make
+
+
 def entry_point(function: Callable[..., _R], *arguments: object) -> Callable[..., _R]:
     """The compiled code of a kernel for arguments like these, without numba's dispatch on their types (10 µs a call).
 
@@ -137,9 +163,14 @@ def entry_point(function: Callable[..., _R], *arguments: object) -> Callable[...
     return compiled
 
 
-def _compile(function: Callable[_P, _R], *, allocates: bool) -> Callable[_P, _R]:
-    folder = cache_folder(Path(function.__code__.co_filename).resolve())
+def _compile(function: Callable[_P, _R], *, allocates: bool, kinds: tuple[Any, ...] | None = None) -> Callable[_P, _R]:
+    source = Path(function.__code__.co_filename).resolve()
+    folder = cache_folder(source)
     elsewhere: str = getattr(numba.config, "CACHE_DIR")  # noqa: B009  as in _set_numba_cache
+
+    def units() -> tuple[Unit, ...]:
+        return tuple(one for one in _UNITS if one.source in _sources(source))
+
     # numba reads the folder when a function asks for caching; other users of numba in this process keep theirs.
     _set_numba_cache(str(folder) if folder is not None else elsewhere)
     try:
@@ -148,7 +179,7 @@ def _compile(function: Callable[_P, _R], *, allocates: bool) -> Callable[_P, _R]
             "nopython": True, "nogil": True, "fastmath": False, "no_cfunc_wrapper": True, "_nrt": allocates, "boundscheck": None,
             "error_model": "python" if CHECKED else "numpy",
         }  # fmt: skip
-        compiled: Any = Kernel(function, targetoptions=options)
+        compiled: Any = Kernel(function, options, units) if kinds is None else Unit(function, options, units, kinds)
         if folder is not None:
             compiled.enable_caching()
     finally:

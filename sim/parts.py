@@ -3,16 +3,22 @@
 numba optimises every function and makes machine code of it, together with copies of all that it calls, of all that those call
 and so on. A tick is some two hundred functions, a dozen calls deep: doing it once, for the outermost alone, more than halves the
 work.
+
+A unit is the exception: code that several others call, and big enough that compiling it twice, or after the others, would take
+longer than the calls across the border between them. It has a name of its own in the process, and callers know only that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from llvmlite import binding
 from numba.core import compiler, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_machinery import PassManager
+from numba.core.funcdesc import ExternalFunctionDescriptor
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import (
     AnnotateTypes,
@@ -60,12 +66,25 @@ def _plain(kind: Any) -> Any:
 
 
 class Kernel(CPUDispatcher):
-    """A function that Python calls as any of numba's, and that is a part of the kernels that call it."""
+    """A function that Python calls as any of numba's, and that is a part of the kernels that call it.
 
-    def __init__(self, function: Callable[..., Any], targetoptions: dict[str, Any]) -> None:
+    units: those whose code this one's machine code may call; they are loaded before it is.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], targetoptions: dict[str, Any], units: Callable[[], tuple[Unit, ...]]
+    ) -> None:
         super().__init__(function, targetoptions=targetoptions, pipeline_class=_Pipeline)
         self._folding: Any = getattr(self, "_compiler")  # noqa: B009  not in numba's annotations
         self._parts: dict[tuple[Any, ...], tuple[object, Any]] = {}
+        self._units = units
+
+    def compile(self, sig: Any) -> Any:
+        """Make or load the machine code for these types, after that of all units that it may call."""
+        for one in self._units():
+            if one is not self:
+                one.load()
+        return super().compile(sig)
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """What numba asks for a call from another kernel."""
@@ -93,3 +112,43 @@ class Kernel(CPUDispatcher):
         key = object()
         context.insert_user_function(key, made.fndesc, [library, *library._linking_libraries])
         return key, made.signature
+
+
+class Unit(Kernel):
+    """A kernel that returns nothing and stays a piece of machine code of its own, which other kernels call by its name."""
+
+    callable_here = True
+    """False in a process that compiles callers for others to run and needs no unit itself."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        targetoptions: dict[str, Any],
+        units: Callable[[], tuple[Unit, ...]],
+        kinds: tuple[Any, ...],
+    ) -> None:
+        super().__init__(function, targetoptions, units)
+        self.source = Path(function.__code__.co_filename).resolve()
+        self._kinds = kinds
+        self._symbol = f"{function.__module__}.{function.__qualname__}"
+        self._loaded = False
+
+    def load(self) -> None:
+        """Make the machine code known by its name, compiling it where need be."""
+        if self._loaded:
+            return
+        address = 1  # callers can be linked, not run
+        if Unit.callable_here:
+            self.compile(self._kinds)
+            made: Any = self.overloads[self._kinds]
+            address = made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+        binding.add_symbol(self._symbol, address)
+        self._loaded = True
+
+    def _part(self, kinds: tuple[Any, ...]) -> tuple[object, Any]:
+        if kinds != self._kinds:
+            raise TypeError(f"{self._symbol} is compiled for {self._kinds}, not for {kinds}")
+        self.load()
+        key = object()
+        self.targetctx.insert_user_function(key, ExternalFunctionDescriptor(self._symbol, types.none, kinds), [])
+        return key, types.none(*kinds)

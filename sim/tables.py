@@ -18,8 +18,8 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel.models import OpaqueModel, RecordModel, StructModel
-from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.core.imputils import lower_setattr_generic
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import NativeValue, lower_builtin, lower_getattr, lower_getattr_generic, register_model, typeof_impl, unbox
 from numba.np.arrayobj import record_getattr, record_setattr
 
@@ -42,8 +42,8 @@ setattr(types.Record, "mangling_args", property(lambda record: (_short_name("Rec
 
 
 class FieldsType(types.Record):
-    """A record of a shared table. No other memory holds such records, so a store to one field leaves all other fields as they are,
-    and the compiler is told so: without that it would read everything anew after every store."""
+    """A record of a shared table. No other memory holds such records, so a store to one field leaves all others as they are, and
+    the compiler is told so: without that it would read everything anew after every store."""
 
 
 register_model(FieldsType)(RecordModel)
@@ -123,10 +123,11 @@ class _TableSetModel(OpaqueModel):
 
 
 def _element(dtype: np.dtype[Any]) -> types.Type:
-    kind = numba.from_dtype(dtype)
+    kind: types.Type = numba.from_dtype(dtype)
     if not isinstance(kind, types.Record):
         return kind
-    return FieldsType([(name, field._asdict()) for name, field in kind.fields.items()], kind.size, kind.aligned)
+    fields: Any = [(name, field._asdict()) for name, field in kind.fields.items()]
+    return FieldsType(fields, kind.size, kind.aligned)
 
 
 def share(kind: type, fields: Mapping[str, tuple[np.dtype[Any], int]]) -> None:

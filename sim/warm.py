@@ -18,12 +18,13 @@ from numba.core import types
 from sim import kernels, trigonometry, world
 from sim.interface import OBJECT_DTYPE
 from sim.jit import CACHE_ROOT, sources_digest
+from sim.parts import Unit
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
 from sim.roads.pack import Roads
 from sim.sensors import state as sensors
 from sim.state import CONTROL_DTYPE, WorldState
-from sim.traffic import curves, rules
+from sim.traffic import curves, driver, rules
 
 _INT = types.int64
 _CONTROLS = types.Array(numba.from_dtype(CONTROL_DTYPE), 2, "C")
@@ -35,13 +36,15 @@ def _compile(function: Callable[..., object], *arguments: types.Type) -> None:
     getattr(function, "compile")(arguments)  # noqa: B009  a numba dispatcher, unknown to mypy
 
 
-def _compile_worlds() -> None:
-    """The tick, with all that happens in it, and what it shows."""
+def _compile_driver() -> None:
+    """The drivers of the traffic."""
+    getattr(driver.drive, "load")()  # noqa: B009  a sim.parts.Unit, which its decorator's annotation hides
+
+
+def _compile_rest() -> None:
+    """The tick but for its drivers, what it shows, the driver by itself, and the map's own kernels, by assembling a small one."""
+    Unit.callable_here = False
     _compile(kernels.step_worlds, _STATE, _ROADS, types.float64[:, ::1], _CONTROLS, _INT, _INT)
-
-
-def _compile_thought() -> None:
-    """The driver by itself, and the map's own kernels, by assembling a small one."""
     _compile(rules.think, _STATE, _ROADS, _INT, _INT)
     _compile(world._observe, _STATE, _ROADS, _INT, _INT, types.float32[:, :, ::1])
     _compile(curves.fill_curve_room, _ROADS)
@@ -51,7 +54,7 @@ def _compile_thought() -> None:
     assemble(BUILDERS["t_junction"]())
 
 
-PARTS: Mapping[str, Callable[[], None]] = {"worlds": _compile_worlds, "thought": _compile_thought}
+PARTS: Mapping[str, Callable[[], None]] = {"driver": _compile_driver, "rest": _compile_rest}
 
 
 def _mark() -> Path | None:
@@ -68,14 +71,14 @@ def is_warm() -> bool:
 
 
 def warm_up() -> None:
-    """Compile what is not compiled yet: the tick here, the rest in a process beside; then mark it done."""
+    """Compile what is not compiled yet: the traffic's drivers here, the rest in a process beside; then mark it done."""
     mark = _mark()
     if mark is None or mark.exists():
         return
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    beside = [subprocess.Popen([sys.executable, "-m", "sim.warm", name], env=environment) for name in PARTS if name != "worlds"]
+    beside = [subprocess.Popen([sys.executable, "-m", "sim.warm", name], env=environment) for name in PARTS if name != "driver"]
     try:
-        PARTS["worlds"]()
+        PARTS["driver"]()
     finally:
         failed = [process.args for process in beside if process.wait() != 0]
     if not failed:

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.jit import kernel
+from sim.jit import kernel, unit
 from sim.rng import uniform
 from sim.roads.pack import Roads
 from sim.roads.signals import signal_colour
@@ -606,7 +606,7 @@ def act(state: WorldState, roads: Roads, w: int, a: int) -> None:
     steer_along(state, roads, w, a)
 
 
-@kernel
+@unit(WorldState, Roads, int, int)
 def drive(state: WorldState, roads: Roads, w: int, a: int) -> None:
     """Decide every DECISION_TICKS, and act."""
     if (state.worlds[w].tick + a) % DECISION_TICKS == 0 or state.minds[w, a].plan_tick < 0:
