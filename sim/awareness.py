@@ -110,15 +110,15 @@ def _hidden(sight: np.record, rank: int) -> bool:
     half = sight.half[rank]
     reach = sight.distance[rank] - 1.0
     height = sight.height[rank] - 1.0
+    covered = 0
     for k in range(rank):
-        if sight.half[k] <= half or sight.distance[k] > reach or sight.distance[k] < 1.0:
-            continue
+        # no branches: several at a time
         facing = ux * sight.x[k] + uy * sight.y[k]
-        if facing <= 0.0 or sight.height[k] < EYE_HEIGHT or sight.height[k] < height:
-            continue
-        if abs(ux * sight.y[k] - uy * sight.x[k]) + half * facing < sight.half[k] * facing:
-            return True
-    return False
+        before = (sight.half[k] > half) & (sight.distance[k] <= reach) & (sight.distance[k] >= 1.0) & (facing > 0.0)
+        high = (sight.height[k] >= EYE_HEIGHT) & (sight.height[k] >= height)
+        whole = abs(ux * sight.y[k] - uy * sight.x[k]) + half * facing < sight.half[k] * facing
+        covered |= before & high & whole
+    return covered > 0
 
 
 @kernel

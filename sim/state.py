@@ -165,12 +165,14 @@ PATH_DTYPE = np.dtype(
     [
         ("lane", "i4", (PATH_LANES,)), ("base", "f8", (PATH_LANES,)),
         ("contested", "i4", (PATH_LANES,)), ("cluster", "i4", (PATH_LANES,)),
+        ("matrix", "i4", (PATH_LANES,)),
         ("their_lane", "i4", (2,)), ("their_base", "f8", (2,)),
     ],
     align=True,
 )  # fmt: skip
 """Working memory of a deciding driver: the lanes ahead and the distance [m] to each one's start; which of them are in conflict
-with others, nearest first, and the cluster of each of those; the lanes ahead of somebody else, as far as foreseen."""
+with others, nearest first, the cluster of each of those and where its row of `cluster_matrix` starts; the lanes ahead of somebody
+else, as far as foreseen."""
 
 
 SIGHT_DTYPE = np.dtype([(name, "f8", (NEIGHBOURS,)) for name in ("x", "y", "distance", "half", "height")], align=True)

@@ -3,7 +3,8 @@
 numba hands every array to a function as eight values and counts references to it atomically; a NamedTuple of two dozen
 arrays then costs more to pass than most kernels take to run. `share` teaches numba to pass such a NamedTuple as a pointer to a
 small block of (data, strides, shape), which lives as long as the outermost call. Kernels still write `state.bodies[w, a].x`;
-indexing gives a record in place, a scalar, or a smaller table. The caller keeps the arrays alive, as it does for any call.
+indexing gives a record in place, a scalar, or a smaller table. Arrays must be C-contiguous (ValueError); the caller keeps them
+alive, as it does for any call.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ _WORD = ir.IntType(64)
 _BYTES = ir.IntType(8).as_pointer()
 _MAX_DIMENSIONS = 3
 _WORDS = 1 + 2 * _MAX_DIMENSIONS  # data, strides, shape of one array
-# Words of numpy's array object on a 64-bit machine: object head (2), data, number of dimensions, pointers to shape and strides.
-_DATA, _SHAPE, _STRIDES = 2, 4, 5
+# Words of numpy's array object on a 64-bit machine: object head (2), data, number of dimensions, pointers to shape and strides,
+# base and dtype (2), flags, of which the first tells that the elements lie in C order without gaps.
+_DATA, _SHAPE, _STRIDES, _FLAGS = 2, 4, 5, 8
 
 
 def _short_name(label: str, kind: types.Type) -> str:
@@ -148,9 +150,11 @@ def _unbox(typ: TableSetType, obj: ir.Value, c: Any) -> NativeValue:
     """Copy data pointers, strides and shapes of the arrays into a block on the caller's stack."""
     builder = c.builder
     block = cgutils.alloca_once(builder, _WORD, size=_WORDS * len(typ.fields))
+    dense = _WORD(1)
     for k, (_, _, ndim) in enumerate(typ.fields):
         array = builder.bitcast(c.pyapi.tuple_getitem(obj, k), _WORD.as_pointer())
         first = k * _WORDS
+        dense = builder.and_(dense, builder.load(builder.gep(array, [_WORD(_FLAGS)])))
         data = builder.load(builder.gep(array, [_WORD(_DATA)]))
         builder.store(data, builder.gep(block, [_WORD(first)]))
         for offset, member in ((1, _STRIDES), (1 + _MAX_DIMENSIONS, _SHAPE)):
@@ -159,7 +163,10 @@ def _unbox(typ: TableSetType, obj: ir.Value, c: Any) -> NativeValue:
                 builder.store(
                     builder.load(builder.gep(values, [_WORD(axis)])), builder.gep(block, [_WORD(first + offset + axis)])
                 )
-    return NativeValue(builder.bitcast(block, _BYTES))
+    loose = builder.icmp_unsigned("==", dense, _WORD(0))
+    with builder.if_then(loose, likely=False):
+        c.pyapi.err_set_string("PyExc_ValueError", f"arrays of {typ.label} must be C-contiguous")
+    return NativeValue(builder.bitcast(block, _BYTES), is_error=loose)
 
 
 @infer_getattr
@@ -172,6 +179,10 @@ class _SetAttributes(AttributeTemplate):
             return None
         _, dtype, ndim = typ.fields[typ.places[name]]
         return TableType(dtype, ndim)
+
+
+def _element_size(context: Any, kind: types.Type) -> int:
+    return int(kind.size if isinstance(kind, types.Record) else context.get_abi_sizeof(context.get_data_type(kind)))
 
 
 @lower_getattr_generic(TableSetType)
@@ -188,7 +199,9 @@ def _get_table(context: Any, builder: Any, typ: TableSetType, value: ir.Value, n
 
     view.data = builder.inttoptr(word(0), _BYTES)
     for axis in range(table.ndim):
-        setattr(view, f"stride{axis}", word(1 + axis))
+        # elements follow each other without gaps (`_unbox` has looked)
+        last = axis == table.ndim - 1
+        setattr(view, f"stride{axis}", _WORD(_element_size(context, table.dtype)) if last else word(1 + axis))
         setattr(view, f"shape{axis}", word(1 + _MAX_DIMENSIONS + axis))
     return view._getvalue()
 

@@ -317,14 +317,16 @@ def keep_clear(
         reach = line + THROUGH
     lag = 0.1 * past
     tick = state.worlds[w].tick
-    for n in range(state.neighbours[w, a, 0]):
-        if state.visible[w, a, n] == 0:
+    listed, visible = state.neighbours[w, a], state.visible[w, a]
+    bodies, shown = state.bodies[w], state.history[w, (tick - past) % HISTORY]
+    for n in range(listed[0]):
+        if visible[n] == 0:
             continue
-        b = int(state.neighbours[w, a, 1 + n])
-        other = state.bodies[w, b]
+        b = int(listed[1 + n])
+        other = bodies[b]
         if other.model == STILL or other.drive_through or other.kind == PEDESTRIAN:
             continue
-        seen = state.history[w, (tick - past) % HISTORY, b]
+        seen = shown[b]
         if seen.status != ACTIVE or is_parked(other, seen):
             continue
         # who reverses may have stopped by now

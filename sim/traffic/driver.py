@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sim.jit import kernel, unit
 from sim.rng import uniform
+from sim.roads.lane_map import CLASSES
 from sim.roads.pack import Roads
 from sim.roads.signals import signal_colour
 from sim.state import HISTORY, NO_SIGNAL, OBLIVIOUS, RUNS_REDS, RUNS_STOPS, WorldState
@@ -286,6 +287,7 @@ def _negotiate_with(
     shown = max(float(seen.speed), 0.0)
     speed = max(shown + accel * lag, 0.0)
     carried = 0.5 * (shown + speed) * lag
+    paths = state.paths[w]
     met = False
     told = _lane_told(roads, seen)
     for h in range(seen.hypothesis_count):
@@ -301,14 +303,15 @@ def _negotiate_with(
                 continue
             if not matches_signal(seen.indicator, entry.turn):
                 continue
-            cluster = roads.lanes[entry.lane].cluster
+            into = roads.lanes[entry.lane]
             for m in range(meets):
-                if state.paths[w].cluster[m] != cluster:
+                if paths.cluster[m] != into.cluster:
                     continue
-                k = state.paths[w].contested[m]
-                row = conflict_row(roads, path_lane[k], entry.lane, int(body.size_class), int(other.size_class))
-                if row < 0:
+                first = roads.cluster_matrix[paths.matrix[m] + into.local]
+                if first < 0:
                     continue
+                k = paths.contested[m]
+                row = int(first + body.size_class * CLASSES + other.size_class)
                 met = True
                 # a line further on than the zone does not hold us back from the zone
                 zone = path_base[k] + roads.conflicts[row].enter
@@ -479,18 +482,22 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
         if record.cluster >= 0 and path_base[k] < MEET_WITHIN:
             state.paths[w].contested[meets] = k
             state.paths[w].cluster[meets] = record.cluster
+            cluster = roads.clusters[record.cluster]
+            state.paths[w].matrix[meets] = cluster.matrix_start + record.local * cluster.size
             meets += 1
         if record.turn > 0 and path_base[k] < TURN_AHEAD:
             mind.pull = TURN_SHARE * mind.accel
     past = min(int(mind.response_ticks), tick)
     lag = 0.1 * past
-    for n in range(state.neighbours[w, a, 0]):
-        b = int(state.neighbours[w, a, 1 + n])
-        seen = state.history[w, (tick - past) % HISTORY, b]
-        if seen.status != ACTIVE or (state.visible[w, a, n] == 0 and not kept_in_mind(roads, body, state.bodies[w, b], seen)):
+    listed, visible = state.neighbours[w, a], state.visible[w, a]
+    bodies, shown = state.bodies[w], state.history[w, (tick - past) % HISTORY]
+    for n in range(listed[0]):
+        b = int(listed[1 + n])
+        seen = shown[b]
+        if seen.status != ACTIVE or (visible[n] == 0 and not kept_in_mind(roads, body, bodies[b], seen)):
             continue
         met = False
-        if meets > 0 and not is_parked(state.bodies[w, b], seen):
+        if meets > 0 and not is_parked(bodies[b], seen):
             met = _negotiate_with(state, roads, w, a, b, seen, past, path_lane, path_base, meets, line, gate)
         consider_body(state, roads, w, a, b, seen, lag, path_lane, path_base, count, met)
     if gate >= 0:

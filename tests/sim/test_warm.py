@@ -95,7 +95,7 @@ def test_a_failed_start_leaves_no_mark(monkeypatch, tmp_path):
     def broken() -> None:
         raise RuntimeError("does not compile")
 
-    monkeypatch.setattr(warm, "PARTS", {"worlds": broken})
+    monkeypatch.setattr(warm, "PARTS", {"driver": broken})
     with pytest.raises(RuntimeError, match="does not compile"):
         warm.warm_up()
     assert not warm.is_warm()
