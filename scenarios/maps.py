@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import get_type_hints
 
 from scenarios.errors import InputError
-from scenarios.formats.opendrive import read_opendrive
 from scenarios.formats.override import override_control
 from scenarios.ground import Ground, survey
 from scenarios.model import MapSpec
@@ -62,6 +61,8 @@ def ground_of(spec: MapSpec, folder: Path) -> Ground:
 
 @lru_cache(maxsize=MAPS_KEPT)
 def _from_file(path: Path, changed: int, controls: tuple[tuple[str, str], ...], left_hand: bool | None) -> Ground:
+    from scenarios.formats.opendrive import read_opendrive  # a fifth of the start-up time, of no use to built maps
+
     del changed  # part of the key: an edited file is read again
     try:
         draft = read_opendrive(path)

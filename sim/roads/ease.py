@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import lsq_linear
 
 from sim.geometry import Floats, arc_length, interpolate, polyline_curvature, polyline_heading, resample, smooth, wrap_angles
 from sim.roads.graph import Links
@@ -42,6 +41,8 @@ def _offsets(line: Floats, heading: Floats, most: Floats, stiffness: float) -> F
     free = most > 1e-6
     if not free.any():
         return np.zeros(count)
+    from scipy.optimize import lsq_linear  # a tenth of a second at start-up, for the few maps with such bends
+
     second = (np.eye(count, k=1) - 2.0 * np.eye(count) + np.eye(count, k=-1)) / STEP**2
     second = second[1:-1][(second[1:-1, free] != 0.0).any(axis=1)]
     offset = np.zeros(count)

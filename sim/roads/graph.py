@@ -9,8 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from sim.geometry import wrap_angle, wrap_angles
 from sim.roads.lane_map import ENTRY_DTYPE, ENTRY_HORIZON, LaneDraft, LaneKind, Regulation, Turn
@@ -108,14 +106,21 @@ def group_lanes(lane_count: int, pairs: NDArray[np.int64]) -> NDArray[np.int32]:
     """(L,) number of the connected component of each lane under `pairs` (N, 2), -1 for lanes without any; numbered by first
     lane."""
     label = np.full(lane_count, -1, np.int32)
-    if len(pairs) == 0:
-        return label
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(lane_count, lane_count))
-    _, component = connected_components(graph, directed=False)
-    members = np.unique(pairs)
-    order: dict[int, int] = {}
-    for lane in members:
-        label[lane] = order.setdefault(int(component[lane]), len(order))
+    beside: dict[int, list[int]] = {}
+    for one, two in pairs.tolist():
+        beside.setdefault(one, []).append(two)
+        beside.setdefault(two, []).append(one)
+    groups = 0
+    for first in sorted(beside):
+        if label[first] >= 0:
+            continue
+        front = [first]
+        while front:
+            lane = front.pop()
+            if label[lane] < 0:
+                label[lane] = groups
+                front.extend(beside[lane])
+        groups += 1
     return label
 
 
