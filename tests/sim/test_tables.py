@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numba.core.errors import TypingError
 from numpy.typing import NDArray
 
-from sim.jit import kernel
+from sim.jit import kernel, unit
 from sim.tables import share
 
 CELL = np.dtype([("mass", "f8"), ("count", "i4"), ("slots", "i4", (3,))], align=True)
@@ -130,13 +130,64 @@ def test_reading(place):
     assert read_by_parts(of, *place) == (of.cells["mass"][i, j], of.cube[i % 3, j % 4, k])
 
 
-@given(PLACES)
-def test_reading_views_with_strides_of_their_own(place):
+def test_arrays_with_gaps_are_refused():
     whole = shelf()
-    turned = whole.cube.transpose(2, 1, 0).copy().transpose(2, 1, 0)
-    views = Shelf(np.repeat(whole.cells, 2, axis=1)[:, ::2], np.repeat(whole.numbers, 3)[::3], turned, whole.flags[:, ::-1])
-    assert not views.cube.flags.c_contiguous
-    assert read(views, *place) == expected(views, *place)
+    for views in (
+        whole._replace(cells=np.repeat(whole.cells, 2, axis=1)[:, ::2]),
+        whole._replace(numbers=np.repeat(whole.numbers, 3)[::3]),
+        whole._replace(cube=whole.cube.transpose(2, 1, 0).copy().transpose(2, 1, 0)),
+        whole._replace(flags=whole.flags[:, ::-1]),
+    ):
+        with pytest.raises(ValueError, match="arrays of Shelf must be C-contiguous"):
+            read(views, 0, 0, 0)
+    assert read(whole._replace(cells=whole.cells[1:3]), 1, 2, 3) == expected(whole._replace(cells=whole.cells[1:3]), 1, 2, 3)
+
+
+@kernel
+def stored_between(shelf: Shelf, i: int, j: int) -> tuple[float, float, int, int]:
+    """Reads around stores to the same field through another index, which may be the same place."""
+    one, two = shelf.cells[0, i], shelf.cells[0, j]
+    before, counted = one.mass, one.count
+    two.mass = before + 1.0
+    two.count = counted + 1
+    return before, one.mass, counted, one.count
+
+
+def test_a_store_is_seen_through_every_name_of_its_place():
+    of = shelf()
+    mass, count = of.cells["mass"][0, 2], of.cells["count"][0, 2]
+    assert stored_between(of, 2, 3) == (mass, mass, count, count)
+    assert stored_between(of, 2, 2) == (mass, mass + 1.0, count, count + 1)
+
+
+@unit(Shelf, int)
+def bump(shelf: Shelf, i: int) -> None:
+    """A piece of code of its own."""
+    shelf.numbers[i] += 1.0
+
+
+@kernel
+def bump_all(shelf: Shelf) -> None:
+    """Calls it."""
+    for i in range(shelf.numbers.shape[0]):
+        bump(shelf, i)
+
+
+@kernel
+def bump_by_float(shelf: Shelf) -> None:
+    """Not what the unit is compiled for."""
+    bump(shelf, 0.5)  # type: ignore[arg-type]
+
+
+def test_a_unit_does_the_same_called_from_python_and_from_kernels():
+    of = shelf()
+    before = of.numbers.copy()
+    bump_all(of)
+    assert (of.numbers == before + 1).all()
+    bump(of, 2)
+    assert of.numbers[2] == before[2] + 1 + 1
+    with pytest.raises((TypingError, TypeError), match="compiled for"):
+        bump_by_float(of)
 
 
 @given(PLACES, st.floats(-1e3, 1e3, width=32))
@@ -171,7 +222,7 @@ def test_fields_must_be_described_in_order():
 CHECKED = """
 import numpy as np
 from typing import NamedTuple
-from sim.jit import kernel
+from sim.jit import kernel, unit
 from sim.tables import share
 
 class Row(NamedTuple):

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy.interpolate import Akima1DInterpolator
 
 from sim.interface import Colour
+from sim.roads import resample
 from sim.roads.lane_map import ENTRY_HORIZON, ROOM_CAP, FootprintClass, LaneKind, Regulation, SignalPlan, Turn
 from sim.roads.resample import RoadError
 from tests.sim.roads.maps import assembled, built, first_record, footprint, lane
@@ -35,6 +37,17 @@ def test_curvature_has_no_spike_where_a_line_meets_an_arc():
     straight = np.stack([np.arange(-20.0, 0.0, 0.5), np.zeros(40)], axis=1)
     road_map = assembled(lane("joint", np.vstack([straight, circle(radius, 1.5, 0.5)])))
     assert np.abs(road_map.lane_points(0)["curvature"]).max() < 1.1 / radius
+
+
+@pytest.mark.parametrize("count", [3, 4, 17])
+def test_the_curve_through_surveyed_points_is_akimas(count):
+    draw = np.random.default_rng(count)
+    for _ in range(20):
+        knots = np.cumsum(draw.uniform(0.5, 4.0, count))
+        values = np.cumsum(draw.normal(size=(count, 2)), axis=0)
+        values[: count // 2, 1] = 0.0  # straight at first
+        at = np.linspace(knots[0], knots[-1], 101)
+        np.testing.assert_array_equal(resample._akima(knots, values, at), Akima1DInterpolator(knots, values)(at))
 
 
 def test_the_map_is_centred_and_keeps_its_origin():
