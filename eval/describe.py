@@ -59,7 +59,7 @@ def _actor(actor: Actor) -> RecordedActor:
         length=float(actor.body.length),
         width=float(actor.body.width),
         style=actor.style if actor.model in (Model.NEGOTIATOR, Model.PEDESTRIAN) else "",
-        driver=actor.driver if actor.model == Model.EXTERNAL else "",
+        driver=actor.driver if actor.model in (Model.EXTERNAL, Model.REPLAY) else "",
         thing=actor.thing,
         route=() if route is None else tuple(int(lane) for lane in route.lanes),
         goal_s=0.0 if route is None else float(route.goal_s),

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from eval.company import collisions_with, met, touched
 from eval.configuration import driver_hash, product_hash
 from eval.describe import product_version
 from eval.drivers import load_driver
@@ -226,6 +227,8 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
         "decision_ms_p99": float(np.quantile(times, 0.99)),
         "decision_ms_max": float(times.max()),
         "scenario": recording.header.scenario,
+        "met": met(recording),
+        "touched": touched(recording),
         "trace_hash": result.trace_hash,
         "error": result.error,
     }
@@ -238,7 +241,7 @@ def _lost(seed: int, failure: str) -> dict[str, Value]:
 
 
 def _figures(rows: Sequence[Row]) -> dict[str, object]:
-    found: dict[str, object] = {"episodes": len(rows)}
+    found: dict[str, object] = {"episodes": len(rows), "collisions_with": collisions_with(rows)}
     for name in RATES:
         found[name] = asdict(clopper_pearson(sum(bool(row[name]) for row in rows), len(rows)))
     for name, column in MEANS.items():

@@ -52,9 +52,9 @@ def evaluation_text(report: Mapping[str, object]) -> str:
         table.add_column(name, justify="right")
     figures = next(iter(drivers.values()))
     for name in figures:
-        if name != "rows":
+        if name not in ("rows", "collisions_with"):
             table.add_row(name.replace("_", " "), *(_cell(found[name]) for found in drivers.values()))
-    parts = [render(table)]
+    parts = [render(table), render(_by_opponent(drivers))]
     for name, found in cast(Mapping[str, Mapping[str, object]], report.get("differences", {})).items():
         change = Table(title=f"{name} less {report['versus']}, same episodes", title_justify="left")
         for heading in ("", "difference"):
@@ -63,6 +63,21 @@ def evaluation_text(report: Mapping[str, object]) -> str:
             change.add_row(figure.replace("_", " "), _cell(value))
         parts.append(render(change))
     return "\n".join(part.rstrip("\n") for part in parts)
+
+
+def _by_opponent(drivers: Mapping[str, Mapping[str, object]]) -> Table:
+    """Collisions of ego with whom it met: episodes with both over episodes in which they took part."""
+    table = Table(title="collisions with, over episodes with at least one such", title_justify="left")
+    found = {name: cast(Mapping[str, Mapping[str, object]], figures["collisions_with"]) for name, figures in drivers.items()}
+    table.add_column("")
+    for name in drivers:
+        table.add_column(name, justify="right")
+    for other in sorted({other for counts in found.values() for other in counts}):
+        cells = (
+            f"{counts[other]['count']} of {counts[other]['episodes']}" if other in counts else "-" for counts in found.values()
+        )
+        table.add_row(escape(other), *cells)
+    return table
 
 
 def _cell(figure: object) -> str:

@@ -8,7 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eval.company import collisions_with
 from eval.drivers import DRIVERS, load_driver
+from eval.evaluate import Job as EvaluationJob
+from eval.evaluate import run_job
 from eval.heldout import DRIVERS as HELD_OUT
 from eval.run import Job, run_episode, run_scenario
 from eval.suites import OPPONENTS, SUITES
@@ -334,3 +337,17 @@ def test_a_scenario_gives_any_driver_to_anybody_and_mixes_them_over_demand():
     ]
     with pytest.raises(InputError, match="a mix needs at least one weight above 0"):
         loads(MIXED.replace("{tailgater: 1.0}", "{tailgater: 0.0}"))
+
+
+def test_an_evaluation_counts_collisions_by_who_they_were_with():
+    row = dict(run_job(EvaluationJob(suite="chicken_tuning", seed=4, drivers=("rules",), sensing="state"))["rules"])
+    others = SUITES["chicken_tuning"].scenario(4)
+    drivers = {actor.driver for slot, actor in enumerate(others.actors) if slot != others.ego and actor.driver}
+    assert drivers
+    assert drivers <= set(str(row["met"]).split())
+    assert row["touched"] == ""
+    name = min(drivers)
+    found = collisions_with([row, row | {"touched": name}, row | {"met": "bus"}])
+    assert found[name]["count"] == 1
+    assert found[name]["episodes"] == 2
+    assert found["bus"]["count"] == 0
