@@ -27,6 +27,8 @@ from avstack.motion import Constraints, Leader, MotionMemory, ReferencePath, Win
 from avstack.motion.path import speed_caps
 from avstack.perception.tracking import TrackMemory, start_tracking
 from avstack.perception.tracking import track as perceive
+from avstack.safety.assumptions import Assumptions
+from avstack.safety.envelope import SafetyMemory, Way, guard, start_safety
 from sim.geometry import smooth
 from sim.interface import Control, DriverStep, Gesture, Indicator, SensorFrame, VehicleSpec
 from sim.roads.lane_map import LaneMap
@@ -40,10 +42,12 @@ BEND_WINDOW = 7  # samples over which a path's curvature is evened out
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackConfig:
-    """All settings of the stack."""
+    """All settings of the stack. safety: the envelope has the last word; off for ablations alone."""
 
     behaviours: BehaviourConfig = field(default_factory=BehaviourConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
+    safety: bool = True
+    assumptions: Assumptions = field(default_factory=Assumptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,7 @@ class StackMemory:
     seed: int
     tracks: TrackMemory
     motion: MotionMemory
+    safety: SafetyMemory
     behaviours: BehaviourMemory = field(default_factory=BehaviourMemory)
     reference: tuple[Recipe, ReferencePath] | None = None
     steer: float = 0.0
@@ -69,7 +74,10 @@ class Stack:
 
     def start(self, road_map: LaneMap, route: Route, spec: VehicleSpec, seed: int) -> StackMemory:
         """Memory before the first frame. RouteError for a route that the map cannot carry."""
-        return StackMemory(atlas=Atlas.of(road_map, route), spec=spec, seed=seed, tracks=start_tracking(), motion=start(spec))
+        return StackMemory(
+            atlas=Atlas.of(road_map, route), spec=spec, seed=seed, tracks=start_tracking(), motion=start(spec),
+            safety=start_safety(road_map),
+        )  # fmt: skip
 
     def step(self, frame: SensorFrame, memory: StackMemory) -> DriverStep[StackMemory]:
         """One tick. Input that makes no sense is answered by a stop, with the reason in the trace; nothing is raised."""
@@ -84,14 +92,17 @@ class Stack:
         )
         path = reference_of(memory, scene, config.motion)
         vehicle, motion = observe(frame, memory.motion, config.motion)
-        trajectory, motion = plan(vehicle, path, constraints_of(decision.ask, memory.spec), motion, config.motion)
+        planned = plan(vehicle, path, constraints_of(decision.ask, memory.spec), motion, config.motion)
+        way = Way(path=path, lanes=scene.path.lanes, starts=scene.path.starts, gives_way=scene.path.gives_way)
+        last = guard(percepts, way, planned, motion, vehicle, memory.safety, config.motion, config.assumptions)
+        trajectory, motion = (last.trajectory, last.motion) if config.safety else planned
         control, motion = track(vehicle, trajectory, motion, config.motion)
         control = replace(control, indicator=Indicator(decision.indicator), gesture=Gesture(int(decision.wave)))
-        # the last word belongs here: a verified fallback may replace `control`
         memory = replace(
             memory, tracks=tracks, behaviours=behaviours, motion=motion, reference=(scene.recipe, path), steer=control.steer,
+            safety=last.memory,
         )  # fmt: skip
-        return DriverStep(control=control, memory=memory, trace=trace_of(decision, scene))
+        return DriverStep(control=control, memory=memory, trace={**trace_of(decision, scene), **last.trace})
 
 
 def unusable(frame: SensorFrame) -> bool:

@@ -13,11 +13,11 @@ import numpy as np
 
 from avstack.config import MotionConfig
 from avstack.motion.path import SPACING, Nudge, Offsets, ReferencePath, no_offsets, offset_profile, shifted, slip_along
-from avstack.motion.profile import AT_REST, RUN_STEPS, STEP_S, Profile
+from avstack.motion.profile import AT_REST, RUN_STEPS, STEP_S, Profile, brake_run, run_profile
 from avstack.motion.qp import NODES_S
 from avstack.motion.speed_profile import SpeedBounds, Start, plan_speed
 from avstack.motion.vehicle import Command, Estimate, VehicleState
-from avstack.types import Trajectory
+from avstack.types import Level, Trajectory
 from sim.interface import TICK_S, Floats, VehicleSpec
 
 RUN_TIMES = STEP_S * np.arange(RUN_STEPS + 1, dtype=np.float64)
@@ -27,6 +27,8 @@ SLIP_BEFORE = 8.0  # m of path that decide the slip
 CAPS_AHEAD = 220.0  # m
 FORGOTTEN_M = 10.0  # m behind, where a stop that was missed no longer counts
 LEADER_RESTS = 0.1  # m/s, a leader slower than this at the end of its prediction is stopped for
+BRAKE_SHARE, JERK_SHARE = 0.95, 0.85
+"""Of a level's limits, what braking to rest is planned with; feedback and the actuators have the rest."""
 LEADER_STOP_M = 0.4  # m that the rest of a leader may seem to move without a new stop
 
 
@@ -242,3 +244,32 @@ def _trajectory(profile: Profile, path: ReferencePath, offsets: Offsets, directi
     for array in fields.values():
         array.setflags(write=False)
     return Trajectory(**fields, feasible=profile.feasible, level=profile.level, reverse=direction < 0, reason=profile.reason)
+
+
+def fall_back(
+    state: VehicleState, path: ReferencePath, memory: MotionMemory, level: Level | None, config: MotionConfig
+) -> tuple[Trajectory, MotionMemory]:
+    """Brake to rest along the path within one level's limits, or go on as planned last (level None), whatever is planned now.
+
+    `memory` is that before this tick's plan: the reference goes on from there until control can act, and brakes from then on, so
+    that the switch itself costs no jerk beyond the level's.
+    """
+    same_way = Constraints(reverse_to=None if memory.direction > 0 else -math.inf)
+    began, previous, direction = _reference(state, path, same_way, memory, config)
+    if level is None and previous is not None:
+        trajectory = _trajectory(previous, path, memory.offsets, direction, memory.spec)
+        kept = replace(memory, tick=state.tick, profile=previous, path=path, s=direction * began.s, direction=direction)
+        return trajectory, kept
+    level = Level.COMFORT if level is None else level
+    run = np.zeros((RUN_STEPS + 1, 3))
+    first = config.control.latency_ticks
+    if previous is None:
+        run[0], first = (began.s, began.v, began.a), 0
+    else:
+        s, v, a, _ = previous.sample(STEP_S * np.arange(first + 1, dtype=np.float64))
+        run[: first + 1] = np.stack([s, v, a], axis=1)
+    limits = config.levels[level]
+    brake_run(run[first:], BRAKE_SHARE * limits.brake, JERK_SHARE * limits.jerk)
+    profile = run_profile(run, level=level, feasible=True, frozen=False, stop=math.nan, reason="fallback")
+    trajectory = _trajectory(profile, path, memory.offsets, direction, memory.spec)
+    return trajectory, replace(memory, tick=state.tick, profile=profile, path=path, s=direction * began.s, direction=direction)
