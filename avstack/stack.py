@@ -8,7 +8,6 @@ are the ladder of planners: one and the same stack with one setting changed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -29,14 +28,12 @@ from avstack.perception.tracking import TrackMemory, start_tracking
 from avstack.perception.tracking import track as perceive
 from avstack.safety.assumptions import Assumptions
 from avstack.safety.envelope import SafetyMemory, Way, guard, start_safety
+from avstack.safety.failsafe import failsafe_brake, problem_of
 from sim.geometry import smooth
 from sim.interface import Control, DriverStep, Gesture, Indicator, SensorFrame, VehicleSpec
 from sim.roads.lane_map import LaneMap
 from sim.roads.route import Route
 
-FAILSAFE_BRAKE = 3.0  # m/s²
-HOLD_BRAKE = 0.3
-STANDS = 0.2  # m/s
 BEND_WINDOW = 7  # samples over which a path's curvature is evened out
 
 
@@ -63,6 +60,8 @@ class StackMemory:
     safety: SafetyMemory
     behaviours: BehaviourMemory = field(default_factory=BehaviourMemory)
     reference: tuple[Recipe, ReferencePath] | None = None
+    tick: int = -1
+    accel: float = 0.0
     steer: float = 0.0
 
 
@@ -81,10 +80,9 @@ class Stack:
 
     def step(self, frame: SensorFrame, memory: StackMemory) -> DriverStep[StackMemory]:
         """One tick. Input that makes no sense is answered by a stop, with the reason in the trace; nothing is raised."""
-        problem = unusable(frame)
-        if problem:
-            return fail_safe(frame, memory)
         config = self.config
+        if problem_of(frame, memory.tick):
+            return fail_safe(frame, memory, config.motion)
         memory.atlas.forget()
         percepts, tracks = perceive(frame, memory.tracks)
         decision, scene, behaviours = decide(
@@ -100,27 +98,19 @@ class Stack:
         control = replace(control, indicator=Indicator(decision.indicator), gesture=Gesture(int(decision.wave)))
         memory = replace(
             memory, tracks=tracks, behaviours=behaviours, motion=motion, reference=(scene.recipe, path), steer=control.steer,
-            safety=last.memory,
+            safety=last.memory, tick=frame.tick, accel=control.accel,
         )  # fmt: skip
         return DriverStep(control=control, memory=memory, trace={**trace_of(decision, scene), **last.trace})
 
 
-def unusable(frame: SensorFrame) -> bool:
-    """Whether the ego's own readings cannot be reckoned with."""
-    odometry = frame.odometry
-    own = (*frame.pose[:3], odometry.speed, odometry.accel, odometry.yaw_rate, odometry.steer)
-    return len(frame.pose) != 3 or not all(math.isfinite(value) for value in own)
-
-
-def fail_safe(frame: SensorFrame, memory: StackMemory) -> DriverStep[StackMemory]:
+def fail_safe(frame: SensorFrame, memory: StackMemory, config: MotionConfig) -> DriverStep[StackMemory]:
     """Brake straight on along the last steering angle."""
-    speed = frame.odometry.speed if math.isfinite(frame.odometry.speed) else 1.0
-    brake = -FAILSAFE_BRAKE if speed > STANDS else -HOLD_BRAKE
+    brake = failsafe_brake(memory.accel, frame.odometry.speed, config.firm)
     control = Control(accel=brake, steer=memory.steer, indicator=Indicator.HAZARD)
     trace: Mapping[str, NDArray[np.generic]] = {
         "manoeuvre": np.array(int(Manoeuvre.STOP)), "reason": np.array(int(Reason.BAD_INPUT)), "other": np.array(-1),
     }  # fmt: skip
-    return DriverStep(control=control, memory=memory, trace=trace)
+    return DriverStep(control=control, memory=replace(memory, accel=brake), trace=trace)
 
 
 def reference_of(memory: StackMemory, scene: Scene, config: MotionConfig) -> ReferencePath:

@@ -29,6 +29,7 @@ FORGOTTEN_M = 10.0  # m behind, where a stop that was missed no longer counts
 LEADER_RESTS = 0.1  # m/s, a leader slower than this at the end of its prediction is stopped for
 BRAKE_SHARE, JERK_SHARE = 0.95, 0.85
 """Of a level's limits, what braking to rest is planned with; feedback and the actuators have the rest."""
+FALLBACK = "fallback"
 LEADER_STOP_M = 0.4  # m that the rest of a leader may seem to move without a new stop
 
 
@@ -270,6 +271,6 @@ def fall_back(
         run[: first + 1] = np.stack([s, v, a], axis=1)
     limits = config.levels[level]
     brake_run(run[first:], BRAKE_SHARE * limits.brake, JERK_SHARE * limits.jerk)
-    profile = run_profile(run, level=level, feasible=True, frozen=False, stop=math.nan, reason="fallback")
+    profile = run_profile(run, level=level, feasible=True, frozen=False, stop=math.nan, reason=FALLBACK)
     trajectory = _trajectory(profile, path, memory.offsets, direction, memory.spec)
     return trajectory, replace(memory, tick=state.tick, profile=profile, path=path, s=direction * began.s, direction=direction)

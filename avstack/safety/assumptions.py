@@ -56,7 +56,7 @@ class Assumptions:
     friction: share of the grip of a dry road, on which everybody's braking depends. box_margin: kept beside and around every
     thing; sigmas × standard error of position, sigma_most at most, comes on top. stop_margin: kept before a place where the ego
     would stop. late_brake: who could not stop before a zone even so has broken RESPONDS or RULES. standing: speed below which one
-    stands. settle: ticks that plans must have been safe before the fallback lets go; settle_margin: m they must have to spare.
+    stands. hidden: bars for whom nobody can see are raised (HIDDEN, CREEP). settle: ticks that plans must have been safe before the fallback lets go; settle_margin: m they must have to spare.
     """
 
     friction: float = 1.0
@@ -79,6 +79,7 @@ class Assumptions:
     box_margin: float = 0.1
     sigmas: float = 2.0
     sigma_most: float = 0.2
+    hidden: bool = False
     settle: int = 3
     settle_margin: float = 0.4
 

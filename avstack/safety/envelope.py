@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from avstack.config import MotionConfig
 from avstack.motion import MotionMemory, ReferencePath, VehicleState
-from avstack.motion.plan import BRAKE_SHARE, JERK_SHARE, fall_back
+from avstack.motion.plan import BRAKE_SHARE, FALLBACK, JERK_SHARE, fall_back
 from avstack.perception.percepts import Percepts
 from avstack.safety.assumptions import Assumption, Assumptions
 from avstack.safety.hidden import NOBODY, conflict_record, hidden_conflicts
@@ -34,6 +34,8 @@ from sim.roads.lane_map import LaneKind, LaneMap
 BEYOND_M = 15.0  # m looked at beyond the smoothest stop
 CROSSWALK_M = 3.0  # m from a crosswalk's line within which somebody counts as on it
 STANDS = 0.05  # m/s
+BLAMED = (Assumption.RESPONDS, Assumption.RULES, Assumption.PRIORITY, Assumption.WAITS, Assumption.PERSON_WAITS)
+"""What others can break whatever the ego plans."""
 SLOW, START_S = 1.0, 1.2  # m/s, s: a plan that starts from below this speed is looked at for so long before the fallback lets go
 MOVED_M = 0.3  # m by which a place comes nearer than anything allowed for before an assumption counts as broken
 SOLID = {AHEAD: Assumption.LEADER, HEAD_ON: Assumption.ONCOMING, IN_THE_WAY: Assumption.OWN}
@@ -52,9 +54,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """A point of no return that was passed: with whom (id), on which assumption, and at which tick."""
+    """A point of no return that was passed: with whom (id), coming along which lane (-1: none), on which assumption, and at
+    which tick."""
 
     other: int
+    lane: int
     assumption: Assumption
     tick: int
 
@@ -152,7 +156,7 @@ def verify(
     soft = braking_distance(plan.v, plan.a, *limits_of(Level.COMFORT, config, assumptions), 0.0)
     hard = plan.s + braking_distance(plan.v, plan.a, *limits_of(Level.EMERGENCY, config, assumptions), 0.0)
     conflicts = conflicts_of(percepts, memory.lanes, rows, plan.now, soft + BEYOND_M, spec, assumptions)
-    if percepts.sight is not None and not trajectory.reverse:
+    if assumptions.hidden and percepts.sight is not None and not trajectory.reverse:
         places = zip(way.lanes, way.starts, strict=True)
         unseen = hidden_conflicts(percepts, memory.lanes.road_map, places, plan.now, memory.upstream)
         conflicts = np.concatenate([conflicts, unseen])
@@ -193,6 +197,21 @@ class _Plan:
         k = int(np.searchsorted(self.way, s))
         return float(self.t[k]) if k < len(self.t) else NEVER
 
+    def speed_at(self, s: float) -> float:
+        """Speed [m/s] with which the plan gets to s."""
+        k = int(np.searchsorted(self.way, s))
+        if not 0 < k < len(self.way):
+            return self.v
+        return float(self.way[k] - self.way[k - 1]) / float(self.t[k] - self.t[k - 1])
+
+
+Latches = dict[tuple[int, int], Latch]
+"""By whom, and along which lane it comes."""
+
+
+def _key(c: np.void) -> tuple[int, int]:
+    return int(c["id"]), int(c["lane"])
+
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
@@ -208,25 +227,25 @@ class _Judge:
     def verdict(self, conflicts: NDArray[np.void], hard: float, margin: float) -> Verdict:
         """conflicts: nearest first; hard: where the hardest stop ends; margin [m] kept before every bar."""
         plan, bar, failed = self.plan, math.inf, -1
-        kept, seen, broken = dict[int, Latch](), dict[int, float](), Assumption.NONE
-        earlier = {latch.other: latch for latch in self.memory.latches}
+        kept, seen, broken = Latches(), dict[int, float](), Assumption.NONE
+        earlier = {(latch.other, latch.lane): latch for latch in self.memory.latches}
         solid = conflicts["enter"][conflicts["kind"] != ZONE]
         room = float(solid[0]) if len(solid) else math.inf
         for k, c in enumerate(conflicts):
-            enter, known = float(c["enter"]), int(c["id"])
+            enter, known, key = float(c["enter"]), int(c["id"]), _key(c)
             if float(c["leave"]) < plan.now:
                 continue
             zone, inside = c["kind"] == ZONE, enter <= plan.now
             seen.setdefault(known, math.inf if zone and inside else enter)
             stoppable = hard <= enter - margin or plan.v <= STANDS
-            if zone and inside and known not in earlier:
+            if zone and inside and key not in earlier:
                 continue  # nothing to decide any more
             if zone and not stoppable:
-                latch = self._latch(c, earlier.get(known), room)
-                if latch is not None:
-                    kept[known] = latch
+                if key not in kept:
+                    kept.update(self._latch(k, conflicts, earlier, room))
+                if key in kept:
                     continue
-                broken = earlier[known].assumption if known in earlier else broken
+                broken = earlier[key].assumption if key in earlier else broken
                 if inside:
                     continue
             bar = min(bar, enter - margin)
@@ -236,12 +255,13 @@ class _Judge:
         verdict = Verdict(verified=failed < 0, bar=bar, rests_on=rests_on, broken=broken, latches=latches, seen=seen)
         return verdict if failed < 0 else self._failed(verdict, conflicts[failed], earlier)
 
-    def _failed(self, verdict: Verdict, c: np.void, earlier: dict[int, Latch]) -> Verdict:
+    def _failed(self, verdict: Verdict, c: np.void, earlier: Latches) -> Verdict:
         """The verdict with what it failed for."""
         known, broken = int(c["id"]), verdict.broken
         failing = self._needed(c) if c["kind"] == ZONE else SOLID[int(c["kind"])]
-        if known in earlier:
-            broken = earlier[known].assumption
+        relied = next((latch for (other, _), latch in earlier.items() if other == known), None)
+        if relied is not None:
+            broken = relied.assumption
         elif known in self.memory.seen and float(c["enter"]) < self.memory.seen[known] - MOVED_M:
             broken = failing
         elif known not in self.memory.seen and self.memory.seen:
@@ -249,34 +269,43 @@ class _Judge:
         go = c["kind"] == ZONE and self._better_gone(c)
         return replace(verdict, failing=failing, other=known, broken=broken, go=go)
 
-    def _latch(self, c: np.void, before: Latch | None, room: float) -> Latch | None:
-        """The point of no return before a zone, passed before or now; None where it may not be."""
+    def _latch(self, k: int, conflicts: NDArray[np.void], earlier: Latches, room: float) -> Latches:
+        """Points of no return passed with the one before conflict k: itself, and whatever lies before that zone's end.
+
+        Empty where one of them may not be passed: who goes into the first of them has to get out of the last.
+        """
+        c = conflicts[k]
+        before = earlier.get(_key(c))
         if before is not None and not self._broken(before.assumption, c):
-            return before
+            return {_key(c): before}
         if float(c["enter"]) <= self.plan.now:
-            return None
-        passed = self._pass(c, room)
-        return Latch(int(c["id"]), passed, self.percepts.tick) if passed != Assumption.NONE else None
+            return {}
+        passed: Latches = {}
+        end = float(c["leave"]) if self.plan.when(float(c["leave"])) < NEVER else float(c["clear"])
+        for other in conflicts[k:]:
+            if other["kind"] != ZONE or float(other["enter"]) > end or _key(other) in earlier:
+                continue
+            assumption = self._pass(other, room)
+            if assumption == Assumption.NONE:
+                return {}
+            passed[_key(other)] = Latch(int(other["id"]), int(other["lane"]), assumption, self.percepts.tick)
+        return passed
 
     def _pass(self, c: np.void, room: float) -> Assumption:
         """On what the ego may go through a zone, see `may_pass`; who relies on being out in time needs room behind the zone."""
-        enters, leaves = self.plan.when(float(c["enter"])), self.plan.when(float(c["leave"]))
-        k = int(np.searchsorted(self.plan.way, float(c["enter"])))
-        speed = 0.0
-        if 0 < k < len(self.plan.way):
-            speed = float(self.plan.way[k] - self.plan.way[k - 1]) / float(self.plan.t[k] - self.plan.t[k - 1])
+        ahead, leaves = self.plan.when(float(c["clear"])), self.plan.when(float(c["leave"]))
         if leaves < NEVER and c["sort"] != PERSON and float(c["leave"]) > room:
             leaves = NEVER
-        rule = self._rule(c)
         return Assumption(
             may_pass(
-                enters, leaves, speed, float(c["other_enter"]), float(c["v"]), float(c["limit"]), float(c["along"]), rule,
-                int(c["sort"]), self.numbers,
+                ahead, leaves, self.plan.speed_at(float(c["clear"])), float(c["other_enter"]), float(c["v"]), float(c["limit"]),
+                float(c["along"]), self._rule(c), int(c["sort"]), self.numbers,
             )
         )  # fmt: skip
 
     def _broken(self, assumption: Assumption, c: np.void) -> bool:
-        leaves = self.plan.when(float(c["leave"]))
+        # who follows an ego that is past the place where it came in has nothing to answer for any more
+        leaves = self.plan.when(float(c["clear" if assumption == Assumption.FOLLOWS else "leave"]))
         entry, v = float(c["other_enter"]), float(c["v"])
         return is_broken(int(assumption), leaves, entry, v, self.numbers)
 
@@ -364,15 +393,24 @@ def _way_out(
         onward, _ = fall_back(vehicle, way.path, before, None, config)
         old, _ = verify(percepts, way, onward, before.spec, memory, config, assumptions)
         trajectory, verdict = onward, replace(old, failing=verdict.failing, other=verdict.other)
+    onward, motion = fall_back(vehicle, way.path, before, None, config)
+    stopping = before.profile is not None and before.profile.reason == FALLBACK and before.path is way.path
+    if stopping and _Plan.of(onward, 0.0, (len(way.path.s) - 1) * ROW).way[-1] <= verdict.bar + assumptions.stop_margin:
+        # the stop under way still does: braking anew each tick would only roughen it
+        return onward, motion, _blamed(verdict), True, way
     if memory.latches and not verdict.verified:
-        onward, motion = fall_back(vehicle, way.path, before, None, config)
         on, _ = verify(percepts, way, onward, before.spec, memory, config, assumptions)
         if on.verified:
             return onward, motion, replace(on, failing=verdict.failing, other=verdict.other), True, way
     level, secured = _gentlest(trajectory, verdict, way, config, assumptions)
     trajectory, motion = fall_back(vehicle, way.path, before, level, config)
-    verdict = replace(verdict, broken=Assumption.NONE) if secured else verdict
+    verdict = _blamed(verdict) if secured else verdict
     return trajectory, motion, verdict, secured, way
+
+
+def _blamed(verdict: Verdict) -> Verdict:
+    """The verdict of a plan whose way out still holds: others are to blame only for what does not depend on the plan itself."""
+    return verdict if verdict.broken in BLAMED else replace(verdict, broken=Assumption.NONE)
 
 
 def _gentlest(

@@ -115,6 +115,7 @@ def hidden_conflicts(
             conflict = found[used]
             conflict["thing"], conflict["id"], conflict["sort"], conflict["kind"] = -1, NOBODY, HIDDEN, ZONE
             conflict["lane"], conflict["enter"], conflict["leave"] = other, enter, start + float(record["leave"])
+            conflict["clear"] = conflict["leave"]
             conflict["other_enter"] = max(k * EVERY_M + HALF_CAR, 0.1)
             conflict["other_leave"] = conflict["other_enter"] + float(record["other_leave"] - record["other_enter"])
             conflict["limit"], conflict["v"] = way[k, 2], way[k, 2]

@@ -40,7 +40,7 @@ def braking_distance(v: float, a: float, brake: float, jerk: float, delay: float
             return float(-0.5 * v * v / min(a, -1e-9))
         way = v * delay + 0.5 * a * delay * delay
         v += a * delay
-    if v <= 0.0:
+    if v <= 0.0 and a <= 0.0:
         return way
     if a < 0.0 and a * a >= 2.0 * jerk * v:
         # braking harder already than can be let go of within the limit: as motion does it, v = a² / (2 j')
@@ -82,12 +82,13 @@ def stops_within(distance: float, v: float, response: float, brake: float) -> bo
 
 @kernel
 def may_pass(
-    enters: float, leaves: float, ego_speed: float, other_enter: float, v: float, limit: float, along: float, rule: int,
+    ahead: float, leaves: float, ego_speed: float, other_enter: float, v: float, limit: float, along: float, rule: int,
     sort: int, numbers: Floats,
 ) -> int:  # fmt: skip
     """Assumption on which the ego may go through a zone from which it could not be held back any more; 0: it may not.
 
-    enters, leaves: when the ego gets in and out as planned (NEVER: it does not within the plan), at `ego_speed` when it gets in.
+    leaves: when the ego is out as planned; ahead: when it is past where the other comes in, at `ego_speed` (NEVER: not within the
+    plan).
     The other is other_enter [m] before the zone at speed v on a road with speed `limit`; along: cosine between the directions
     where they meet; rule: 1 the ego goes first, -1 the other, 0 by arrival. A zone that the other is in is never passed.
     """
@@ -105,9 +106,9 @@ def may_pass(
         return _WAITS
     if rule == 1 and stops_within(other_enter, v, 0.0, numbers[RULE_BRAKE]):
         return _RULES
-    if along > SAME_WAY and enters < NEVER:
+    if along > SAME_WAY and ahead < NEVER:
         # merging in front: the other has to get down to the ego's speed before it comes to where the ego got in
-        spare = other_enter - v * enters
+        spare = other_enter - v * ahead
         closing = max(v - ego_speed, 0.0)
         brake = numbers[PRIORITY_BRAKE] if rule == -1 else numbers[RESPONSE_BRAKE]
         if spare >= 0.0 and closing * response + closing * closing / (2.0 * brake) <= spare:

@@ -44,14 +44,15 @@ AHEAD, ZONE, IN_THE_WAY, HEAD_ON = range(4)
 
 CONFLICT_DTYPE = np.dtype(
     [
-        ("thing", "i4"), ("id", "i4"), ("sort", "i4"), ("kind", "i4"), ("lane", "i4"), ("enter", "f8"), ("leave", "f8"),
-        ("other_enter", "f8"), ("other_leave", "f8"), ("along", "f8"), ("v", "f8"), ("limit", "f8"),
+        ("thing", "i4"), ("id", "i4"), ("sort", "i4"), ("kind", "i4"), ("lane", "i4"), ("enter", "f8"), ("clear", "f8"),
+        ("leave", "f8"), ("other_enter", "f8"), ("other_leave", "f8"), ("along", "f8"), ("v", "f8"), ("limit", "f8"),
     ],
     align=True,
 )  # fmt: skip
 """thing: row of the percepts, -1 for one that nobody sees; sort: VEHICLE, PERSON or HIDDEN; kind: AHEAD to HEAD_ON; lane: the
 other's, where they meet, -1 off the lanes. enter, leave: of the ego's centre along its path; where the other is in the way
-already, `enter` is where the ego would touch it at the earliest. other_enter, other_leave: from where the other is now."""
+already, `enter` is where the ego would touch it at the earliest. clear: beyond it the ego is ahead of where the other comes in.
+other_enter, other_leave: from where the other is now. along: cosine between the directions where the zone ends."""
 
 X, Y, COS, SIN, LENGTH, WIDTH, SPEED, SIDEWAYS_X, SIDEWAYS_Y, SORT, RESTS, ROOM, SHOWN = range(13)
 """Columns of a thing for the kernels; ROOM: margin [m] kept around it; SHOWN: its row in the percepts."""
@@ -244,14 +245,15 @@ def _lay_straight(thing: Floats, reach: float, way: Floats) -> int:
 
 @kernel
 def _emit(
-    out: NDArray[np.void], used: int, thing: Floats, kind: int, enter: float, leave: float, first: float, last: float,
-    along: float, place: Floats,
+    out: NDArray[np.void], used: int, thing: Floats, kind: int, enter: float, clear: float, leave: float,
+    first: float, last: float, along: float, place: Floats,
 ) -> int:  # fmt: skip
     if used >= len(out):
         return used
     record = out[used]
     record["thing"], record["sort"], record["kind"], record["lane"] = int(thing[SHOWN]), int(thing[SORT]), kind, int(place[4])
-    record["enter"], record["leave"], record["other_enter"], record["other_leave"] = enter, leave, first, last
+    record["enter"], record["clear"], record["leave"] = enter, clear, leave
+    record["other_enter"], record["other_leave"] = first, last
     record["along"], record["v"], record["limit"] = along, thing[SPEED], place[5]
     return used + 1
 
@@ -294,7 +296,7 @@ def _compare(
             if m + 1 < n:
                 later = _edge(rows, table[m + 1, 0], span[0], own, way[m + 1], hl + 0.5 * STEP, hw)
                 enter += min(rest - m, 1.0) * max(later - enter, 0.0)
-            used = _emit(out, used, thing, AHEAD, enter, table[m, 1] * ROW, 0.0, n * STEP, along, way[0])
+            used = _emit(out, used, thing, AHEAD, enter, enter, table[m, 1] * ROW, 0.0, n * STEP, along, way[0])
         else:
             last, on = n - 1, 0.0
             if along < -SAME_WAY:
@@ -307,7 +309,7 @@ def _compare(
             enter = _edge(rows, low, span[0], own, way[nearest], hl + (0.0 if nearest == 0 else 0.5 * STEP), hw)
             enter -= min(on, 0.5 * STEP) if last == 0 else 0.0
             kind = HEAD_ON if along < -SAME_WAY and v > STILL else IN_THE_WAY
-            used = _emit(out, used, thing, kind, enter, high * ROW + ROW, 0.0, n * STEP, along, way[0])
+            used = _emit(out, used, thing, kind, enter, enter, high * ROW + ROW, 0.0, n * STEP, along, way[0])
     while n < count:
         if table[n, 0] > table[n, 1]:
             n += 1
@@ -319,11 +321,11 @@ def _compare(
             n += 1
         if high * ROW < s:
             continue
-        k = table[first, 0]
-        along = rows[k, 2] * way[first, 2] + rows[k, 3] * way[first, 3]
+        k, clear = table[n - 1, 0], (table[first, 1] + 1) * ROW
+        along = rows[k, 2] * way[n - 1, 2] + rows[k, 3] * way[n - 1, 3]
         before = max((first - 1) * STEP, 0.05)  # not in it yet
         enter = _edge(rows, low, span[0], own, way[nearest], hl + (0.0 if nearest == 0 else 0.5 * STEP), hw)
-        used = _emit(out, used, thing, ZONE, enter, high * ROW + ROW, before, n * STEP, along, way[first])
+        used = _emit(out, used, thing, ZONE, enter, clear, high * ROW + ROW, before, n * STEP, along, way[first])
     return used
 
 

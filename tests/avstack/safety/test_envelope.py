@@ -1,0 +1,180 @@
+"""The envelope on its course: whatever is planned, a way out is left; without it, the same plans end in collisions."""
+
+from __future__ import annotations
+
+import ast
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import avstack.safety
+from avstack.safety.assumptions import Assumption
+from avstack.types import Level
+from sim.interface import SECTORS, TICK_S, Kind
+from tests.avstack.safety.course import (
+    CONFIG,
+    CROSSING,
+    STOP_SIGNS,
+    STRAIGHT,
+    Body,
+    Outcome,
+    braking,
+    drive,
+    path_of,
+    standing,
+    straight_on,
+)
+
+ROAD = path_of(STRAIGHT, "eastbound_0", "eastbound_0")
+X0, Y0 = float(ROAD.path.x[0]), float(ROAD.path.y[0])
+THROUGH = path_of(CROSSING, "south_in_0", "north_out_0")
+SIGNED = path_of(STOP_SIGNS, "south_in_0", "north_out_0")
+EAST = CROSSING.lane_points(CROSSING.lane("east_in_0"))[-1]
+WALK = straight_on(X0 + 60.0, Y0 - 6.0, math.pi / 2, 1.4, Kind.PEDESTRIAN, 1.0)
+
+
+def runner(away: float):
+    """A car that comes from the right, `away` metres before the junction, and stops for nothing."""
+    return straight_on(float(EAST["x"]) + away, float(EAST["y"]), math.pi, 10.0)
+
+
+COURSES = {
+    "standing car": (STRAIGHT, ROAD, [standing(X0 + 80.0, Y0)], 10.0, 5.0),
+    "leader brakes at full": (STRAIGHT, ROAD, [braking(X0 + 28.0, Y0, 0.0, 13.0, 8.0, 3.0)], 13.0, 5.0),
+    "slower leader": (STRAIGHT, ROAD, [braking(X0 + 40.0, Y0, 0.0, 5.0, 2.0, 3.0)], 13.0, 5.0),
+    "person steps out": (STRAIGHT, ROAD, [WALK], 10.0, 5.0),
+    "runs the stop line": (STOP_SIGNS, SIGNED, [runner(48.0)], 10.0, 35.0),
+    "does not give way": (CROSSING, THROUGH, [runner(48.0)], 10.0, 35.0),
+}
+
+
+def broken_limits(run: Outcome) -> list[str]:
+    """Substeps beyond what the level in force declares; a control acts one tick after its frame."""
+    found, accel = [], 0.0
+    for k, (_, now, jerk, _) in enumerate(run.substeps):
+        level = Level.COMFORT if k < 2 else run.levels[k // 2 - 1]
+        limits = CONFIG.levels[level]
+        if abs(jerk) > limits.jerk + 1e-3:
+            found.append(f"{k // 2}: jerk {jerk:.2f} at {level.name}")
+        if now < min(-limits.brake, accel) - 1e-3 or now > max(limits.accel, accel) + 1e-3:
+            found.append(f"{k // 2}: acceleration {now:.2f} at {level.name}")
+        accel = now
+    return found
+
+
+@pytest.mark.parametrize("name", COURSES)
+def test_no_collision_with_the_envelope_and_one_without(name):
+    road, way, scripts, speed, begin = COURSES[name]
+    kept = drive(road, way, scripts, speed=speed, begin=begin)
+    assert not kept.collided
+    assert kept.unsecured() == []
+    assert max(kept.column("intervention")) == 1
+    assert max(kept.column("assumption")) > 0
+    assert broken_limits(kept) == []
+    assert drive(road, way, scripts, speed=speed, begin=begin, safety=False).collided
+
+
+def test_a_plan_into_a_standing_car_is_overridden_in_time_and_without_dithering():
+    run = drive(STRAIGHT, ROAD, [standing(X0 + 80.0, Y0)], speed=10.0)
+    active = run.column("intervention")
+    assert run.speeds[-1] < 0.01
+    assert 0.3 < run.gaps[-1] < 1.5
+    assert sum(abs(a - b) for a, b in pairwise(active)) <= 3
+
+
+def test_who_waits_is_passed_and_remembered():
+    run = drive(CROSSING, THROUGH, [standing(float(EAST["x"]) + 2.7, float(EAST["y"]), math.pi)], speed=8.0, begin=35.0)
+    assert max(run.column("intervention")) == 0
+    passed = [word.verdict for word in run.words if word.verdict.past_no_return]
+    assert passed
+    relied = {latch.assumption for verdict in passed for latch in verdict.latches}
+    assert Assumption.WAITS in relied
+    assert relied <= {Assumption.WAITS, Assumption.ARRIVAL}
+    assert run.unsecured() == []
+    assert max(run.column("assumption_violated")) == 0
+
+
+def test_who_breaks_the_assumption_is_named():
+    # waits until the ego cannot stop any more, then starts as hard as a car can
+    def late(time: float):
+        moved = max(time - 4.7, 0.0)
+        return Body(float(EAST["x"]) + 2.7 - 2.0 * moved * moved, float(EAST["y"]), math.pi, 4.0 * moved)
+
+    run = drive(CROSSING, THROUGH, [late], speed=8.0, begin=45.0, seconds=8.0)
+    assert int(Assumption.WAITS) in run.column("assumption_violated")
+
+
+def behind_a_corner(x: float, y: float) -> np.ndarray:
+    """Sight (SECTORS,) of an ego that drives north: what lies to the right beyond 9 m is hidden until it is in the junction."""
+    sight = np.full(SECTORS, 100.0, np.float32)
+    turn = 2.0 * math.pi * (np.arange(SECTORS) + 0.5) / SECTORS
+    if y < float(EAST["y"]) - 6.0:
+        sight[(turn > math.pi) & (turn < 2.0 * math.pi - 0.05)] = 9.0
+    return sight
+
+
+@pytest.mark.parametrize("away", [40.0, 48.0, 56.0])
+def test_a_hidden_corner_is_not_driven_into_blindly(away):
+    kept = drive(CROSSING, THROUGH, [runner(away)], speed=10.0, begin=35.0, sight=behind_a_corner)
+    assert not kept.collided
+    assert broken_limits(kept) == []
+    assert int(Assumption.HIDDEN) in kept.column("assumption")
+
+
+def test_the_corner_hurts_without_the_envelope():
+    runs = [
+        drive(CROSSING, THROUGH, [runner(away)], speed=10.0, begin=35.0, sight=behind_a_corner, safety=False)
+        for away in (40.0, 48.0, 56.0)
+    ]
+    assert any(run.collided for run in runs)
+
+
+THINGS = st.lists(
+    st.tuples(st.floats(10.0, 90.0), st.floats(0.0, 12.0), st.integers(0, 60), st.integers(3, 60)), min_size=1, max_size=3
+)
+
+
+@settings(max_examples=20)
+@given(THINGS, st.floats(2.0, 13.0), st.lists(st.floats(0.0, 13.0), min_size=10, max_size=10))
+def test_switches_keep_the_declared_limits_whatever_appears(things, speed, targets):
+    # cars that appear out of nowhere and vanish again: no assumption holds, the limits of motion still do
+    def script(place: float, moves: float, first: int, ticks: int):
+        def at(time: float):
+            tick = round(time / TICK_S)
+            return straight_on(X0 + place, Y0, 0.0, moves)(time) if first <= tick < first + ticks else None
+
+        return at
+
+    scripts = [script(*thing) for thing in things]
+    run = drive(STRAIGHT, ROAD, scripts, speed=speed, seconds=9.0, target=lambda tick: targets[tick // 10 % 10])
+    assert broken_limits(run) == []
+
+
+@settings(max_examples=15)
+@given(st.floats(8.0, 40.0), st.floats(2.0, 13.0), st.floats(1.0, 8.0), st.floats(0.5, 6.0), st.floats(3.0, 13.0))
+def test_a_way_out_is_always_left_behind_any_leader(gap, lead, brake, begins, speed):
+    if speed > lead and gap < 1.2 * speed + (speed * speed - lead * lead) / 12.0:
+        gap += 1.2 * speed + (speed * speed - lead * lead) / 12.0  # the course begins with a way out
+    run = drive(STRAIGHT, ROAD, [braking(X0 + 10.0 + gap, Y0, 0.0, lead, brake, begins)], speed=speed, seconds=12.0)
+    assert not run.collided
+    assert run.unsecured() == []
+
+
+def test_the_check_of_limits_can_fail():
+    run = drive(STRAIGHT, ROAD, [], seconds=2.0)
+    run.substeps[10] = (8.0, 5.0, 90.0, 0.0)
+    assert len(broken_limits(run)) >= 2
+
+
+def test_the_envelope_knows_nothing_of_the_behaviours():
+    folder = Path(avstack.safety.__file__ or "").parent
+    for source in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not any(name.startswith(("avstack.behaviours", "avstack.stack")) for name in names), (source, names)
