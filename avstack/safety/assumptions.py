@@ -55,8 +55,9 @@ class Assumptions:
 
     friction: share of the grip of a dry road, on which everybody's braking depends. box_margin: kept beside and around every
     thing; sigmas × standard error of position, sigma_most at most, comes on top. stop_margin: kept before a place where the ego
-    would stop. late_brake: who could not stop before a zone even so has broken RESPONDS or RULES. standing: speed below which one
-    stands. hidden: bars for whom nobody can see are raised (HIDDEN, CREEP). settle: ticks that plans must have been safe before the fallback lets go; settle_margin: m they must have to spare.
+    would stop. late_brake: who could not stop before a zone even so has broken RESPONDS or RULES. standing: speed below which
+    one stands. hidden: there are bars for whom nobody can see (HIDDEN, CREEP). settle: ticks that plans must have been safe
+    before the fallback lets go; settle_margin: m they must have to spare.
     """
 
     friction: float = 1.0

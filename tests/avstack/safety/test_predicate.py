@@ -21,7 +21,9 @@ def test_the_closed_form_is_the_run_that_motion_drives(v, a, limits):
     run = np.zeros((400, 3))
     run[0] = 0.0, v, a
     driven = float(brake_run(run, *limits))
-    assert braking_distance(v, a, limits[0], limits[1], 0.0) == pytest.approx(driven, abs=0.1 + 0.01 * v)
+    assert braking_distance(v, a, limits[0], limits[1], 0.0) == pytest.approx(
+        driven, abs=0.25
+    )  # steps of 0.1 s; less than the margin before a bar
 
 
 def test_latency_costs_its_way():
