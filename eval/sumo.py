@@ -36,6 +36,8 @@ TEMPERS = {
     "impatience": (0.0, 0.6), "jmTimegapMinor": (0.6, 1.5),
 }  # fmt: skip
 """Ranges that SUMO's vehicles are drawn from, evenly and one by one: attributes of its vehicle types."""
+AHEAD_TICKS = 3
+"""So far SUMO's clock runs ahead of the world's: ego has to be there before others are put beside it."""
 _EGO = "ego"
 _RIGHT_SIGNAL, _LEFT_SIGNAL, _BRAKE_SIGNAL = 1, 2, 8
 _CENTRE = "centre"
@@ -76,9 +78,10 @@ class Partner:
     def step(self, world: World) -> None:
         """Let SUMO drive its vehicles from the world's tick to the next one."""
         sumo = self._sumo
-        if self._ego is not None:
-            self._show_ego(world, self._ego)
-        sumo.simulationStep()
+        for _ in range(1 if world.tick else 1 + AHEAD_TICKS):
+            if self._ego is not None:
+                self._show_ego(world, self._ego)
+            sumo.simulationStep()
         for name in sumo.vehicle.getIDList():
             if name in self._slots:
                 x, y = sumo.vehicle.getPosition(name)
@@ -96,9 +99,10 @@ class Partner:
         """Put SUMO's ego where the world's is; take it away when it has arrived."""
         sumo, body = self._sumo, world.state.bodies[0, ego]
         there = _EGO in sumo.vehicle.getIDList()
-        if body["status"] == Status.ACTIVE and not there:
+        due = body["status"] == Status.WAITING and body["depart_tick"] <= world.tick  # it appears in the tick to come
+        if (body["status"] == Status.ACTIVE or due) and not there:
             sumo.vehicle.add(_EGO, _EGO, typeID=_EGO, departPos="0", departSpeed="0")
-        elif body["status"] != Status.ACTIVE:
+        elif body["status"] != Status.ACTIVE and not due:
             if there:
                 sumo.vehicle.remove(_EGO)
             return
@@ -166,7 +170,8 @@ def write_routes(scenario: Scenario, folder: Path) -> Path:
         lane = 0 if actor.route is None else actor.route.lanes[0]
         speed = min(actor.speed, 0.8 * float(scenario.road_map.lane_points(lane)["speed_limit"][0]))  # SUMO refuses faster ones
         values = {
-            "id": f"v{a}", "type": f"v{a}", "route": f"v{a}", "depart": f"{depart:.2f}", "departSpeed": f"{speed:.2f}",
+            "id": f"v{a}", "type": f"v{a}", "route": f"v{a}", "depart": f"{depart + AHEAD_TICKS * TICK_S:.2f}",
+            "departSpeed": f"{speed:.2f}",
             "departPos": f"{actor.s + 0.5 * actor.body.length:.3f}",
         }  # fmt: skip
         ElementTree.SubElement(root, "vehicle", values)
