@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,12 @@ from sim.state import (
     EVENT_DTYPE,
     EVENTS,
     HISTORY,
+    JUMPS_QUEUE,
     MIND_DTYPE,
     NEIGHBOURS,
+    OBLIVIOUS,
     PATH_DTYPE,
+    RUNS_STOPS,
     SEEN_DTYPE,
     SIGHT_DTYPE,
     WORLD_DTYPE,
@@ -41,6 +44,8 @@ _STYLE_FIELDS = (
 )  # fmt: skip
 WALKING = (1.34, 0.26)  # m/s, median and spread of free walking speeds
 CYCLING = (5.0, 0.5)  # m/s, mean and spread of free cycling speeds
+HESITATION_S = 0.5  # s for each other claimant, of one who rolls over the line at HESITATION_SPEED [m/s]
+HESITATION_SPEED = 1.5
 REST_OFFSET = (-0.4, 0.9)  # m of a resting front from the stop line, mean and spread
 
 
@@ -77,10 +82,18 @@ def fill_mind(record: NDArray[np.void], kind: Kind, style: str, seed: int, slot:
     elif kind == Kind.BICYCLE:
         record["accel"] = min(float(record["accel"]), 1.0)
         record["min_gap"] = 1.2
+    record["hesitation"] = hesitation(drawn)
     record["plan_tick"] = record["lead"] = record["other"] = record["gate"] = record["zone"] = record["claimed_tick"] = -1
     record["route"] = -1
     record["track"] = -1
     record["change_tick"] = -1000
+
+
+def hesitation(drawn: Mapping[str, float]) -> float:
+    """Time [s] that a driver looks for each other claimant before it takes its turn: who stops fully also looks longer."""
+    if int(drawn["flags"]) & (RUNS_STOPS | JUMPS_QUEUE | OBLIVIOUS):
+        return 0.0
+    return HESITATION_S * float(np.clip(HESITATION_SPEED / drawn["roll_speed"], 0.6, 2.5))
 
 
 def prepare_roads(maps: Sequence[LaneMap], routes: Sequence[Sequence[Route]]) -> Packed:

@@ -137,8 +137,11 @@ MIND_DTYPE = np.dtype(
         # free walking of pedestrians
         ("walk_speed", "f4"), ("walk_vx", "f4"), ("walk_vy", "f4"), ("track", "i4"), ("track_length", "i4"), ("jaywalks", "i4"),
         # pull: acceleration [m/s²] it would use now; quiet_ticks: how long it has waited with nobody on the move in its way;
-        # outranked: somebody else who waits would sooner break a standoff
-        ("pull", "f4"), ("quiet_ticks", "i4"), ("outranked", "i8"),
+        # outranked: somebody else who waits would sooner break a standoff;
+        # claimants: how many stand or arrive at the other stop lines
+        ("pull", "f4"), ("quiet_ticks", "i4"), ("outranked", "i4"), ("claimants", "i4"),
+        # hesitation [s]: how long it looks before it takes its turn, for each other claimant; look_ticks: how long it has looked
+        ("hesitation", "f4"), ("look_ticks", "i4"),
     ],
     align=True,
 )  # fmt: skip

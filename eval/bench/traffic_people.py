@@ -2,8 +2,8 @@
 
 The recording: a T junction in a 15 mph zone, 300 s, 58 entries. We drive normal-style cars through a T junction with its demand.
 Our tracks are smoothed like recorded ones (Gaussian, SMOOTH_S) before they are differentiated. The recording gives few errors of
-its own, so the error of a recorded figure is taken from our own spread at the recording's number of entries, and
-z = (ours - recorded) / both errors.
+its own, so the error of a recorded figure is taken from our own spread at the recording's number of entries (that of a share is
+binomial), and z = (ours - recorded) / both errors.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ STOPPED = 0.5  # m/s
 SMOOTH_S = 0.3  # s, standard deviation of the smoothing of positions before derivatives
 NEAR_LINE = (-5.0, 3.0)
 """Where [m] a front counts as being at the line (negative: before it)."""
+SEEN_M = 35.0
+"""How far from the line a camera over the junction sees: jerk is compared there, not on the long way to it."""
 OTHERS_M = 15.0
 """Somebody on another approach counts from this far [m] before that line until the junction is left."""
 ARRIVING = (-10.0, -3.0)
@@ -97,7 +99,9 @@ def compare(
         return float(np.std(tries)) * math.sqrt(min(count, 4000) / count)
 
     ours, error = statistic(np.concatenate(parts)), spread(len(parts))
-    other = max(spread(recorded_n), error, 1e-9)
+    share = all(np.isin(part, (0.0, 1.0)).all() for part in parts)
+    recorded_error = math.sqrt(recorded * (1.0 - recorded) / recorded_n) if share else spread(recorded_n)
+    other = max(recorded_error, error, 1e-9)
     z = (ours - recorded) / math.hypot(error, other)
     return Comparison(name=name, ours=ours, standard_error=error, n=len(parts), recorded=recorded, z=z, flagged=abs(z) > FLAGGED)
 
@@ -276,13 +280,13 @@ def _braking(entry: Entry) -> tuple[float, float] | None:
 
 
 def _starting(entry: Entry) -> tuple[float, float] | None:
-    """(mean over 3 s, peak over 5 s) acceleration [m/s²] from the last slow moment on."""
+    """(mean over 3 s, peak on the way out) acceleration [m/s²] from the last slow moment on."""
     k, least = _lowest(entry)
     slow = np.flatnonzero(entry.speed[k:][entry.front[k:] < NEAR_LINE[1] + 1.0] < least + 0.2)
     first = k + (int(slow[-1]) if len(slow) else 0)
     if first + 31 >= len(entry.speed):
         return None
-    return float((entry.speed[first + 30] - entry.speed[first]) / 3.0), float(entry.accel[first : first + 50].max())
+    return float((entry.speed[first + 30] - entry.speed[first]) / 3.0), float(entry.accel[first:].max())
 
 
 def _sideways(entry: Entry) -> tuple[float, float]:
@@ -334,7 +338,7 @@ def recorded_drivers(map_name: str = "zone_t", worlds: int = 24, first_seed: int
     left = [_sideways(entry) for entry in found if entry.turn == Turn.LEFT]
     right = [_sideways(entry) for entry in found if entry.turn == Turn.RIGHT]
     at_30 = [float(entry.speed[int(np.argmax(entry.front > -30.0))]) for entry in found]
-    jerk = [np.abs(entry.jerk) for entry in found]
+    jerk = [np.abs(entry.jerk[np.abs(entry.front) < SEEN_M]) for entry in found]
     gaps = [entry.gaps for entry in found]
     through = [mean for turn, mean, _ in starts if turn == Turn.STRAIGHT]
     turning = [mean for turn, mean, _ in starts if turn != Turn.STRAIGHT]

@@ -25,6 +25,8 @@ ONWARD_M = 60.0
 """How far behind the junction a road user has finished."""
 DATA_VARIABLE = "AVSTACK_DATA"
 ZONE_15_MPH = 6.7  # m/s
+RECORDED_T = {"corner_radius": 7.9, "lane_width": 4.6}
+"""Turns of 9 m to the right and 13 m to the left, as the recorded lateral accelerations and speeds say (v²/a)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,7 @@ MAPS: Mapping[str, Callable[[], LaneMap]] = {
     "fabriksgatan": lambda: _public("fabriksgatan"),
     "two_way": lambda: _built("four_way", control={"east": "none", "north": "stop", "west": "none", "south": "stop"}),
     "zone_four_way": lambda: _built("four_way", control="all_way", crosswalks=True, speed_limit=ZONE_15_MPH),
-    "zone_t": lambda: _built("t_junction", control="all_way", speed_limit=ZONE_15_MPH),
+    "zone_t": lambda: _built("t_junction", control="all_way", speed_limit=ZONE_15_MPH, **RECORDED_T),
 }
 """Name -> how its map is made; the public ones come from AVSTACK_DATA with every arm under an all-way stop."""
 

@@ -25,6 +25,7 @@ from sim.traffic.lateral import change_lanes, steer_along
 from sim.traffic.narrow import face, keep_reversing
 from sim.traffic.negotiate import (
     ALL_WAY,
+    BEHIND_MORE_S,
     BEHIND_S,
     DIVERGE,
     ENTERED_M,
@@ -70,11 +71,19 @@ SPAN_S = 6.0  # s of travel that the negotiation looks ahead
 MEET_WITHIN = 60.0  # m to a conflict's lane from which on it is settled
 CLAIM_TICKS = 20
 REST_BEYOND = 0.4  # m past the line where a front may rest without counting as having entered
-TURN_SHARE = 0.7  # of the usual acceleration, when a turn is begun
+TURN_SHARE = 0.5  # of the usual acceleration up to the middle of a turn; people speed up on the way out of it
 TURN_AHEAD = 10.0  # m
 AT_LINE = 6.0  # m, long vehicles and those who make room for them stand back
 WAVE_TICKS = 15
 ACTIVE = 1
+CLAIMS_WITHIN = 9.0  # m before its line within which a driver counts the others who claim the junction
+HELD = 2.5  # m beyond the line: a plan to stop nearer than this means that it is not its turn
+CAREFUL_ROLL = 2.4  # m/s over the line at most, shared among the others who claim the junction
+CROWD_SHARE = 0.5  # longer for each further claimant
+QUEUE_LEADER = 5.0  # m/s
+BRAKE_RELEASE = 0.35  # m/s lost per (m/s²)² of braking until the brake is off
+QUEUE_PACE = 1.8  # m/s at which a leader is expected to cross the line it has not reached yet
+QUEUE_BRAKING = 0.7  # of comfortable braking, behind it
 PEDESTRIAN = 6
 PURPOSE_DECISION = 5
 STOP, ALL_WAY_STOP, YIELD_SIGN = 1, 2, 3
@@ -124,14 +133,19 @@ def _obey_line(
     regulation = record.regulation
     if regulation != STOP and regulation != ALL_WAY_STOP:
         return
+    roll = float(mind.roll_speed)
+    if mind.claimants > 0:
+        roll = min(roll, CAREFUL_ROLL / mind.claimants)
     resting = line + min(float(mind.rest_offset), REST_BEYOND)
-    if resting < 3.5 and speed < max(mind.roll_speed, 0.5):
+    # the foot takes its time to leave the brake: the speed that will be left by then counts
+    braking = min(float(body.accel), 0.0)
+    if resting < 3.5 and speed - BRAKE_RELEASE * braking * braking < max(roll, 0.2):
         mind.satisfied = 1
     if mind.habits & RUNS_STOPS or line < -0.2:
         mind.satisfied = 1
     if not mind.satisfied:
         # coming to the line at the speed this driver takes for stopped: a longer way to a full stop
-        stop_at(mind, max(resting, 0.0) + mind.roll_speed * mind.roll_speed / (2.0 * mind.decel) + 0.3, STOPPING, -1)
+        stop_at(mind, max(resting, 0.0) + roll * roll / (2.0 * mind.decel) + 0.3, STOPPING, -1)
 
 
 @kernel
@@ -251,7 +265,7 @@ def _meet(  # noqa: PLR0913  two paths, two drivers and what is known of each
                 gap += 0.25 * max(other_speed - (speed + 2.5), 0.0) + 0.5
             if travel_time(leave, speed, 0.85 * mind.pull, top) + lag + gap < other_start:
                 return False
-        if record.kind != OPPOSE and other_entered and my_enter > other_end + BEHIND_S:
+        if record.kind != OPPOSE and other_entered and my_enter > other_end + BEHIND_S + BEHIND_MORE_S * mind.claimants:
             return on_its_way
         if record.kind == MERGE and other_entered and room > 0.0:
             _merge_behind(mind, body, seen, room, enter, b)
@@ -349,6 +363,43 @@ def _keep_box_clear(
 
 
 @kernel
+def _claims(roads: Roads, seen: np.record, own_lane: int) -> bool:
+    """Whether somebody stands at, or has just reached, the stop line of another approach."""
+    if seen.arrived_tick < 0 or seen.hypothesis_count == 0:
+        return False
+    lane = seen.hypothesis_lane[0]
+    return bool(lane != own_lane and roads.lanes[lane].stop_s >= 0.0)
+
+
+@kernel
+def _hesitate(mind: np.record, speed: float, line: float) -> None:
+    """Look for a while before taking one's turn: the longer, the more others claim the junction."""
+    if mind.satisfied == 0 or line < -0.2:
+        return
+    if mind.stop_distance < line + HELD:
+        mind.look_ticks = 0
+    elif 0.1 * mind.look_ticks < mind.hesitation * mind.claimants * (1.0 + CROWD_SHARE * (mind.claimants - 1)):
+        mind.look_ticks += DECISION_TICKS
+        # it slows down for that; it does not brake hard
+        soft = speed * speed / (3.0 * mind.decel) + 0.2
+        stop_at(mind, max(line + min(float(mind.rest_offset), REST_BEYOND), soft), STOPPING, -1)
+
+
+@kernel
+def _expect_queue(state: WorldState, w: int, a: int, line: float) -> None:
+    """Come up gently behind a leader that still has the line before it and will slow down there."""
+    mind = state.minds[w, a]
+    if mind.lead < 0 or mind.lead_speed > QUEUE_LEADER:
+        return
+    length = float(state.bodies[w, mind.lead].length)
+    if mind.lead_gap + length > line + 1.0:
+        return
+    room = max(line - length - float(mind.min_gap), 0.0)
+    pace = math.sqrt(QUEUE_PACE * QUEUE_PACE + 2.0 * QUEUE_BRAKING * mind.decel * room)
+    mind.desired_speed = min(float(mind.desired_speed), pace)
+
+
+@kernel
 def _note_waiting(state: WorldState, w: int, a: int) -> None:
     """Count waiting, and claim a turn that nobody takes: at random moments, so that not all claim at once."""
     body = state.bodies[w, a]
@@ -402,6 +453,7 @@ def _note_gate(state: WorldState, roads: Roads, w: int, a: int, gate_lane: int, 
         _enter(state, roads, w, a)
     mind.gate = gate_lane
     mind.satisfied = 0
+    mind.look_ticks = 0
     mind.zone = -1
     if gate_lane < 0:
         return
@@ -485,10 +537,12 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
             cluster = roads.clusters[record.cluster]
             state.paths[w].matrix[meets] = cluster.matrix_start + record.local * cluster.size
             meets += 1
-        if record.turn > 0 and path_base[k] < TURN_AHEAD:
+        if record.turn > 0 and -0.5 * record.length < path_base[k] < TURN_AHEAD:
             mind.pull = TURN_SHARE * mind.accel
     past = min(int(mind.response_ticks), tick)
     lag = 0.1 * past
+    claimants = 0
+    looking = gate >= 0 and line < CLAIMS_WITHIN and roads.lanes[path_lane[gate]].regulation == ALL_WAY_STOP
     listed, visible = state.neighbours[w, a], state.visible[w, a]
     bodies, shown = state.bodies[w], state.history[w, (tick - past) % HISTORY]
     for n in range(listed[0]):
@@ -496,13 +550,19 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
         seen = shown[b]
         if seen.status != ACTIVE or (visible[n] == 0 and not kept_in_mind(roads, body, bodies[b], seen)):
             continue
+        if looking and _claims(roads, seen, path_lane[0]):
+            claimants += 1
         met = False
         if meets > 0 and not is_parked(bodies[b], seen):
             met = _negotiate_with(state, roads, w, a, b, seen, past, path_lane, path_base, meets, line, gate)
         consider_body(state, roads, w, a, b, seen, lag, path_lane, path_base, count, met)
     if gate >= 0:
         _keep_box_clear(roads, mind, path_lane, path_base, last, line, half)
+        _expect_queue(state, w, a, line)
     keep_clear(state, roads, w, a, past, line if gate >= 0 else FAR, path_lane, path_base, count)
+    mind.claimants = claimants
+    if looking and claimants > 0:
+        _hesitate(mind, speed, line)
     back_off(state, w, a, past)
     _note_waiting(state, w, a)
     change_lanes(state, roads, w, a, lag, line)
@@ -551,9 +611,10 @@ def wanted_acceleration(mind: np.record, speed: float, pedal: float) -> float:
     return float(wanted)
 
 
-QUEUE_SHARE = 0.4
+QUEUE_SHARE = 0.3
 QUEUE_SPEED = 6.0  # m/s
 SQUEEZE = 2.2  # m/s³, how fast people move their feet
+RELEASE = 4.0  # m/s³, and take them off the brake
 EASE = 1.4  # 1/s, speed per metre over the last half metre of a stop
 
 
@@ -607,7 +668,7 @@ def act(state: WorldState, roads: Roads, w: int, a: int) -> None:
         squeeze = SQUEEZE * dt + 3.0 * dt * max(-wanted - 1.8, 0.0)
         if speed < 0.05:
             before = max(before, -0.3)
-        body.command_accel = min(max(wanted, before - squeeze), before + SQUEEZE * dt if before > -1.5 else before + 6.0 * dt)
+        body.command_accel = min(max(wanted, before - squeeze), before + (SQUEEZE if before > -0.01 else RELEASE) * dt)
         if speed < 0.3 and wanted < 0.0:
             body.command_accel = min(wanted, -0.6)
     steer_along(state, roads, w, a)

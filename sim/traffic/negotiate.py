@@ -25,6 +25,7 @@ IN_MIND_M = 15.0
 STUCK_TICKS = 40  # who has stood this long inside is stuck
 ENTERED_M = 0.7  # m a front is past its stop line when others take it as having entered
 BEHIND_S = 0.35  # s kept when passing behind somebody who is on the way out
+BEHIND_MORE_S = 0.1  # s more for each other claimant: the more there are, the longer people make sure
 COMFORTABLE = 2.5  # m/s², braking one may ask of somebody who must yield
 HARD = 3.5  # m/s²; who would need more cannot stop any more
 STANDING = 0.4  # m/s
