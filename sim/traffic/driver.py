@@ -21,6 +21,7 @@ from sim.roads.pack import Roads
 from sim.roads.signals import signal_colour
 from sim.state import HISTORY, NO_SIGNAL, OBLIVIOUS, RUNS_REDS, RUNS_STOPS, WorldState
 from sim.traffic.clearance import back_off, keep_clear
+from sim.traffic.foresight import foresee
 from sim.traffic.lateral import change_lanes, steer_along
 from sim.traffic.narrow import face, keep_reversing
 from sim.traffic.negotiate import (
@@ -560,6 +561,7 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
         _keep_box_clear(roads, mind, path_lane, path_base, last, line, half)
         _expect_queue(state, w, a, line)
     keep_clear(state, roads, w, a, past, line if gate >= 0 else FAR, path_lane, path_base, count)
+    foresee(state, roads, w, a, past, path_lane, path_base, count)
     mind.claimants = claimants
     if looking and claimants > 0:
         _hesitate(mind, speed, line)
@@ -623,7 +625,7 @@ def stopping_acceleration(mind: np.record, speed: float, pedal: float) -> float:
     """Acceleration towards a stop `stop_distance` ahead: constant braking, then easing off with the distance left."""
     distance = float(mind.stop_distance)
     if distance < 0.1:
-        return -max(1.0, 2.5 * speed) if speed > 0.0 else -0.5
+        return -max(1.0, 5.0 * speed) if speed > 0.0 else -0.5
     comfortable = float(mind.decel)
     # braking at b hands over to speed = EASE * distance where both ask for b: at b / EASE² from the end
     final = comfortable / (EASE * EASE)

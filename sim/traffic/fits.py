@@ -12,20 +12,20 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.contact import OFFROAD_M
 from sim.geometry import box_gap
 from sim.interface import Floats, Kind, VehicleSpec
 from sim.jit import kernel
 from sim.roads.lane_map import LaneKind, LaneMap
 from sim.roads.pack import Roads, pack
 from sim.setup import empty_state, fill_body
-from sim.traffic.clearance import box_on_path, slide
+from sim.traffic.clearance import BESIDE_LONG, box_on_path, slide
 from sim.traffic.swept import LONG, room_to_swing, sample_at
 
 STEP = 0.5  # m
-BESIDE = 0.15  # m kept from those who wait
-OVER_EDGE = 0.55  # m; foreseen fronts swing out further than driven ones, by up to this much
+BESIDE = BESIDE_LONG  # m kept from those who wait
 QUEUE = 8.0  # m of each other approach that a queue takes
-QUEUE_WIDTH = 2.0  # m
+QUEUE_WIDTH = 2.55  # m, that of the widest
 OVER_LINE = 0.4  # m past its line that somebody may rest
 
 
@@ -34,13 +34,13 @@ def _on_road(
     roads: Roads, body: np.record, path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int,
     way: float, x: float, y: float, cos: float, sin: float,
 ) -> bool:  # fmt: skip
-    """Whether both ends of a box, its centre `way` [m] along a path, are on the drivable area."""
+    """Whether both ends of a box, its centre `way` [m] along a path, count as on the drivable area."""
     for end in range(2):
         reach = (0.5 - end) * body.length
         point = roads.points[sample_at(roads, path_lane, path_base, count, way + reach)]
         across = (y + reach * sin - point.y) * point.cos - (x + reach * cos - point.x) * point.sin
         half = 0.5 * body.width * abs(point.cos * cos + point.sin * sin)
-        if across + half > point.room_left + OVER_EDGE or across - half < -point.room_right - OVER_EDGE:
+        if across + half > point.room_left + OFFROAD_M or across - half < -point.room_right - OFFROAD_M:
             return False
     return True
 
