@@ -181,9 +181,9 @@ def test_all_faults_at_once_in_file_order():
 
 
 def test_missing_unreadable_and_binary_files(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere\.yaml: cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"nowhere\.yaml: cannot be read: no such file"):
         load(tmp_path / "nowhere.yaml")
-    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+    with pytest.raises(InputError, match="cannot be read: is a directory"):
         load(tmp_path)
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(InputError, match="not a text file"):
