@@ -203,7 +203,7 @@ def test_weather_and_criteria_reach_the_episode():
             "f.yaml:5:33: 'b' and 'ego' start at the same",
         ),
         (EGO + "traffic: {users: [{name: ego, at: {approach: north}}]}\n", "f.yaml:5:26: two actors are called 'ego'"),
-        ("traffic: {users: [{kind: pedestrian, at: {crosswalk: 7}}]}\n", "f.yaml:4:42: the map has no crosswalk 7. it has 4"),
+        ("traffic: {users: [{kind: pedestrian, at: {crosswalk: 7}}]}\n", "f.yaml:4:42: the map has no crosswalk 7. It has 4"),
         (EGO + "traffic: {demand: [{approach: nrth, count: 3}]}\n", "f.yaml:5:20: no arm 'nrth' leads in"),
         (EGO + "traffic: {demand: 9e9}\n", "f.yaml:5:19: "),
         (EGO + "traffic: {pedestrians: {count: 1, crosswalks: [9]}}\n", "f.yaml:5:24: the map has no crosswalk 9"),
