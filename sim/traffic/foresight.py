@@ -181,15 +181,16 @@ def _room_before(
 
 
 @kernel
-def _has_way(body: np.record, seen: np.record, other: np.record, then: int) -> bool:
-    """An order of two that both find alike: who has hardly got under way can still wait, else who entered first goes first."""
+def _has_way(body: np.record, seen: np.record) -> bool:
+    """An order of two that both find alike: who has hardly got under way can still wait, else who came first goes first."""
     slow = body.speed < SLOW
     if slow != (seen.speed < SLOW):
         return not slow
-    entered = other.entered_tick if other.entered_tick <= then else -1
-    if body.entered_tick < 0 or entered < 0:
-        return bool(entered < 0)
-    return bool(body.entered_tick < entered or (body.entered_tick == entered and outranks(body, seen)))
+    if body.arrived_tick < 0 or seen.arrived_tick < 0:
+        return bool(seen.arrived_tick < 0)
+    return bool(
+        body.arrived_tick < seen.arrived_tick or (body.arrived_tick == seen.arrived_tick and outranks(body, seen))
+    )  # fmt: skip
 
 
 @kernel
@@ -218,7 +219,7 @@ def foresee(
         dx = seen.x - body.x
         dy = seen.y - body.y
         near = body.radius + other.radius + (speed + seen.speed + 2.0) * HORIZON_S
-        if abs(facing) > ALIGNED or dx * dx + dy * dy > near * near or _has_way(body, seen, other, then):
+        if abs(facing) > ALIGNED or dx * dx + dy * dy > near * near or _has_way(body, seen):
             continue
         accel = min(max(float(seen.accel), -4.0), 0.5)
         lane = -1

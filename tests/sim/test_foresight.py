@@ -17,7 +17,7 @@ from tests.sim.worlds import through
 TICKS = 6
 
 
-def stops_of_two(before, speeds, entered):
+def stops_of_two(before, speeds, arrived):
     """Stop distances that foresight asks of two who cross, each `before` [m] the middle of the junction, and why they stop."""
     road_map = assemble(BUILDERS["four_way"](control="all_way"))
     routes = [through(road_map, "south", "north"), through(road_map, "west", "east")]
@@ -35,7 +35,8 @@ def stops_of_two(before, speeds, entered):
     found = []
     for a in range(2):
         mind = state.minds[0, a]
-        state.bodies["entered_tick"][0, a] = entered[a]
+        state.bodies["arrived_tick"][0, a] = arrived[a]
+        state.history["arrived_tick"][0, :, a] = arrived[a]
         mind["stop_distance"], mind["desired_speed"], mind["pull"] = FAR, 8.0, 1.4
     for a in range(2):
         mind = state.minds[0, a]
@@ -50,14 +51,14 @@ def stops_of_two(before, speeds, entered):
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_who_entered_later_stops_clear_of_the_others_way(first):
+def test_who_came_later_stops_clear_of_the_others_way(first):
     found = stops_of_two((8.0, 5.0), (4.0, 4.0), (0, 1) if first == 0 else (1, 0))
     assert found[first][0] == pytest.approx(FAR)
     assert 0.0 <= found[1 - first][0] < 5.0
     assert found[1 - first][1] == CONTACT
 
 
-def test_who_has_hardly_got_under_way_lets_pass_who_is_moving_even_if_it_entered_first():
+def test_who_has_hardly_got_under_way_lets_pass_who_is_moving_even_if_it_came_first():
     found = stops_of_two((4.5, 7.0), (0.8, 4.0), (0, 1))
     assert found[0][0] < 2.0
     assert found[1][0] == pytest.approx(FAR)
