@@ -81,6 +81,7 @@ CLAIMS_WITHIN = 9.0  # m before its line within which a driver counts the others
 HELD = 2.5  # m beyond the line: a plan to stop nearer than this means that it is not its turn
 CAREFUL_ROLL = 2.4  # m/s over the line at most, shared among the others who claim the junction
 CROWD_SHARE = 0.5  # longer for each further claimant
+LONGEST_LOOK = 3.0  # s
 QUEUE_LEADER = 5.0  # m/s
 BRAKE_RELEASE = 0.35  # m/s lost per (m/s²)² of braking until the brake is off
 QUEUE_PACE = 1.8  # m/s at which a leader is expected to cross the line it has not reached yet
@@ -374,12 +375,14 @@ def _claims(roads: Roads, seen: np.record, own_lane: int) -> bool:
 
 @kernel
 def _hesitate(mind: np.record, speed: float, line: float) -> None:
-    """Look for a while before taking one's turn: the longer, the more others claim the junction."""
-    if mind.satisfied == 0 or line < -0.2:
+    """Look for a while before taking one's turn: the longer, the more others claim the junction. Who ends a standoff does not."""
+    if mind.satisfied == 0 or line < -0.2 or mind.claimed_tick >= 0:
         return
     if mind.stop_distance < line + HELD:
         mind.look_ticks = 0
-    elif 0.1 * mind.look_ticks < mind.hesitation * mind.claimants * (1.0 + CROWD_SHARE * (mind.claimants - 1)):
+        return
+    wanted = mind.hesitation * mind.claimants * (1.0 + CROWD_SHARE * (mind.claimants - 1))
+    if 0.1 * mind.look_ticks < min(wanted, LONGEST_LOOK):
         mind.look_ticks += DECISION_TICKS
         # it slows down for that; it does not brake hard
         soft = speed * speed / (3.0 * mind.decel) + 0.2

@@ -12,10 +12,11 @@ from sim.traffic.plan import FAR
 from sim.traffic.styles import STYLES, draw_style
 
 
-def looked_for(claimants: int, *, satisfied: int = 1, line: float = 1.0, held: bool = False) -> float:
+def looked_for(claimants: int, *, satisfied: int = 1, line: float = 1.0, held: bool = False, claimed: int = -1) -> float:
     """Time [s] that a driver at its line, free to go, still looks."""
     mind = np.zeros(1, MIND_DTYPE)[0:1].view(np.recarray)[0]
     mind.hesitation, mind.claimants, mind.satisfied, mind.decel = 0.5, claimants, satisfied, 1.6
+    mind.claimed_tick = claimed
     for looks in range(100):
         mind.stop_distance = line if held else FAR
         _hesitate(mind, 0.3, line)
@@ -30,6 +31,10 @@ def test_more_claimants_are_looked_at_longer():
     assert times[1] == pytest.approx(0.6, abs=0.2)
     assert times[2] > 2.0 * times[1]
     assert times[3] > times[2] + times[1]
+
+
+def test_who_ends_a_standoff_does_not_look():
+    assert looked_for(3, claimed=40) == 0.0
 
 
 def test_nobody_looks_before_stopping_or_past_the_line():
