@@ -25,7 +25,7 @@ def test_a_name_of_the_catalogue_and_its_file_are_the_same(tmp_path):
     ("target", "error"),
     [
         ("four_way_stp", "unknown scenario 'four_way_stp'; did you mean 'four_way_stop'?"),
-        ("nowhere.yaml", "nowhere.yaml: cannot be read: No such file"),
+        ("nowhere.yaml", "nowhere.yaml: cannot be read: no such file"),
         ("nowhere.xodr", "nowhere.xodr: map file does not exist"),
         ("", "unknown scenario ''"),
         ("\0.yaml", "cannot be read"),

@@ -171,7 +171,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, workers):
         while run.poll() is None and len(list(out.glob("*.arrow"))) < 3:
             time.sleep(0.05)
         run.send_signal(signal.SIGINT)
-        printed, said = run.communicate(timeout=60.0)
+        printed, said = run.communicate(timeout=300.0)
     finally:
         run.kill()
     assert run.returncode == 130, said
