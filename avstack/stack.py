@@ -155,12 +155,20 @@ def trace_of(decision: Decision, scene: Scene) -> dict[str, NDArray[np.generic]]
         "others": decision.others,
         "go_first": decision.go_first,
         "influence": decision.influence,
+        "others_at": _places(decision, scene),
+        "lets_go": decision.lets_go,
         "go_first_max": np.array(float(decision.go_first.max()) if len(decision.go_first) else 0.0),
         "path_offset": np.array(scene.d),
         "plan": decision.plan,
     }
     trace.update({f"cost_{name}": np.array(value) for name, value in decision.terms.items()})
     return trace
+
+
+def _places(decision: Decision, scene: Scene) -> NDArray[np.float64]:
+    """(M, 2) where the claimants of a decision are seen: ids mean nothing outside the stack."""
+    at = {agent.id: (float(agent.thing["x"]), float(agent.thing["y"])) for agent in scene.agents}
+    return np.array([at[int(known)] for known in decision.others], np.float64).reshape(-1, 2)
 
 
 class Joint(Stack):

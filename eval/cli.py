@@ -40,8 +40,8 @@ def program() -> None:
 )
 @click.option("--overwrite", is_flag=True, help="Run everything again; what --out holds of this scenario is deleted.")
 @click.option(
-    "--record", type=click.Choice(("scalar", "full")), default="scalar", show_default=True,
-    help="full: with drivers' arrays, and a snapshot every second from which any tick replays.",
+    "--record", type=click.Choice(("scalar", "arrays", "full")), default="scalar", show_default=True,
+    help="arrays: with drivers' arrays; full: and a snapshot every second, from which any tick replays.",
 )  # fmt: skip
 @click.option("--picture", type=click.Path(path_type=Path), help="Picture of the first episode that fails, or else of the first.")
 @click.option(
@@ -94,19 +94,26 @@ def run(
     show_default=True,
     help="File that keeps finished episodes; an evaluation asked for again goes on from there.",
 )
+@click.option(
+    "--regret/--no-regret",
+    default=True,
+    show_default=True,
+    help="Let the privileged planner drive the same seeds, where the suite has a use for it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 @click.pass_context
 def evaluate(
     context: click.Context, suite: str, drivers: tuple[str, ...], versus: str | None, sensing: str, seeds: str, workers: str,
-    store: Path, as_json: bool,
+    store: Path, regret: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Evaluate drivers on a named suite, a family, or a scenario file: rates and means with intervals, paired comparisons."""
     from eval.evaluate import Request, evaluate
 
     chosen = commit_seeds(seeds) if seeds.startswith(COMMIT_SEEDS) else parse_seeds(seeds)
     request = Request(
-        suite=suite, drivers=drivers, versus=versus, sensing=sensing, seeds=chosen, workers=parse_workers(workers), store=store
-    )
+        suite=suite, drivers=drivers, versus=versus, sensing=sensing, seeds=chosen, workers=parse_workers(workers), store=store,
+        regret=regret,
+    )  # fmt: skip
     context.exit(evaluate(request, as_json=as_json))
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from eval.describe import product_version
-from eval.drivers import DRIVERS
+from eval.drivers import place_of
 from scenarios.catalogue import FAMILIES
 from scenarios.resolve import apply_settings, resolve
 from scenarios.yaml_tree import Data
@@ -84,7 +84,7 @@ def driver_hash(name: str) -> str:
 
 def _driver_source(name: str, folder: Path) -> bytes:
     """The bytes of a driver's own file, or its name where that is all there is."""
-    source = DRIVERS.get(name, name).rpartition(":")[0]
+    source = place_of(name)[0].rpartition(":")[0]
     if source.endswith(".py"):
         files = [file for file in (folder / source, Path(source)) if file.is_file()]
     else:

@@ -7,14 +7,19 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import traceback
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import ModuleType
 from typing import cast
 
+from eval.settings import configured
 from scenarios.errors import InputError
 from sim.interface import Driver
+from sim.scenario import Scenario
+from sim.world import World
 
 DRIVERS: dict[str, str] = {
     "rules": "eval.tracked:TrackedRulesDriver",
@@ -24,6 +29,13 @@ DRIVERS: dict[str, str] = {
     "marginal": "avstack.stack:Marginal",
     "cv": "avstack.stack:ConstantVelocity",
     "idm": "avstack.stack:Idm",
+    "prior_only": "joint[behaviours.learn=false]",
+    "no_creep": "joint[behaviours.creep=false]",
+    "no_breaker": "joint[behaviours.breaker=false]",
+    "no_safety": "joint[safety=false]",
+    "marginal_no_safety": "marginal[safety=false]",
+    "id_swaps": "eval.ablations:IdSwaps",
+    "privileged": "eval.told:Told",
     "first_come": "sim.traffic.opponents.first_come:FirstCome",
     "timid_waver": "sim.traffic.opponents.timid_waver:TimidWaver",
     "tailgater": "sim.traffic.opponents.tailgater:Tailgater",
@@ -31,17 +43,37 @@ DRIVERS: dict[str, str] = {
     "bluffer": "sim.traffic.opponents.bluffer:Bluffer",
     "distracted": "sim.traffic.opponents.distracted:Distracted",
 }
-"""Name -> where the class is; it is imported when it is asked for."""
+"""Name -> where the class is, or another name with settings; it is imported when it is asked for."""
+
+
+class Onlooker(ABC):
+    """A driver that looks at the world it is seated in: a reference, never something that is evaluated."""
+
+    @abstractmethod
+    def tell(self, scenario: Scenario, world: World, ego: int) -> None:
+        """The world, before the first tick, and which actor it drives."""
+
 
 _HOW = f"Give one of {', '.join(DRIVERS)}, package.module:Class or file.py:Class"
+_SETTINGS = re.compile(r"^(?P<name>[^\[\]]+)\[(?P<settings>[^\[\]]*)\]$")
+
+
+def place_of(name: str) -> tuple[str, str]:
+    """Where the class of a driver is, and its settings ("a.b=1,c=2"): of `name` itself, or of what DRIVERS has under it."""
+    found = _SETTINGS.match(DRIVERS.get(name, name))
+    if found is None:
+        return DRIVERS.get(name, name), ""
+    place, inner = place_of(found["name"])
+    return place, ",".join(part for part in (inner, found["settings"]) if part)
 
 
 def load_driver(name: str) -> Driver[object]:
-    """A new driver called `name`.
+    """A new driver called `name`, of the stack also with settings: `joint[behaviours.assertiveness=0.8,safety=false]`.
 
-    Raises InputError: unknown name, missing file or module, no such class, a class that is not a Driver or needs arguments.
+    Raises InputError: unknown name, missing file or module, no such class, a class that is not a Driver or needs arguments,
+    settings that it does not have.
     """
-    place = DRIVERS.get(name, name)
+    place, settings = place_of(name)
     source, colon, class_name = place.rpartition(":")
     if name.endswith(".py"):
         raise InputError(f"driver {name!r} names a file but no class in it", fix=f"Give {name}:Class")
@@ -52,7 +84,8 @@ def load_driver(name: str) -> Driver[object]:
     found = getattr(module, class_name, None)
     if found is None:
         raise InputError(f"driver {name!r}: {source} has no class {class_name!r}", fix=_nearest_class(module, class_name))
-    return _build(name, found)
+    driver = _build(name, found)
+    return configured(name, driver, settings) if settings else driver
 
 
 def _build(name: str, found: object) -> Driver[object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,49 +13,36 @@ from pathlib import Path
 import click
 import numpy as np
 
-from eval.company import collisions_with, met, touched
+from eval.branches import BRANCHES
+from eval.company import met, touched
 from eval.configuration import driver_hash, product_hash
 from eval.describe import product_version
 from eval.drivers import load_driver
 from eval.errors import ExitCode
 from eval.executors import choose_executor
+from eval.figures import MEANS, PRIVILEGED, RATES, by_scenario, differences, figures
+from eval.metrics.encroachment import CLOSE_S
+from eval.metrics.foresight import bins_of, forecasts
 from eval.metrics.livelock import CYCLES
 from eval.metrics.registry import METRICS, measure
 from eval.metrics.result import References
 from eval.progress import progress
-from eval.references import junction_of, without_ego
+from eval.references import alone, junction_of, ordinary, without_ego
 from eval.run import EpisodeResult, check_sensing, run_scenario
-from eval.statistics import Estimate, clopper_pearson, mcnemar, ratio_of_sums
 from eval.store import EpisodeSet, Row, Store, Value
-from eval.suites import Suite, suite_of
+from eval.suites import SAME, Suite, suite_of
 from scenarios.errors import InputError
-from sim.interface import Floats
 from sim.recording import Ending, Recording, read_recording
 from sim.scenario import Model, Scenario
 
 SENSING = "objects"
 """Level that a driver is evaluated at unless told otherwise."""
-RATES = ("completed", "at_fault", "collisions", "deadlocks", "livelocks", "order_violation_rate", "offroad", "crashed")
-"""Shares of episodes with at least one."""
-MEANS = {
-    "rescues": "rescues",
-    "time_s": "time_s",
-    "ego_delay_s": "ego_delay",
-    "imposed_delay_s": "imposed_delay",
-    "imposed_braking": "imposed_braking",
-    "min_pet_s": "min_pet",
-    "jerk_violations": "jerk_violations",
-    "max_decel": "max_decel",
-    "decision_ms_p99": "decision_ms_p99",
-}
-"""Means over the episodes that have the value: name in the report -> name in a row."""
-RATIOS = {"excess_time": ("delay", "first_come_delay", -1.0), "price_of_anarchy": ("time_used", "optimal_time", 0.0)}
-"""Ratios of sums over episodes: numerator, denominator, and what is added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What `avstack eval` was asked for. versus: the driver that the others are compared with."""
+    """What `avstack eval` was asked for. versus: the driver that the others are compared with. regret: the privileged planner
+    drives the same seeds, where the suite has a use for it."""
 
     suite: str
     drivers: tuple[str, ...]
@@ -65,6 +51,7 @@ class Request:
     sensing: str = SENSING
     workers: int | None = None
     store: Path = Path("results.sqlite")
+    regret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +99,14 @@ def run_job(job: Job) -> dict[str, Row]:
 
 def summarise(request: Request, rows: Mapping[str, Sequence[Row]]) -> dict[str, object]:
     """The JSON report: per driver every figure with its 95 % interval and the rows; with `versus` the paired differences."""
+    told = rows.get(PRIVILEGED, ())
     report: dict[str, object] = {
         "suite": request.suite,
         "sensing": request.sensing,
-        "drivers": {name: _figures(found) | {"rows": list(found)} for name, found in rows.items()},
+        "drivers": {
+            name: figures(found, told) | {"by_scenario": by_scenario(found, told), "rows": list(found)}
+            for name, found in rows.items()
+        },
     }
     if request.versus is not None:
         base = rows[request.versus]
@@ -124,30 +115,10 @@ def summarise(request: Request, rows: Mapping[str, Sequence[Row]]) -> dict[str, 
     return report
 
 
-def differences(rows: Sequence[Row], base: Sequence[Row]) -> dict[str, object]:
-    """Paired differences over the seeds that both drove: means with intervals, rates with McNemar's p."""
-    by_seed = {row["seed"]: row for row in base}
-    pairs = [(row, by_seed[row["seed"]]) for row in rows if row["seed"] in by_seed]
-    found: dict[str, object] = {"pairs": len(pairs)}
-    for name in RATES:
-        only = [bool(one[name]) - bool(other[name]) for one, other in pairs]
-        found[name] = {"more": only.count(1), "less": only.count(-1), "p": mcnemar(only.count(1), only.count(-1))}
-    for name, column in MEANS.items():
-        both = [(one, other) for one, other in pairs if one[column] is not None and other[column] is not None]
-        if both:
-            found[name] = _interval(
-                ratio_of_sums(_column([one for one, _ in both], column) - _column([o for _, o in both], column))
-            )
-    for name, (top, bottom, _) in RATIOS.items():
-        both = [(one, other) for one, other in pairs if one[top] is not None and other[top] is not None]
-        if both:
-            found[name] = _interval(ratio_of_sums(_change(both, top), _column([one for one, _ in both], bottom)))
-    return found
-
-
 def _drivers(request: Request) -> tuple[str, ...]:
-    names = dict.fromkeys((*request.drivers, *([request.versus] if request.versus else [])))
-    return tuple(names)
+    """Everybody who drives: those asked for, whom they are compared with, and the privileged planner for their regret."""
+    told = [PRIVILEGED] if request.regret and suite_of(request.suite).regret else []
+    return tuple(dict.fromkeys((*request.drivers, *([request.versus] if request.versus else []), *told)))
 
 
 def _open_set(store: Store, request: Request, suite: Suite, driver: str) -> str:
@@ -185,27 +156,39 @@ def _run(store: Store, keys: Mapping[str, str], jobs: Sequence[Job], workers: in
 
 
 def _references(scenario: Scenario, suite: Suite, folder: Path) -> References:
-    """What an episode is held against; nothing where ego's arrival ends it, for then nobody knows what the others did."""
-    if not suite.to_the_end or scenario.ego is None:
+    """What an episode is held against; runs of everybody else only where ego's arrival does not end the episode, for otherwise
+    nobody knows what the others did."""
+    if scenario.ego is None:
         return References()
+    free = _recorded(alone(scenario), folder / "alone.arrow")[1]
+    if not suite.to_the_end:
+        return References(alone=free)
     junction = junction_of(scenario)
-    alone = None if junction is None else _recorded(without_ego(scenario), folder / "without_ego.arrow", to_the_end=True)[1]
-    return References(junction=junction, without_ego=alone)
+    if junction is None:
+        return References(alone=free)
+    absent = _recorded(without_ego(scenario), folder / "without_ego.arrow", to_the_end=True)[1]
+    usual = _recorded(ordinary(scenario), folder / "ordinary.arrow", to_the_end=True)[1]
+    return References(junction=junction, without_ego=absent, alone=free, ordinary=usual)
 
 
-def _recorded(scenario: Scenario, path: Path, *, to_the_end: bool) -> tuple[EpisodeResult, Recording]:
-    result = run_scenario(scenario, path, to_the_end=to_the_end)
+def _recorded(
+    scenario: Scenario, path: Path, *, to_the_end: bool = False, record: str = "scalar"
+) -> tuple[EpisodeResult, Recording]:
+    result = run_scenario(scenario, path, to_the_end=to_the_end, record=record)
     return result, read_recording(path)
 
 
 def _episode(scenario: Scenario, driver: str, suite: Suite, references: References, folder: Path) -> Row:
     if scenario.ego is None:
         raise InputError(f"scenario {scenario.name!r} has no ego for driver {driver!r} to drive", fix="Choose another suite")
-    actors = list(scenario.actors)
+    actors = [replace(actor, driver=driver) if actor.driver == SAME else actor for actor in scenario.actors]
     actors[scenario.ego] = replace(actors[scenario.ego], driver=driver, model=Model.EXTERNAL)
     seated = replace(scenario, actors=tuple(actors))
-    result, recording = _recorded(seated, folder / "episode.arrow", to_the_end=suite.to_the_end)
-    return row_of(result, recording, references)
+    result, recording = _recorded(seated, folder / "episode.arrow", to_the_end=suite.to_the_end, record="arrays")
+    more: dict[str, Value] = {}
+    for name in suite.branches:
+        more |= BRANCHES[name](seated, recording, references)
+    return row_of(result, recording, references) | more
 
 
 def row_of(result: EpisodeResult, recording: Recording, references: References) -> dict[str, Value]:
@@ -213,6 +196,7 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
     found = measure(recording, references)
     values = {name: found[name].value if found[name].valid else None for name in METRICS}
     times = np.array(result.decision_ms or (0.0,))
+    seen = forecasts(recording, references)
     return {
         "seed": result.seed,
         "ending": str(result.ending),
@@ -222,6 +206,10 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
         **asdict(result.counts),
         **values,
         "livelocks": (values["creep_cycles"] or 0.0) >= CYCLES,
+        "close_call": None if values["min_pet"] is None else values["min_pet"] < CLOSE_S,
+        "least_jerk": _less(values["jerk_of_crossing"], values["comfort_regret"]),
+        "belief_bins": bins_of(seen.probability, seen.happened),
+        "commitment_bins": bins_of(seen.probability[seen.at_commitment], seen.happened[seen.at_commitment]),
         "order_violation_rate": bool(values["order_violations"]),
         "decision_ms_p50": float(np.median(times)),
         "decision_ms_p99": float(np.quantile(times, 0.99)),
@@ -234,38 +222,11 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
     }
 
 
+def _less(value: float | None, by: float | None) -> float | None:
+    return None if value is None or by is None else value - by
+
+
 def _lost(seed: int, failure: str) -> dict[str, Value]:
     """The row of an episode whose process died."""
-    row: dict[str, Value] = dict.fromkeys((*RATES, *MEANS.values(), *METRICS))
-    return row | {"seed": seed, "ending": str(Ending.CRASHED), "crashed": True, "error": failure, "rescues": 0, "time_s": 0.0}
-
-
-def _figures(rows: Sequence[Row]) -> dict[str, object]:
-    found: dict[str, object] = {"episodes": len(rows), "collisions_with": collisions_with(rows)}
-    for name in RATES:
-        found[name] = asdict(clopper_pearson(sum(bool(row[name]) for row in rows), len(rows)))
-    for name, column in MEANS.items():
-        valid = [row for row in rows if row[column] is not None]
-        found[name] = _interval(ratio_of_sums(_column(valid, column))) if valid else None
-    for name, (top, bottom, plus) in RATIOS.items():
-        valid = [row for row in rows if row[top] is not None]
-        if not valid:
-            found[name] = None
-            continue
-        estimate = ratio_of_sums(_column(valid, top), _column(valid, bottom))
-        found[name] = _interval(estimate, plus)
-    return found
-
-
-def _change(pairs: Sequence[tuple[Row, Row]], name: str) -> Floats:
-    return _column([one for one, _ in pairs], name) - _column([other for _, other in pairs], name)
-
-
-def _interval(estimate: Estimate, plus: float = 0.0) -> dict[str, object]:
-    """An estimate for JSON, which has no infinity: None for an open interval."""
-    low, high = (None if math.isinf(bound) else bound + plus for bound in (estimate.low, estimate.high))
-    return {"value": estimate.value + plus, "low": low, "high": high, "episodes": estimate.episodes}
-
-
-def _column(rows: Sequence[Row], name: str) -> Floats:
-    return np.array([float(row[name] or 0.0) for row in rows])
+    nothing: dict[str, Value] = dict.fromkeys((*RATES, *MEANS.values(), *METRICS))
+    return nothing | {"seed": seed, "ending": str(Ending.CRASHED), "crashed": True, "error": failure, "rescues": 0, "time_s": 0.0}

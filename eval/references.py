@@ -111,6 +111,8 @@ def junction_of(scenario: Scenario, dynamics: Dynamics | None = None) -> Junctio
         stop_lines=np.array([_pose(scenario.road_map, one.way.approach, one.way.rest) for one in crossings]).reshape(-1, 3),
         exit_lines=np.array([_pose(scenario.road_map, one.way.lane, math.inf) for one in crossings]).reshape(-1, 3),
         conflicts=met | met.T,
+        headway=headway,
+        through=through,
         arrivals=arrival,
         free=free,
         first_come=exits(tuple(range(len(crossings)))),
@@ -129,6 +131,22 @@ def without_ego(scenario: Scenario) -> Scenario:
     actors = list(scenario.actors)
     actors[scenario.ego] = _never(actors[scenario.ego])
     return replace(scenario, actors=tuple(actors), ego=None)
+
+
+def alone(scenario: Scenario) -> Scenario:
+    """The same episode with nobody but ego, driven by the traffic's own driver. Raises ValueError for one without ego."""
+    if scenario.ego is None:
+        raise ValueError(f"scenario {scenario.name!r} has no ego to leave alone")
+    return replace(_only(scenario, scenario.ego), ego=scenario.ego)
+
+
+def ordinary(scenario: Scenario) -> Scenario:
+    """The same episode with ego driven by the traffic's own driver. Raises ValueError for one without ego."""
+    if scenario.ego is None:
+        raise ValueError(f"scenario {scenario.name!r} has no ego to replace")
+    actors = list(scenario.actors)
+    actors[scenario.ego] = replace(actors[scenario.ego], model=Model.NEGOTIATOR, driver="")
+    return replace(scenario, actors=tuple(actors))
 
 
 def entries(order: tuple[int, ...], arrival: Floats, headway: Floats) -> Floats:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from eval.clock import WallClock
 from eval.configuration import configuration, differences
-from eval.episode import Episode, Seat, drive, known_objects, restore
-from eval.run import Job, load_drivers, prepare
+from eval.episode import Episode, drive, known_objects, restore
+from eval.run import Job, prepare, seated
 from scenarios.errors import InputError
 from sim.recording import Recording, read_recording
 from sim.snapshot import thaw
@@ -51,5 +51,5 @@ def _episode(recording: Recording, path: Path) -> Episode:
     other = differences(config, configuration(job.target, job.settings, job.driver, scenario.sensing, job.record))
     if other:
         raise InputError(f"cannot be replayed here: {other}", file=str(path))
-    seats = {index: Seat(scenario.actors[index].name, driver) for index, driver in load_drivers(scenario).items()}
-    return Episode(World((scenario,)), scenario, seats, None, WallClock(None))
+    world = World((scenario,))
+    return Episode(world, scenario, seated(scenario, world), None, WallClock(None))

@@ -15,7 +15,7 @@ from pathlib import Path
 from eval.clock import WallClock
 from eval.configuration import configuration
 from eval.describe import header_of
-from eval.drivers import load_driver
+from eval.drivers import Onlooker, load_driver
 from eval.episode import Episode, Seat, drive_guarded, writing
 from eval.metrics.outcome import EventCounts, count_events
 from eval.sumo import needs_sumo, partner
@@ -33,7 +33,6 @@ from sim.world import World
 
 SENSING_LEVELS = ("state", "objects", "lidar")
 AVAILABLE_SENSING = ("state", "objects")
-RECORDS = ("scalar", "full")
 _EVENT_NAMES = tuple(kind.name for kind in EventKind)
 _COUNTS = tuple(entry.name for entry in fields(EventCounts))
 _OUTCOME = ("completed", "timeout", "time_s", "mean_speed")
@@ -44,7 +43,7 @@ _OUTCOME = ("completed", "timeout", "time_s", "mean_speed")
 class Job:
     """One episode to run. `target` and `settings` as on the command line; None for driver and sensing: the scenario's own.
 
-    out: folder that gets the recording, None for no recording; record: "scalar" or "full", how much is recorded.
+    out: folder that gets the recording, None for no recording; record: a key of `sim.recording.SCHEMAS`, how much is recorded.
     time_limit_s: wall-clock limit, None for none.
     """
 
@@ -113,6 +112,15 @@ def load_drivers(scenario: Scenario) -> dict[int, Driver[object]]:
     }
 
 
+def seated(scenario: Scenario, world: World) -> dict[int, Seat]:
+    """A new driver in the seat of each externally driven actor. Who is to be told the truth for a reference is told here."""
+    drivers = load_drivers(scenario)
+    for index, driver in drivers.items():
+        if isinstance(driver, Onlooker):
+            driver.tell(scenario, world, index)
+    return {index: Seat(scenario.actors[index].name, driver) for index, driver in drivers.items()}
+
+
 def recording_path(out: Path, scenario_name: str, seed: int) -> Path:
     """Where the recording of an episode lies in `out`."""
     return out / f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', scenario_name)}-{seed}.arrow"
@@ -138,7 +146,8 @@ def run_scenario(
     to_the_end: bool = False,
 ) -> EpisodeResult:
     """Drive one concrete scenario, recorded at `path`. `to_the_end`: until everybody has arrived, not ego alone."""
-    seats = {index: Seat(scenario.actors[index].name, driver) for index, driver in load_drivers(scenario).items()}
+    world = World((scenario,))
+    seats = seated(scenario, world)
     with ExitStack() as stack:
         recorder = None
         if path is not None:
@@ -148,7 +157,7 @@ def run_scenario(
                 )
         clock = stack.enter_context(WallClock(time_limit_s))
         joined = stack.enter_context(partner(scenario)) if needs_sumo(scenario) else None
-        episode = Episode(World((scenario,)), scenario, seats, recorder, clock, to_the_end=to_the_end, partner=joined)
+        episode = Episode(world, scenario, seats, recorder, clock, to_the_end=to_the_end, partner=joined)
         ending, error, details = drive_guarded(episode)
         result = _judge(episode, ending, error)
         if recorder is not None:

@@ -5,6 +5,7 @@ Source of the exact interval: Clopper and Pearson, The use of confidence or fidu
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,22 @@ def ratio_of_sums(top: Floats, bottom: Floats | None = None, level: float = LEVE
     sums = weights @ below
     ratios = np.divide(weights @ top, sums, out=np.full(RESAMPLES, value), where=sums != 0.0)
     low, high = np.quantile(ratios, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+    return Estimate(value=value, low=float(low), high=float(high), episodes=count)
+
+
+def bootstrap(count: int, estimator: Callable[[Sequence[int]], float], level: float = LEVEL, resamples: int = 500) -> Estimate:
+    """`estimator` of the episodes 0 to count - 1 and its percentile interval over resampled episodes, from a fixed stream.
+
+    With fewer than two episodes the interval is (-inf, inf). Raises ValueError for no episode at all.
+    """
+    if count < 1:
+        raise ValueError("there is no episode to estimate from")
+    value = estimator(range(count))
+    if count < 2:
+        return Estimate(value=value, low=-np.inf, high=np.inf, episodes=count)
+    draws = np.random.Generator(np.random.Philox(BOOTSTRAP_SEED))
+    found = [estimator(draws.integers(count, size=count).tolist()) for _ in range(resamples)]
+    low, high = np.quantile(found, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
     return Estimate(value=value, low=float(low), high=float(high), episodes=count)
 
 

@@ -29,8 +29,10 @@ from sim.traffic.styles import RULE_BREAKERS, STYLES
 LAWFUL = tuple(name for name in STYLES if name not in RULE_BREAKERS)
 OPPONENTS = ("first_come", "timid_waver", "tailgater", *heldout.DRIVERS)
 """Drivers that the planner was not built around."""
+SAME = "same"
+"""Who drives another vehicle like the driver under test: a copy of it, with its own seed."""
 DATA_VARIABLE = "AVSTACK_DATA"
-_SPEED = 8.0
+_SPEED, _FAST = 8.0, 11.0
 _TOGETHER: Data = {"uniform": [28.0, 36.0]}
 """m before the line: within ±0.5 s of each other at _SPEED."""
 
@@ -38,20 +40,34 @@ _TOGETHER: Data = {"uniform": [28.0, 36.0]}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
     """Sources take turns by seed. others: who drives the other vehicles, drawn evenly for each (a style, or a driver's name);
-    empty: as the scenario says. to_the_end: go on after ego has arrived until everybody has, for what ego cost them."""
+    empty: as the scenario says. to_the_end: go on after ego has arrived until everybody has, for what ego cost them.
+
+    steps: a setting that takes `count` values in turn, first + step × k, one a round of the sources: (setting, first, step,
+    count). regret: the privileged planner may drive the same seeds. branches: names in `eval.branches.BRANCHES`. style_scale:
+    the numbers of everybody's style are so many times what they are.
+    """
 
     summary: str
     sources: tuple[str, ...]
     settings: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     to_the_end: bool = False
+    steps: tuple[str, float, float, int] | None = None
+    regret: bool = False
+    branches: tuple[str, ...] = ()
+    style_scale: float = 1.0
 
     def scenario(self, seed: int) -> Scenario:
         """The episode of a seed. Raises InputError where a map file is missing."""
         if SUMO in self.others:
             check_installed()
-        scenario = compile_scenario(_spec(self.sources[seed % len(self.sources)], self.settings), seed)
-        return scenario if not self.others else _with_others(scenario, self.others, seed)
+        settings = self.settings
+        if self.steps is not None:
+            name, first, step, count = self.steps
+            settings = (*settings, f"{name}={first + step * (seed // len(self.sources) % count):.4g}")
+        scenario = compile_scenario(_spec(self.sources[seed % len(self.sources)], settings), seed)
+        scenario = scenario if not self.others else _with_others(scenario, self.others, seed)
+        return scenario if self.style_scale == 1.0 else _scaled(scenario, self.style_scale)
 
 
 def _traffic(count: Data, window: Data, users: Sequence[Data] = ()) -> Data:
@@ -79,17 +95,47 @@ _SUMO_TRAFFIC: Data = {
 """Cars alone: SUMO would not see our people and bicycles."""
 
 
-def _junction(name: str, traffic: Data) -> Data:
+def _junction(name: str, traffic: Data, ego: Data = None) -> Data:
     turn: Data = {"turn": {"choice": ["straight", "left", "right"], "weights": [2.0, 1.0, 1.0]}}
     parameters: Data = {"control": "all_way", "speed_limit": 11.2, "crosswalks": True}
     return {
         "version": 1,
         "name": name,
         "map": {"builder": "four_way", "parameters": parameters},
-        "ego": {"at": {"approach": "south", "before_stop": _TOGETHER}, "to": turn, "speed": _SPEED},
+        "ego": ego or {"at": {"approach": "south", "before_stop": _TOGETHER}, "to": turn, "speed": _SPEED},
         "traffic": traffic,
         "duration_s": 75.0,
     }
+
+
+def _peers(count: int) -> Data:
+    """So many cars within half a second, nobody on foot."""
+    return {"demand": [{"name": "other", "count": count, "window_s": [0.0, 0.5], "before_stop": 32.0, "kinds": {"car": 1.0}}]}
+
+
+def _crowd() -> Data:
+    """Three cars, and people who cross all the time."""
+    cars: Data = {"name": "other", "count": 3, "window_s": [0.0, 4.0], "before_stop": 32.0, "kinds": {"car": 1.0}}
+    return {"demand": [cars], "pedestrians": {"count": 6, "window_s": [0.0, 20.0]}}
+
+
+def _straight(approach: str) -> dict[str, Data]:
+    return {"at": {"approach": approach, "before_stop": 32.0}, "to": {"turn": "straight"}, "speed": _SPEED}
+
+
+def _mirrored(count: int) -> Data:
+    """Ego and count - 1 others at the same distance and speed, all going straight on."""
+    users: list[Data] = [{"name": arm, **_straight(arm)} for arm in ("east", "west", "north")[: count - 1]]
+    return _junction(f"copies_{count}", {"users": users}, _straight("south"))
+
+
+def _late_car() -> Data:
+    """Somebody who neither stops nor looks reaches the junction while ego crosses; when, is set in steps."""
+    late: Data = {
+        "name": "late", "at": {"approach": "east", "before_stop": 60.0}, "to": {"turn": "straight"}, "speed": _FAST,
+        "style": "asleep",
+    }  # fmt: skip
+    return _junction("late_car", {"users": [late]}, _straight("south"))
 
 
 def _car(approach: str) -> Data:
@@ -103,10 +149,17 @@ TREES: Mapping[str, Data] = {
         "chicken_tie", _traffic({"uniform": [0, 4]}, [3.0, 15.0], [_car("east"), _car("north"), _car("west")])
     ),
     "chicken_sumo": _junction("chicken_sumo", _SUMO_TRAFFIC),
+    **{f"peers_{count}": _junction(f"peers_{count}", _peers(count)) for count in range(1, 8)},
+    **{f"copies_{count}": _mirrored(count) for count in (2, 3, 4)},
+    "late_car": _late_car(),
+    "creep_person": _junction("creep_person", _crowd()),
 }
-"""Scenarios of the suites that the catalogue does not hold: two to eight vehicles with ego, over time and in a four-way tie."""
+"""Scenarios of the suites that the catalogue does not hold: two to eight vehicles with ego, over time and in a four-way tie; so
+many peers that come at once; copies of ego that start as far from their lines as it does; somebody who drives through without
+looking; and people on foot where ego inches forward."""
 
 _CHICKEN = ("chicken_stop", "chicken_tie")
+_KNOWN = (*LAWFUL, *(name for name in OPPONENTS if name not in heldout.DRIVERS))
 _CHECK = ("four_way_stop", "merge", "crosswalk", "narrow_meet")
 _REAL = ("opendrive/fabriksgatan.xodr", "opendrive/simple_4way_intersection.xodr", "opendrive/Town03.xodr")
 _REAL_HELD_OUT = ("opendrive/Town07.xodr", "opendrive/multi_intersections.xodr")
@@ -115,23 +168,65 @@ SUITES: Mapping[str, Suite] = {
     "smoke": Suite(summary="A few families, to see that a driver drives at all.", sources=_CHECK),
     "chicken": Suite(
         summary="An all-way stop with 2-8 vehicles, every style and every opponent, half of them arriving at once. For reports.",
-        sources=_CHICKEN, others=(*LAWFUL, *OPPONENTS), to_the_end=True,
+        sources=_CHICKEN, others=(*LAWFUL, *OPPONENTS), to_the_end=True, regret=True,
     ),
     "chicken_tuning": Suite(
         summary="The same without the opponents that are kept for reports.",
-        sources=_CHICKEN, others=(*LAWFUL, *(name for name in OPPONENTS if name not in heldout.DRIVERS)), to_the_end=True,
+        sources=_CHICKEN, others=_KNOWN, to_the_end=True, regret=True,
     ),
     "chicken_negotiator": Suite(
-        summary="The same among the simulator's own traffic alone.", sources=_CHICKEN, others=LAWFUL, to_the_end=True
+        summary="The same among the simulator's own traffic alone.", sources=_CHICKEN, others=LAWFUL, to_the_end=True, regret=True
     ),
     "chicken_held_out": Suite(
         summary="The same among the held-out opponents alone. For reports.",
-        sources=_CHICKEN, others=heldout.DRIVERS, to_the_end=True,
+        sources=_CHICKEN, others=heldout.DRIVERS, to_the_end=True, regret=True,
     ),
     "chicken_sumo": Suite(
         summary="The same junction among SUMO's traffic; needs the extra `sumo`.", sources=("chicken_sumo",), others=(SUMO,),
         to_the_end=True,
     ),
+    "chicken_slower": Suite(
+        summary="The simulator's own traffic with every number of its styles 30 % lower.",
+        sources=_CHICKEN, others=LAWFUL, to_the_end=True, style_scale=0.7,
+    ),
+    "chicken_faster": Suite(
+        summary="The simulator's own traffic with every number of its styles 30 % higher.",
+        sources=_CHICKEN, others=LAWFUL, to_the_end=True, style_scale=1.3,
+    ),
+    "influence": Suite(
+        summary="Ego is made to hold and to commit from the same state: does what its driver predicts of the others come true?",
+        sources=_CHICKEN, others=_KNOWN, to_the_end=True, branches=("influence",),
+    ),
+    "freezing": Suite(
+        summary="One to seven attentive peers arrive with ego: does delay grow without bound?",
+        sources=tuple(f"peers_{count}" for count in range(1, 8)), others=("normal",), to_the_end=True,
+    ),
+    "bullying": Suite(
+        summary="Others do not give in once ego has entered: run it with drivers without the envelope.",
+        sources=_CHICKEN, others=LAWFUL, to_the_end=True, branches=("bullying",),
+    ),
+    "copies": Suite(
+        summary="Two to four copies of the driver meet from mirrored starts.", sources=("copies_2", "copies_3", "copies_4"),
+        others=(SAME,), to_the_end=True,
+    ),
+    "late_car": Suite(
+        summary="A car that neither stops nor looks, at each 0.1 s of ego's crossing.", sources=("late_car",),
+        steps=("traffic.users.0.at.before_stop", 40.0, 0.1 * _FAST, 80), to_the_end=True,
+    ),
+    "bluffers": Suite(
+        summary="Everybody else sets off, stops, and only then goes. For reports.", sources=_CHICKEN, others=("bluffer",),
+        to_the_end=True,
+    ),
+    "creep_person": Suite(
+        summary="People cross where ego inches forward.", sources=("creep_person",), others=LAWFUL, to_the_end=True
+    ),
+    **{
+        f"against_{name}": Suite(
+            summary=f"Everybody else at the all-way stop is a {name}." + (" For reports." if name in heldout.DRIVERS else ""),
+            sources=_CHICKEN, others=(name,), to_the_end=True,
+        )
+        for name in OPPONENTS
+    },
     "catalogue": Suite(summary="Every family of the catalogue in turn.", sources=tuple(FAMILIES)),
     "real_maps": Suite(summary="Random routes on three real maps in traffic; needs $AVSTACK_DATA.", sources=_REAL),
     "real_maps_held_out": Suite(
@@ -150,7 +245,7 @@ def suite_of(name: str) -> Suite:
     raise InputError(f"unknown suite {name!r}{nearest(name, known)}", fix=f"Use one of {', '.join(SUITES)}, a family, or a file")
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def _spec(source: str, settings: tuple[str, ...]) -> ScenarioSpec:
     if source in TREES:
         return apply_settings(check(deepcopy(TREES[source])), list(settings))
@@ -170,6 +265,14 @@ def _with_others(scenario: Scenario, others: tuple[str, ...], seed: int) -> Scen
         _driven_by(actor, others[int(generator(seed, Purpose.DRIVER, slot).integers(len(others)))], scenario.duration_s)
         if slot != scenario.ego and actor.model == Model.NEGOTIATOR and actor.kind != Kind.BICYCLE
         else actor
+        for slot, actor in enumerate(scenario.actors)
+    ]
+    return replace(scenario, actors=tuple(actors))
+
+
+def _scaled(scenario: Scenario, factor: float) -> Scenario:
+    actors = [
+        replace(actor, style=f"{actor.style}*{factor:g}") if actor.model == Model.NEGOTIATOR and slot != scenario.ego else actor
         for slot, actor in enumerate(scenario.actors)
     ]
     return replace(scenario, actors=tuple(actors))

@@ -18,6 +18,12 @@ WIDTH_OF_FILE = 200
 """Columns where there is no terminal: a log file has no edge."""
 
 
+_SHOWN_BY_SCENARIO = (
+    "completed", "at_fault", "collisions", "deadlocks", "offroad", "rescues", "progress", "time_s", "ego_delay_s", "max_decel",
+    "jerk_violations", "interventions",
+)  # fmt: skip
+
+
 def episode_table(results: Sequence[EpisodeResult], title: str) -> Table:
     """One line an episode."""
     table = Table(title=title, title_justify="left")
@@ -52,9 +58,10 @@ def evaluation_text(report: Mapping[str, object]) -> str:
         table.add_column(name, justify="right")
     figures = next(iter(drivers.values()))
     for name in figures:
-        if name not in ("rows", "collisions_with"):
+        if name not in ("rows", "collisions_with", "by_scenario") and any(found[name] is not None for found in drivers.values()):
             table.add_row(name.replace("_", " "), *(_cell(found[name]) for found in drivers.values()))
     parts = [render(table), render(_by_opponent(drivers))]
+    parts += [render(_by_scenario(name, found)) for name, found in drivers.items() if found["by_scenario"]]
     for name, found in cast(Mapping[str, Mapping[str, object]], report.get("differences", {})).items():
         change = Table(title=f"{name} less {report['versus']}, same episodes", title_justify="left")
         for heading in ("", "difference"):
@@ -63,6 +70,23 @@ def evaluation_text(report: Mapping[str, object]) -> str:
             change.add_row(figure.replace("_", " "), _cell(value))
         parts.append(render(change))
     return "\n".join(part.rstrip("\n") for part in parts)
+
+
+def _by_scenario(driver: str, figures: Mapping[str, object]) -> Table:
+    """A driver's most important figures in each scenario of the suite."""
+    table = Table(title=f"{driver} by scenario", title_justify="left")
+    for heading in ("", "episodes", *(name.replace("_", " ") for name in _SHOWN_BY_SCENARIO)):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for scenario, found in cast(Mapping[str, Mapping[str, object]], figures["by_scenario"]).items():
+        table.add_row(scenario, str(found["episodes"]), *(_value(found[name]) for name in _SHOWN_BY_SCENARIO))
+    return table
+
+
+def _value(figure: object) -> str:
+    """A figure without its interval."""
+    if not isinstance(figure, Mapping):
+        return "-"
+    return f"{100.0 * figure['rate']:.1f} %" if "rate" in figure else f"{figure['value']:.3g}"
 
 
 def _by_opponent(drivers: Mapping[str, Mapping[str, object]]) -> Table:

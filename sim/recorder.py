@@ -81,7 +81,7 @@ class Recorder:
             b"avstack.map": to_bytes(road_map),
         }
         self._schema = SCHEMAS[header.record]
-        self._full = header.record == "full"
+        self._full = header.record != "scalar"
         self._file: IO[bytes] = self._part.open("wb")
         options = pa.ipc.IpcWriteOptions(compression="zstd")
         self._writer = pa.ipc.new_stream(self._file, self._schema.with_metadata(metadata), options=options)

@@ -54,11 +54,10 @@ RECORDED_EVENT_DTYPE = np.dtype(
 TRACE_TYPE = pa.map_(pa.string(), pa.float32())
 ARRAYS_TYPE = pa.map_(pa.string(), pa.struct([("dtype", pa.string()), ("shape", pa.list_(pa.int32())), ("data", pa.binary())]))
 _ROW_FIELDS = [(name, pa.from_numpy_dtype(TICK_DTYPE[name])) for name in TICK_DTYPE.names or ()]
-SCHEMAS = {
-    "scalar": pa.schema([*_ROW_FIELDS, ("trace", TRACE_TYPE)]),
-    "full": pa.schema([*_ROW_FIELDS, ("trace", TRACE_TYPE), ("arrays", ARRAYS_TYPE)]),
-}
-"""What is recorded -> the columns. Numbers of a trace go into `trace`, arrays into `arrays`, both by name."""
+_WITH_ARRAYS = pa.schema([*_ROW_FIELDS, ("trace", TRACE_TYPE), ("arrays", ARRAYS_TYPE)])
+SCHEMAS = {"scalar": pa.schema([*_ROW_FIELDS, ("trace", TRACE_TYPE)]), "arrays": _WITH_ARRAYS, "full": _WITH_ARRAYS}
+"""What is recorded -> the columns. Numbers of a trace go into `trace`, arrays into `arrays`, both by name; `full` recordings hold
+snapshots as well."""
 
 
 _T = TypeVar("_T")
@@ -141,7 +140,7 @@ class Recording:
 
     traces: name -> (indices into rows, values) of the drivers' scalar traces; arrays: the same of their arrays, whose shapes may
     differ from row to row. snapshots: tick -> what `sim.snapshot.thaw` reads, with the arrays that snapshots share by key.
-    The last three are empty in scalar recordings.
+    The last three are empty in scalar recordings, the last two also where `arrays` alone are recorded.
     """
 
     header: Header
@@ -245,7 +244,7 @@ def _read(file: IO[bytes], path: Path, partial: bool) -> Recording:
         events=_read_only(np.array([tuple(event) for event in events], dtype=RECORDED_EVENT_DTYPE)),
         traces=_read_traces(table.column("trace")),
         footer=footer,
-        arrays=_read_arrays(table.column("arrays")) if header.record == "full" else {},
+        arrays=_read_arrays(table.column("arrays")) if header.record != "scalar" else {},
         snapshots=snapshots,
         shared_arrays=shared,
     )

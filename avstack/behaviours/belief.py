@@ -9,6 +9,7 @@ value, passed in and out.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -43,6 +44,15 @@ class Track:
     keys: tuple[object, ...]
     predicted: Floats
     speeds: tuple[float, ...]
+
+
+class Privilege(Protocol):
+    """Knowledge that no sensor gives. The stack never makes one and is blind without it: an evaluation hands it in with the
+    memory to have a planner to measure regret against. It has to be a value, as everything in a memory."""
+
+    def inform(self, belief: Belief, scene: Scene) -> Belief:
+        """The belief about this scene, of one who knows."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

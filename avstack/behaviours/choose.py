@@ -289,6 +289,7 @@ def explain(scene: Scene, belief: Belief, weighed: Weighed, config: BehaviourCon
     return Decision(
         manoeuvre=option.manoeuvre, reason=reason, path=scene.path, s=scene.s, plan=futures[0][1][:, 0], ask=ask, other=other,
         others=others, go_first=first, influence=influence, step_s=STEP_S,
+        lets_go=np.array([int(known) in option.yields for known in others], np.int8),
         terms=terms_of(verdict.features[weighed.best], config.cost), rollouts=verdict.rollouts,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from avstack.behaviours import own_path
 from avstack.behaviours.atlas import EASY_BRAKE, Atlas
-from avstack.behaviours.belief import Belief, update_belief
+from avstack.behaviours.belief import Belief, Privilege, update_belief
 from avstack.behaviours.choose import Chosen, choose
 from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.decision import Decision, Manoeuvre, Reason
@@ -28,12 +28,14 @@ TURN_BEND = 0.5  # rad of bend ahead that is signalled
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourMemory:
-    """What the behaviours carry from tick to tick. aborted: when a lane change was last given up."""
+    """What the behaviours carry from tick to tick. aborted: when a lane change was last given up; privilege: for one tick, see
+    `belief.Privilege`."""
 
     seen: Seen | None = None
     belief: Belief = field(default_factory=Belief)
     chosen: Chosen = field(default_factory=Chosen)
     aborted: int = -1000
+    privilege: Privilege | None = None
 
 
 def changing(scene: Scene) -> bool:
@@ -55,7 +57,8 @@ def decide(
     shifted = past_obstacles(atlas, scene, spec)
     if shifted is not None:
         scene, seen = read_scene(percepts, atlas, spec, seen, shifted)
-    belief = update_belief(memory.belief, scene, config)
+    learned = update_belief(memory.belief, scene, config)
+    belief = learned if memory.privilege is None else memory.privilege.inform(learned, scene)
     decision, chosen, cost = choose(scene, belief, memory.chosen, seed, config)
     aborted = memory.aborted
     if chosen.option is not None and chosen.option.yields and changing(scene):
@@ -72,7 +75,7 @@ def decide(
             decision, chosen, _, scene, seen = changed
             decision = replace(decision, reason=Reason.CHANGES_LANE)
     decision = replace(decision, indicator=_indicator(scene, side))
-    return decision, scene, BehaviourMemory(seen=seen, belief=belief, chosen=chosen, aborted=aborted)
+    return decision, scene, BehaviourMemory(seen=seen, belief=learned, chosen=chosen, aborted=aborted)
 
 
 def _change(

@@ -94,7 +94,8 @@ class Decision:
 
     plan (T, 3): the ego's s, v, a every `step_s` from now, in the likeliest future. other: id of whom the reason speaks of, -1
     nobody. go_first, influence: (M,) per claimant, ids in `others`: probability that it goes before the ego if that commits, and
-    P(it goes | ego holds) - P(it goes | ego commits). terms: the chosen policy's expected cost by name.
+    P(it goes | ego holds) - P(it goes | ego commits); lets_go: (M,) 1 where the ego lets it go first. terms: the chosen policy's
+    expected cost by name.
     """
 
     manoeuvre: Manoeuvre
@@ -110,6 +111,7 @@ class Decision:
     others: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     go_first: Floats = field(default_factory=lambda: np.zeros(0))
     influence: Floats = field(default_factory=lambda: np.zeros(0))
+    lets_go: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
     terms: dict[str, float] = field(default_factory=dict)
     rollouts: int = 0
 

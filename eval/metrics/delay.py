@@ -2,6 +2,10 @@
 
 A suite's excess time is the sum of `delay` over the sum of `first_come_delay`, less one; its price of anarchy the sum of
 `time_used` over the sum of `optimal_time`. Vehicles still in the junction at the end are charged up to that moment.
+
+Most of `delay` is lost by the others, who look, dwell and start like people whoever ego is. Two figures tell ego's share:
+`ordinary_delay` is what everybody loses when the traffic's own driver is in ego's seat; `ego_turn_delay` is what ego alone loses
+when it takes its turn in the order of arrival at once, everybody else as recorded.
 """
 
 from __future__ import annotations
@@ -32,6 +36,36 @@ def ego_delay(recording: Recording, references: References) -> MetricResult:
     return _sum((_exits(recording, junction) - junction.free)[place : place + 1])
 
 
+def ordinary_delay(recording: Recording, references: References) -> MetricResult:
+    """What `delay` is with the traffic's own driver in ego's seat [s]."""
+    junction, ordinary = references.junction, references.ordinary
+    if junction is None or ordinary is None:
+        return _NOTHING
+    return _sum(_exits(ordinary, junction) - junction.free, Better.NEITHER)
+
+
+def ego_turn_delay(recording: Recording, references: References) -> MetricResult:
+    """What `ego_delay` is when ego starts as soon as all who were there before it have started and left room [s].
+
+    Those who were there before it: who arrived, as recorded, before ego could have been at its line (behind its own queue). Their
+    starts are their recorded exits less the time that a crossing from rest takes.
+    """
+    junction, ego = references.junction, recording.header.ego
+    if junction is None or ego not in junction.actors:
+        return _NOTHING
+    me, found = junction.actors.index(ego), crossings(recording, junction)
+    started = found.left - junction.through + junction.headway[:, me]
+    arrival = float(junction.arrivals[me])
+    queue = np.isposinf(junction.headway[me])  # ahead of ego on its own approach: never the other way round
+    at_line = max(arrival, _latest(started[queue]))
+    before = ~queue & (found.arrived < at_line)
+    before[me] = False
+    start = max(at_line, _latest(started[before]))
+    free = float(junction.free[me])
+    exit_s = max(start + float(junction.through[me]), free) if start > arrival else free
+    return MetricResult(value=exit_s - free, unit="s", better=Better.NEITHER)
+
+
 def first_come_delay(recording: Recording, references: References) -> MetricResult:
     """What `delay` is when everybody enters in the order of arrival [s]."""
     junction = references.junction
@@ -48,6 +82,10 @@ def optimal_time(recording: Recording, references: References) -> MetricResult:
     """What `time_used` is in the best order of entry [s]."""
     junction = references.junction
     return _NOTHING if junction is None else _sum(junction.optimal - junction.arrivals, Better.NEITHER)
+
+
+def _latest(times: Floats) -> float:
+    return float(np.max(times[np.isfinite(times)], initial=-np.inf))
 
 
 def others_exits(recording: Recording, junction: Junction, ego: int | None) -> Floats:

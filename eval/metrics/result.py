@@ -36,7 +36,9 @@ class Junction:
     """The all-way stop of an episode: N vehicles that cross it, by arrival in free flow.
 
     actors: (N,) their numbers; stop_lines, exit_lines: (N, 3) x, y, heading of the centre of a vehicle that rests at its line,
-    and of one that leaves the junction; conflicts: (N, N) whether two ways meet.
+    and of one that leaves the junction; conflicts: (N, N) whether two ways meet; headway: (N, N) least time from the start from
+    rest of the row to that of the column, -inf without a conflict, inf the wrong way round in a queue; through: (N,) from the
+    start to the exit [s].
     arrivals: (N,) when each could stop at its line with nobody before it [s].
     free, first_come, optimal: (N,) times [s] of leaving it for everybody alone, in the order of arrival, and in the best order;
     exact: the best order was searched over all orders.
@@ -46,6 +48,8 @@ class Junction:
     stop_lines: Floats
     exit_lines: Floats
     conflicts: NDArray[np.bool_]
+    headway: Floats
+    through: Floats
     arrivals: Floats
     free: Floats
     first_come: Floats
@@ -55,10 +59,13 @@ class Junction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """What an episode is held against. without_ego: the same episode, same seed, in which ego never appears."""
+    """What an episode is held against: the same seed in which ego never appears; in which ego is alone on the road, driven by
+    the traffic's own driver; and in which that one drives it among everybody else."""
 
     junction: Junction | None = None
     without_ego: Recording | None = None
+    alone: Recording | None = None
+    ordinary: Recording | None = None
 
 
 Metric = Callable[[Recording, References], MetricResult]

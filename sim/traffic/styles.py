@@ -63,9 +63,15 @@ STYLES: dict[str, Style] = {
     "queue_jumper": Style(assertiveness=(0.95, 0.05), patience_s=(0.8, 0.3), flags=JUMPS_QUEUE),
     "no_signal": Style(flags=NO_SIGNAL),
     "oblivious": Style(response_s=(1.4, 0.1), flags=OBLIVIOUS),
+    "asleep": Style(response_s=(1.4, 0.1), flags=OBLIVIOUS | RUNS_STOPS),
 }
 
-RULE_BREAKERS = ("stop_runner", "red_runner", "queue_jumper", "no_signal", "oblivious")
+RULE_BREAKERS = ("stop_runner", "red_runner", "queue_jumper", "no_signal", "oblivious", "asleep")
+SCALED = (
+    "time_gap", "min_gap", "accel", "decel", "lateral_accel", "margin_s", "patience_s", "assertiveness", "roll_speed",
+    "response_s",
+)  # fmt: skip
+"""What `NAME*FACTOR` multiplies; the limits hold as before."""
 
 _LIMITS = {
     "response_s": (0.4, 1.5),
@@ -77,10 +83,15 @@ _LIMITS = {
 
 
 def draw_style(name: str, seed: int, slot: int) -> dict[str, float]:
-    """Constants of one road user, by field name of `Style` (flags included); the same for the same (name, seed, slot)."""
+    """Constants of one road user, by field name of `Style` (flags included); the same for the same (name, seed, slot).
+
+    `NAME*FACTOR` is the style with its numbers SCALED, to ask how much an outcome hangs on them. Raises ValueError for a
+    style that is not known.
+    """
+    name, _, factor = name.partition("*")
     if name not in STYLES:
         raise ValueError(f"unknown style {name!r}; known: {', '.join(sorted(STYLES))}")
-    style = STYLES[name]
+    style, scale = STYLES[name], float(factor or 1.0)
     random = generator(seed, Purpose.STYLE, slot)
     drawn: dict[str, float] = {}
     for item in fields(Style):
@@ -90,5 +101,6 @@ def draw_style(name: str, seed: int, slot: int) -> dict[str, float]:
             continue
         z = float(np.clip(random.standard_normal(), -2.0, 2.0))
         low, high = _LIMITS.get(item.name, (0.0, np.inf))
-        drawn[item.name] = float(np.clip(value[0] * np.exp(value[1] * z), low, high))
+        median = value[0] * scale if item.name in SCALED else value[0]
+        drawn[item.name] = float(np.clip(median * np.exp(value[1] * z), low, high))
     return drawn

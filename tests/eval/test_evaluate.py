@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import eval.evaluate as evaluation
 from eval.cli import commit_seeds, execute, program
 from eval.evaluate import Job, Request, run_job, summarise
+from eval.figures import differences
 from eval.store import Row
 from eval.suites import LAWFUL, SUITES
 from scenarios.errors import InputError
@@ -48,7 +49,7 @@ def test_equal_rows_have_no_difference_and_worse_ones_have():
     base = [row | {"seed": seed} for seed in range(30)]
     worse = [one | {"collisions": 1, "time_s": float(str(one["time_s"])) + 2.0} for one in base]
     request = Request(suite="merge", drivers=("a",), versus="b", seeds=tuple(range(30)))
-    same = evaluation.differences(base, base)
+    same = differences(base, base)
     assert same["collisions"] == {"more": 0, "less": 0, "p": 1.0}
     report = summarise(request, {"a": worse, "b": base})
     found = report["differences"]["a"]  # type: ignore[index]

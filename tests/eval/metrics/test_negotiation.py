@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
 from eval.metrics.registry import METRICS, measure
-from eval.metrics.result import Junction, References
+from eval.metrics.result import References
 from sim.interface import Floats
-from sim.recording import RECORDED_EVENT_DTYPE, TICK_DTYPE, Ending, Footer, Header, RecordedActor, Recording
-from sim.roads.outline import MapOutline
 
-EGO, OTHER = 0, 1
-NOWHERE = MapOutline(name="", left_hand_traffic=False, lanes=(), crosswalks=(), edges=(), scenery=(), signals=())
+from .written import JUNCTION, recording
+
 LINE = 20.0  # m, centre position at rest
 TICKS = 300
 
@@ -29,36 +25,6 @@ def profile(arrive: int, enter: int, creeps: int = 0) -> Floats:
         s[first:enter] += 0.1 * np.minimum(1 + np.arange(enter - first), 4)
         s[enter:] += 0.4
     return s
-
-
-def recording(ego: Floats, other: Floats) -> Recording:
-    """Ego drives east through the origin's junction, the other one north; both ways are 40 m long and cross at 30 m."""
-    rows = np.zeros(2 * TICKS, TICK_DTYPE)
-    for actor, s, heading in ((EGO, ego, 0.0), (OTHER, other, 0.5 * math.pi)):
-        part = rows[actor::2]
-        part["tick"], part["actor"], part["heading"] = np.arange(TICKS), actor, heading
-        part["x"], part["y"] = (s - 30.0, 0.0) if actor == EGO else (0.0, s - 30.0)
-        part["speed"] = np.gradient(s, 0.1)
-        part["accel"] = np.gradient(part["speed"], 0.1)
-    car = [RecordedActor(name=name, kind="CAR", length=4.6, width=1.8) for name in ("ego", "other")]
-    header = Header(scenario="cross", seed=0, duration_s=30.0, ego=EGO, actors=tuple(car), event_names=(), reason_names=())
-    return Recording(
-        header=header, road_map=NOWHERE, rows=rows, events=np.zeros(0, RECORDED_EVENT_DTYPE), traces={},
-        footer=Footer(ending=Ending.PASSED),
-    )  # fmt: skip
-
-
-JUNCTION = Junction(
-    actors=(EGO, OTHER),
-    stop_lines=np.array([[-10.0, 0.0, 0.0], [0.0, -10.0, 0.5 * math.pi]]),
-    exit_lines=np.array([[10.0, 0.0, 0.0], [0.0, 10.0, 0.5 * math.pi]]),
-    conflicts=np.array([[False, True], [True, False]]),
-    arrivals=np.array([5.0, 5.0]),
-    free=np.array([9.0, 9.0]),
-    first_come=np.array([9.0, 12.0]),
-    optimal=np.array([9.0, 11.0]),
-    exact=True,
-)
 
 
 def values(ego: Floats, other: Floats, without: Floats | None = None) -> dict[str, float]:

@@ -1,0 +1,48 @@
+"""Whether a way out was there: given the assumptions, and a driver that gives it up must show."""
+
+from __future__ import annotations
+
+import pytest
+
+from eval.metrics.registry import METRICS
+from eval.metrics.result import References
+
+from .written import recording, standing, steady
+
+TICKS = 40
+
+
+def measured(name: str, **traced: list[float]) -> float:
+    full = {"intervention": [0.0] * TICKS, "assumption_violated": [0.0] * TICKS, "fallback_verified": [1.0] * TICKS} | traced
+    return METRICS[name](recording(steady(TICKS, 0.0, 5.0), standing(TICKS), full), References()).value
+
+
+def test_a_way_out_at_every_tick_is_full_availability():
+    assert measured("fallback_available") == 1.0
+    assert measured("fallback_missing_s") == 0.0
+
+
+def test_a_driver_that_gives_its_way_out_up_fails():
+    lost = [1.0] * 20 + [0.0] * 20
+    assert measured("fallback_available", fallback_verified=lost) == 0.5
+    assert measured("fallback_missing_s", fallback_verified=lost) == pytest.approx(2.0)
+
+
+def test_what_another_broke_is_excused_until_the_way_out_is_back():
+    lost = [1.0] * 10 + [0.0] * 10 + [1.0] * 10 + [0.0] * 10
+    broken = [0.0] * 10 + [1.0] + [0.0] * 29
+    # the first gap began with a violation, the second with none
+    assert measured("fallback_available", fallback_verified=lost, assumption_violated=broken) == pytest.approx(20 / 30)
+    assert measured("fallback_missing_s", fallback_verified=lost, assumption_violated=broken) == pytest.approx(2.0)
+    assert measured("assumptions_broken", assumption_violated=broken) == 1.0
+
+
+def test_interventions_are_counted_once_each():
+    active = [0.0] * 5 + [1.0] * 5 + [0.0] * 5 + [1.0] * 25
+    assert measured("interventions", intervention=active) == 2.0
+    assert measured("intervention_s", intervention=active) == pytest.approx(3.0)
+
+
+def test_a_driver_without_an_envelope_has_nothing_to_measure():
+    found = METRICS["fallback_available"](recording(steady(TICKS, 0.0, 5.0), standing(TICKS)), References())
+    assert not found.valid
