@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from eval.errors import ExitCode
 from scenarios.errors import InputError
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -76,45 +78,94 @@ def run(
     return run_suite(request, as_json=as_json)
 
 
-@program.command(name="eval")
-@click.argument("suite")
-@click.option(
+_EVALUATION = (
+    click.option("--sensing", default="objects", show_default=True, help="What drivers are given: state or objects."),
+    click.option(
+        "--seeds", default="0..99", show_default=True, help="3, 0..99, 1,5,7, or commit:300 for 300 seeds that follow from HEAD."
+    ),
+    click.option("--workers", default="auto", show_default=True, help="Processes to run in; 1 stays in this one."),
+    click.option(
+        "--store", type=click.Path(path_type=Path), default=Path("out/results.sqlite"), show_default=True,
+        help="File that keeps finished episodes; an evaluation asked for again goes on from there.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables."),
+)  # fmt: skip
+_DRIVERS = click.option(
     "--driver", "drivers", multiple=True, default=("rules",), show_default=True, help="Who drives ego; may be repeated."
 )
+
+
+def _evaluation(command: _F) -> _F:
+    """The options that all commands on suites of episodes have."""
+    for option in reversed(_EVALUATION):
+        command = option(command)
+    return command
+
+
+@program.command(name="eval")
+@click.argument("suite")
+@_DRIVERS
 @click.option("--versus", metavar="DRIVER", help="Compare the others with this one, episode by episode.")
-@click.option("--sensing", default="objects", show_default=True, help="What drivers are given: state or objects.")
 @click.option(
-    "--seeds", default="0..99", show_default=True, help="3, 0..99, 1,5,7, or commit:300 for 300 seeds that follow from HEAD."
-)
-@click.option("--workers", default="auto", show_default=True, help="Processes to run in; 1 stays in this one.")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    default=Path("out/results.sqlite"),
-    show_default=True,
-    help="File that keeps finished episodes; an evaluation asked for again goes on from there.",
-)
-@click.option(
-    "--regret/--no-regret",
-    default=True,
-    show_default=True,
+    "--regret/--no-regret", default=True, show_default=True,
     help="Let the privileged planner drive the same seeds, where the suite has a use for it.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+)  # fmt: skip
+@_evaluation
 @click.pass_context
 def evaluate(
-    context: click.Context, suite: str, drivers: tuple[str, ...], versus: str | None, sensing: str, seeds: str, workers: str,
-    store: Path, regret: bool, as_json: bool,
+    context: click.Context, suite: str, drivers: tuple[str, ...], versus: str | None, regret: bool, sensing: str, seeds: str,
+    workers: str, store: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Evaluate drivers on a named suite, a family, or a scenario file: rates and means with intervals, paired comparisons."""
     from eval.evaluate import Request, evaluate
 
-    chosen = commit_seeds(seeds) if seeds.startswith(COMMIT_SEEDS) else parse_seeds(seeds)
     request = Request(
-        suite=suite, drivers=drivers, versus=versus, sensing=sensing, seeds=chosen, workers=parse_workers(workers), store=store,
-        regret=regret,
+        suite=suite, drivers=drivers, versus=versus, sensing=sensing, seeds=suite_seeds(seeds), workers=parse_workers(workers),
+        store=store, regret=regret,
     )  # fmt: skip
     context.exit(evaluate(request, as_json=as_json))
+
+
+@program.command(name="matched-risk")
+@click.argument("suite")
+@click.option("--driver", default="joint", show_default=True, help="Who is compared: a driver of the stack.")
+@click.option("--against", default="marginal", show_default=True, help="With whom.")
+@click.option("--values", default=7, show_default=True, help="So many values of assertiveness from 0 to 1.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of both drivers, e.g. safety=false.")
+@_evaluation
+@click.pass_context
+def matched_risk(
+    context: click.Context, suite: str, driver: str, against: str, values: int, settings: tuple[str, ...], sensing: str,
+    seeds: str, workers: str, store: Path, as_json: bool,
+) -> None:  # fmt: skip
+    """Compare the delay of two drivers at equal P(min PET < 1 s), each driven at several values of assertiveness."""
+    from eval.evaluate import Request
+    from eval.matched_risk import Sweep, matched_risk
+
+    request = Request(
+        suite=suite, drivers=(), sensing=sensing, seeds=suite_seeds(seeds), workers=parse_workers(workers), store=store
+    )
+    sweep = Sweep(request=request, driver=driver, against=against, count=values, settings=settings)
+    context.exit(matched_risk(sweep, as_json=as_json))
+
+
+@program.command(name="matrix")
+@_DRIVERS
+@click.option("--held-out", is_flag=True, help="Also the opponents that are kept for reports.")
+@_evaluation
+@click.pass_context
+def matrix(
+    context: click.Context, drivers: tuple[str, ...], held_out: bool, sensing: str, seeds: str, workers: str, store: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Drive every driver among each kind of opponent alone, and name the worst pair."""
+    from eval.evaluate import Request
+    from eval.matrix import matrix
+
+    request = Request(
+        suite="", drivers=drivers, sensing=sensing, seeds=suite_seeds(seeds), workers=parse_workers(workers), store=store
+    )
+    context.exit(matrix(request, held_out=held_out, as_json=as_json))
 
 
 @program.command(name="list")
@@ -241,6 +292,11 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 COMMIT_SEEDS = "commit:"
 REPORTING_SEED = 1_000_000
 """Smaller seeds are for tuning."""
+
+
+def suite_seeds(text: str) -> tuple[int, ...]:
+    """Seeds as numbers, or as many as follow from the last commit. Raises InputError."""
+    return commit_seeds(text) if text.startswith(COMMIT_SEEDS) else parse_seeds(text)
 
 
 def commit_seeds(text: str) -> tuple[int, ...]:

@@ -66,6 +66,17 @@ class Job:
 
 def evaluate(request: Request, *, as_json: bool) -> ExitCode:
     """Run what the store does not have yet, and report. Raises InputError for unknown suites, drivers and unusable stores."""
+    rows, interrupted = collect(request)
+    report = summarise(request, rows)
+    from eval.tables import evaluation_text
+
+    click.echo(json.dumps(report) if as_json else evaluation_text(report))
+    crashed = any(row["ending"] == Ending.CRASHED for found in rows.values() for row in found)
+    return ExitCode.INTERRUPTED if interrupted else ExitCode.DRIVER_CRASHED if crashed else ExitCode.OK
+
+
+def collect(request: Request) -> tuple[dict[str, list[Row]], bool]:
+    """Each driver's rows by seed, those that the store does not have yet driven now; and whether Ctrl-C cut that short."""
     check_sensing(request.sensing)
     suite, drivers = suite_of(request.suite), _drivers(request)
     for name in drivers:
@@ -79,13 +90,7 @@ def evaluate(request: Request, *, as_json: bool) -> ExitCode:
         if done:
             click.echo(f"{name}: {done} of {len(request.seeds)} episodes are in {request.store} already", err=True)
     interrupted = _run(store, keys, jobs, request.workers)
-    rows = {name: list(store.rows(keys[name], request.seeds).values()) for name in drivers}
-    report = summarise(request, rows)
-    from eval.tables import evaluation_text
-
-    click.echo(json.dumps(report) if as_json else evaluation_text(report))
-    crashed = any(row["ending"] == Ending.CRASHED for found in rows.values() for row in found)
-    return ExitCode.INTERRUPTED if interrupted else ExitCode.DRIVER_CRASHED if crashed else ExitCode.OK
+    return {name: list(store.rows(keys[name], request.seeds).values()) for name in drivers}, interrupted
 
 
 def run_job(job: Job) -> dict[str, Row]:

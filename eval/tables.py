@@ -59,7 +59,7 @@ def evaluation_text(report: Mapping[str, object]) -> str:
     figures = next(iter(drivers.values()))
     for name in figures:
         if name not in ("rows", "collisions_with", "by_scenario") and any(found[name] is not None for found in drivers.values()):
-            table.add_row(name.replace("_", " "), *(_cell(found[name]) for found in drivers.values()))
+            table.add_row(name.replace("_", " "), *(figure_cell(found[name]) for found in drivers.values()))
     parts = [render(table), render(_by_opponent(drivers))]
     parts += [render(_by_scenario(name, found)) for name, found in drivers.items() if found["by_scenario"]]
     for name, found in cast(Mapping[str, Mapping[str, object]], report.get("differences", {})).items():
@@ -67,7 +67,7 @@ def evaluation_text(report: Mapping[str, object]) -> str:
         for heading in ("", "difference"):
             change.add_column(heading, justify="right" if heading else "left")
         for figure, value in found.items():
-            change.add_row(figure.replace("_", " "), _cell(value))
+            change.add_row(figure.replace("_", " "), figure_cell(value))
         parts.append(render(change))
     return "\n".join(part.rstrip("\n") for part in parts)
 
@@ -104,7 +104,7 @@ def _by_opponent(drivers: Mapping[str, Mapping[str, object]]) -> Table:
     return table
 
 
-def _cell(figure: object) -> str:
+def figure_cell(figure: object) -> str:
     """A figure of the report in a few characters."""
     if not isinstance(figure, Mapping):
         return "-" if figure is None else str(figure)
