@@ -168,6 +168,27 @@ def matrix(
     context.exit(matrix(request, held_out=held_out, as_json=as_json))
 
 
+@program.command(name="story")
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("story.md"),
+    show_default=True,
+    help="The text; the picture lies beside it.",
+)
+def tell_story(recording: Path, out: Path) -> None:
+    """Tell what happened at an all-way stop: who came when, what ego believed and did, as text and as a strip of pictures.
+
+    RECORDING is of `avstack run four_way_chicken --driver joint --record arrays --out DIR`, for example.
+    """
+    from eval.outputs import check_picture
+    from eval.story import story
+
+    check_picture(out.with_suffix(".png"))
+    story(recording, out)
+
+
 @program.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--yaml", "name", metavar="NAME", help="Print the YAML of one scenario, to start your own from.")

@@ -171,6 +171,8 @@ def _references(scenario: Scenario, suite: Suite, folder: Path) -> References:
     junction = junction_of(scenario)
     if junction is None:
         return References(alone=free)
+    if any(actor.driver == SAME for actor in scenario.actors):
+        return References(junction=junction, alone=free)  # who the others are hangs on the driver
     absent = _recorded(without_ego(scenario), folder / "without_ego.arrow", to_the_end=True)[1]
     usual = _recorded(ordinary(scenario), folder / "ordinary.arrow", to_the_end=True)[1]
     return References(junction=junction, without_ego=absent, alone=free, ordinary=usual)

@@ -95,9 +95,9 @@ _SUMO_TRAFFIC: Data = {
 """Cars alone: SUMO would not see our people and bicycles."""
 
 
-def _junction(name: str, traffic: Data, ego: Data = None) -> Data:
+def _junction(name: str, traffic: Data, ego: Data = None, arms: float = 80.0) -> Data:
     turn: Data = {"turn": {"choice": ["straight", "left", "right"], "weights": [2.0, 1.0, 1.0]}}
-    parameters: Data = {"control": "all_way", "speed_limit": 11.2, "crosswalks": True}
+    parameters: Data = {"control": "all_way", "speed_limit": 11.2, "crosswalks": True, "arm_length": arms}
     return {
         "version": 1,
         "name": name,
@@ -135,7 +135,7 @@ def _late_car() -> Data:
         "name": "late", "at": {"approach": "east", "before_stop": 60.0}, "to": {"turn": "straight"}, "speed": _FAST,
         "style": "asleep",
     }  # fmt: skip
-    return _junction("late_car", {"users": [late]}, _straight("south"))
+    return _junction("late_car", {"users": [late]}, _straight("south"), arms=150.0)
 
 
 def _car(approach: str) -> Data:
