@@ -249,7 +249,12 @@ class Atlas:
         key = (path.key, size, other.key, other_size)
         found = self.pair_of.get(key)
         if found is None:
-            found = self._tabulate(path, size, other, other_size)
+            # always worked out from the same side, so that the answer does not depend on who asked first
+            if (path.lanes, size) <= (other.lanes, other_size):
+                found = self._tabulate(path, size, other, other_size)
+            else:
+                theirs, mine = self._tabulate(other, other_size, path, size)
+                found = mine, theirs
             self.pair_of[key] = found
             self.pair_of[other.key, other_size, path.key, size] = (found[1], found[0])
         return found

@@ -1,8 +1,8 @@
 """The quadratic programmes behind a speed profile, solved by piqp: jerk in, position, speed and acceleration as states.
 
 Sparsity and matrices are fixed, so a problem is set up once per thread and shape and only its bounds and linear costs are
-updated. piqp is imported by the first solve. Interior-point method: Schwan, Jiang, Kuhn, Jones, "PIQP: a proximal interior-point
-quadratic programming solver", CDC 2023.
+updated: a solution depends on its problem alone, not on what was solved before. piqp is imported by the first solve.
+Interior-point method: Schwan, Jiang, Kuhn, Jones, "PIQP: a proximal interior-point quadratic programming solver", CDC 2023.
 """
 
 from __future__ import annotations
@@ -174,6 +174,8 @@ def _new_solver() -> SparseSolver:
     settings.eps_abs, settings.eps_rel = 1e-5, 1e-6
     settings.eps_duality_gap_abs, settings.eps_duality_gap_rel = 1e-4, 1e-5
     settings.max_iter = 60
+    # problems come scaled; a preconditioner is scaled back at every update, and its rounding would reach the next solution
+    settings.preconditioner_iter = 0
     return solver
 
 

@@ -78,6 +78,23 @@ def test_memory_is_passed_and_a_branch_replays_bit_for_bit(drive):
     assert again == controls
 
 
+@pytest.mark.parametrize(("family", "seed"), [("merge", 1), ("roundabout", 1)])
+def test_a_copied_memory_replays_bit_for_bit_whatever_was_driven_since(family, seed):
+    run = Drive(family, seed)
+    for _ in range(20):
+        run.step()
+    frames, memory, controls = [], copy.deepcopy(run.memory), []
+    for _ in range(60):
+        frames.append(run.frame())
+        controls.append(run.step().control)
+    again = []
+    for frame in frames:
+        decision = Joint().step(frame, memory)
+        memory = decision.memory
+        again.append(decision.control)
+    assert again == controls
+
+
 def test_the_hidden_state_of_others_does_not_matter(drive):
     frame, memory = drive.frame(), drive.memory
     before = drive.driver.step(frame, memory).control

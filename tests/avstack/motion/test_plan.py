@@ -11,6 +11,7 @@ import pytest
 
 from avstack.config import MotionConfig
 from avstack.motion import Constraints, Leader, Nudge, Window, centre_of_front, observe, plan, start, track
+from avstack.motion.qp import NODES_S, SpeedProblem, solve_speed
 from avstack.types import Level
 from eval.bench.motion import Plant, drive, follow_route, straight_path
 from sim.interface import VehicleSpec
@@ -107,6 +108,28 @@ def test_memory_is_passed_not_held():
     assert first == second
     assert np.array_equal(one.s, two.s)
     assert not one.s.flags.writeable
+
+
+def test_a_solution_depends_on_its_problem_alone():
+    nodes = len(NODES_S)
+
+    def solve(v: float, room: float):
+        problem = SpeedProblem(
+            v=v, a=0.0, free_v=np.full(nodes, v), free_a=np.zeros(nodes), free_j=np.zeros(nodes), upper=np.full(nodes, room),
+            lower=None, follow=None, time_gap=1.4, cap=np.full(nodes, v), brake=np.full(nodes, 2.0), accel=np.full(nodes, 1.5),
+            jerk=1.35, weights=(0.2, 0.05, 4.0),
+        )  # fmt: skip
+        return solve_speed(problem)
+
+    first = solve(8.0, 60.0)
+    assert first is not None
+    for v, room in ((5.0, 40.0), (12.0, 90.0), (8.0, 60.0)):
+        other = solve(v, room)
+        again = solve(8.0, 60.0)
+        assert other is not None
+        assert again is not None
+        assert np.array_equal(again[0], first[0])
+        assert again[1:] == first[1:]
 
 
 def test_onto_another_path_the_reference_keeps_its_place():
