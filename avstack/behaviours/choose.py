@@ -3,6 +3,7 @@ motion."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from avstack.behaviours.response import (
     POLICY_DTYPE,
     RED,
     STEP_S,
+    reach_time,
     record_rollout,
 )
 from avstack.behaviours.scene import Scene
@@ -40,6 +42,10 @@ CREEP_AWAY = 3.0  # m that a pedestrian is kept from a creeping car
 TIME_GAP = 1.3  # s
 LIKELY = 0.08  # share of a scenario that motion must be ready for
 SETTLED_M = 60.0
+AT_LINE_M = 0.5  # m before the place where one waits
+ROLLS = 2.0  # m/s, below which it comes to rest until setting off is worth it
+HOLD_BRAKE = 1.2  # m/s²
+START_ACCEL = 1.2  # m/s²
 OPENING_M = 4.0  # m
 SAFE_RISK = 0.05  # CVaR of severity that ending a standoff may bring
 STANDOFF_S, STUBBORN_S = 2.0, 9.0  # s of standing nose to nose before the one with the shorter way back, or the other, backs off
@@ -59,9 +65,11 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """What the last decision was, for hysteresis. back_to: where the ego is reversing to, None when it is not."""
+    """What the last decision was, for hysteresis. back_to: where the ego is reversing to, None when it is not; hold: place on the
+    path of this key where it rests until it is worth setting off."""
 
     option: Option | None = None
+    hold: tuple[object, float] | None = None
     standoff: Standoff = field(default_factory=Standoff)
     back_to: float | None = None
     other: int = -1
@@ -123,6 +131,13 @@ def _they_are_first(scene: Scene, i: int) -> bool:
     return bool(pair["rule"] == -1 or (pair["rule"] == 0 and scene.board.order[0, i] < 0.0))
 
 
+def _waits_first(scene: Scene, i: int) -> bool:
+    """Whether somebody waits at its line whose turn is before the ego's: beyond one's own line one would be taken to go."""
+    actor = scene.actors[i, 0]
+    by_arrival = scene.board.pairs[0, actor["path"]]["rule"] == 0 and scene.board.order[0, i] < 0.0
+    return bool(by_arrival and actor["wait"] < NO_LINE)
+
+
 def _may_creep(scene: Scene, who: list[int]) -> bool:
     """Only slow cars creep, only up to a zone that is near, and never near a pedestrian."""
     if scene.speed > 2.5 or scene.line < NO_LINE:
@@ -133,6 +148,8 @@ def _may_creep(scene: Scene, who: list[int]) -> bool:
             away = np.hypot(float(agent.thing["x"]) - row[0], float(agent.thing["y"]) - row[1])
             if away < CREEP_AWAY + 2.5 + 0.5:
                 return False
+    if any(_waits_first(scene, i) for i in who):
+        return False
     nearest = min(_enter(scene, i) for i in who)
     return 0.5 < nearest - MARGIN - scene.s < 12.0
 
@@ -168,6 +185,16 @@ def branches_of(options: list[Option]) -> NDArray[np.bool_]:
     return allowed
 
 
+def _goes(option: Option) -> bool:
+    return option.manoeuvre == Manoeuvre.GO
+
+
+def turning_back(options: list[Option], config: BehaviourConfig) -> Floats:
+    """(A, A) price of following policy a by c: setting off and giving way after all is no way to negotiate."""
+    goes = np.array([_goes(option) for option in options])
+    return np.asarray(config.cost.turn_back * (goes[:, None] & ~goes[None, :]), np.float64)
+
+
 def nominal_policy(config: BehaviourConfig) -> NDArray[np.void]:
     """(1,) what an average driver would do in the ego's place."""
     policy = np.zeros(1, POLICY_DTYPE)
@@ -198,10 +225,10 @@ def weigh(scene: Scene, belief: Belief, last: Chosen, config: BehaviourConfig) -
     scenarios = enumerate_scenarios(scene.actors, modes_of(belief, scene), most)
     scripts = scripts_for(scene.board, scenarios, config, nominal_policy(config))
     features, seen = roll(scene.board, scenarios, policies, branches, scripts, config)
-    verdict = judge(features, seen, branches, scenarios, prices(config), config)
+    verdict = judge(features, seen, branches, scenarios, prices(config), config, turning_back(options, config))
     cost = verdict.cost.copy()
     for k, option in enumerate(options):
-        if last.option is not None and (option.manoeuvre, option.yields) != (last.option.manoeuvre, last.option.yields):
+        if last.option is not None and _goes(option) != _goes(last.option):
             cost[k] += config.cost.switch
     return Weighed(options, policies, scenarios, scripts, verdict, int(np.argmin(cost)))
 
@@ -217,10 +244,12 @@ def choose(scene: Scene, belief: Belief, last: Chosen, seed: int, config: Behavi
     weighed = weigh(scene, belief, last, config)
     weighed = _broken(weighed, scene, standoff, who, seed, config)
     option = weighed.options[weighed.best]
-    decision = explain(scene, belief, weighed, config)
+    hold = last.hold[1] if last.hold is not None and last.hold[0] == scene.path.key else None
+    decision, held = explain(scene, belief, weighed, config, hold)
     if config.breaker and weighed.forced:
         decision = replace(decision, reason=Reason.BREAKER)
-    return decision, Chosen(option=option, standoff=standoff), float(weighed.verdict.cost[weighed.best])
+    chosen = Chosen(option=option, hold=None if held is None else (scene.path.key, held), standoff=standoff)
+    return decision, chosen, float(weighed.verdict.cost[weighed.best])
 
 
 def _broken(weighed: Weighed, scene: Scene, standoff: Standoff, who: list[int], seed: int, config: BehaviourConfig) -> Weighed:
@@ -277,21 +306,27 @@ def _nose_to_nose(scene: Scene) -> tuple[int, float, float] | None:
     return None
 
 
-def explain(scene: Scene, belief: Belief, weighed: Weighed, config: BehaviourConfig) -> Decision:
-    """The verdict as a decision: the plan in the likeliest future, what motion must keep to in all likely ones, and why."""
+def explain(
+    scene: Scene, belief: Belief, weighed: Weighed, config: BehaviourConfig, hold: float | None = None
+) -> tuple[Decision, float | None]:
+    """The verdict as a decision: the plan in the likeliest future, what motion must keep to in all likely ones, and why.
+
+    hold: see `asks_of`.
+    """
     option, verdict, scenarios = weighed.options[weighed.best], weighed.verdict, weighed.scenarios
     futures = [_future(scene, weighed, k, config) for k in range(len(scenarios.share)) if k == 0 or scenarios.share[k] > LIKELY][
         :4
     ]
-    ask = asks_of(scene, weighed, futures)
+    ask, held = asks_of(scene, weighed, futures, hold)
     reason, other = _reason(scene, option, futures[0][1], ask)
     others, first, influence = _influence(scene, belief)
-    return Decision(
+    decision = Decision(
         manoeuvre=option.manoeuvre, reason=reason, path=scene.path, s=scene.s, plan=futures[0][1][:, 0], ask=ask, other=other,
         others=others, go_first=first, influence=influence, step_s=STEP_S,
         lets_go=np.array([int(known) in option.yields for known in others], np.int8),
         terms=terms_of(verdict.features[weighed.best], config.cost), rollouts=verdict.rollouts,
     )  # fmt: skip
+    return decision, held
 
 
 def _future(scene: Scene, weighed: Weighed, k: int, config: BehaviourConfig) -> tuple[int, Floats]:
@@ -310,8 +345,13 @@ def _future(scene: Scene, weighed: Weighed, k: int, config: BehaviourConfig) -> 
     return k, written
 
 
-def asks_of(scene: Scene, weighed: Weighed, futures: list[tuple[int, Floats]]) -> Ask:
-    """What motion is asked to keep to: lines, zones of those that go first until they have left, and whoever drives ahead."""
+def asks_of(
+    scene: Scene, weighed: Weighed, futures: list[tuple[int, Floats]], hold: float | None = None
+) -> tuple[Ask, float | None]:
+    """What motion is asked to keep to: lines, zones of those that go first until they have left, and whoever drives ahead.
+
+    hold: where the ego has been waiting for something to be worth setting off for; returned as well, None where it need not.
+    """
     option = weighed.options[weighed.best]
     stops = [scene.line] if scene.line < NO_LINE else []
     windows: list[tuple[float, float]] = []
@@ -322,7 +362,26 @@ def asks_of(scene: Scene, weighed: Weighed, futures: list[tuple[int, Floats]]) -
         for j in range(1, len(world)):
             _ask_one(scene, world, j, written[:, j], (option, wait), (stops, windows, leads))
     cap = CREEP_SPEED if option.manoeuvre == Manoeuvre.CREEP else 100.0
-    return Ask(tuple(sorted(set(stops))), tuple(windows), tuple(leads), cap, option.brisk)
+    held = None
+    if option.manoeuvre == Manoeuvre.YIELD and (wait >= NO_LINE or scene.s > wait - AT_LINE_M) and _for_nothing(scene, windows):
+        if scene.speed < ROLLS:
+            held = hold if hold is not None else scene.s + scene.speed**2 / (2.0 * HOLD_BRAKE)
+            stops = [*stops, held]
+        else:
+            cap = min(cap, scene.speed)
+    stops += [s for until, s in windows if until == math.inf]
+    windows = [window for window in windows if window[0] < math.inf]
+    return Ask(tuple(sorted(set(stops))), tuple(windows), tuple(leads), cap, option.brisk), held
+
+
+def _for_nothing(scene: Scene, windows: list[tuple[float, float]]) -> bool:
+    """Whether setting off or speeding up now would be for nothing: something ahead would have to be waited for all the same.
+
+    Others take somebody who speeds up in a junction to be going.
+    """
+    limit = float(scene.path.rows[min(max(int(scene.s / ROW), 0), len(scene.path.rows) - 1), 4])
+    ahead = [(until, s - scene.s) for until, s in windows if s > scene.s - AT_LINE_M]
+    return any(reach_time(way, scene.speed, 0.0, START_ACCEL, limit) < until for until, way in ahead)
 
 
 def _ask_one(
@@ -363,10 +422,7 @@ def _ask_one(
     left = motion[:, 0] > float(pair["other_leave"])
     if along > 0.7:
         left = motion[:, 0] > float(pair["other_enter"]) + 1.0
-    if left.any():
-        windows.append((STEP_S * (int(np.argmax(left)) + 1) + 0.2, bar))
-    else:
-        stops.append(bar)
+    windows.append((STEP_S * (int(np.argmax(left)) + 1) + 0.2 if left.any() else math.inf, bar))
 
 
 def _lead(scene: Scene, known: int, low: Floats, here: NDArray[np.bool_]) -> Lead:

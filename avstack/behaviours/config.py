@@ -29,10 +29,11 @@ class CostConfig:
     delay: float = 1.0
     courtesy: float = 0.35
     imposed_braking: float = 1.2
-    right_of_way: float = 4.0
+    right_of_way: float = 12.0
     blocking: float = 1.5
     comfort: float = 0.04
-    switch: float = 0.25
+    switch: float = 0.7
+    turn_back: float = 3.0
     change: float = 1.0
 
     def __post_init__(self) -> None:

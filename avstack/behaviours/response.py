@@ -77,6 +77,8 @@ CLOSE_S = 1.5  # s between one leaving and another arriving that feels close
 MERGE_BRAKE, MERGE_GAP_S = 3.0, 0.9  # m/s², s: braking, and time gap left, of whom one merges before, that are as close as can be
 MERGED_M = 10.0  # m into a shared lane after which one has merged
 CLAIM_S = 6.0  # s to the zone within which somebody has a claim to a slot
+CLAIM_M = 4.0  # m before its line from where somebody has a claim to one in any case
+ENTERED_M = 1.2  # m past the place where one waits at a line from which one is taken to be on one's way
 
 S, V, A, STOOD, STOPPED, WENT, NEXT, CLEAR = range(8)
 """Columns of the rollout state (N, 8). WENT: bits of the actors before which this one has decided to go; NEXT: acceleration for
@@ -116,7 +118,7 @@ def _blocked_at(board: Board, path: int, other: int, s: float) -> tuple[float, f
 
 
 @kernel
-def _time_to(distance: float, v: float, a: float, accel: float, top: float) -> float:
+def reach_time(distance: float, v: float, a: float, accel: float, top: float) -> float:
     """Seconds until a place `distance` ahead is reached; NEVER for one who is braking to a stop before it."""
     if distance <= 0.0:
         return 0.0
@@ -139,6 +141,17 @@ def _order(board: Board, i: int, j: int, pair: np.record) -> float:
 
 
 @kernel
+def _order_now(board: Board, i: int, j: int, pair: np.record, actors: NDArray[np.void], x: Floats) -> float:
+    """As `_order`, but whoever has meanwhile crossed its line comes before whoever has not."""
+    mine, theirs = actors[i]["wait"], actors[j]["wait"]
+    if pair["rule"] == 0 and mine < NO_LINE and theirs < NO_LINE:
+        inside, there = x[i, S] > mine + ENTERED_M, x[j, S] > theirs + ENTERED_M
+        if inside != there:
+            return 1.0 if inside else -1.0
+    return _order(board, i, j, pair)
+
+
+@kernel
 def _follow(v: float, lead: float, gap: float, accel: float, brake: float, time_gap: float, stand: float) -> float:
     """Interaction part of the intelligent driver model."""
     wish = stand + max(0.0, v * time_gap + 0.5 * v * (v - lead) / math.sqrt(accel * brake))
@@ -149,8 +162,8 @@ def _follow(v: float, lead: float, gap: float, accel: float, brake: float, time_
 @kernel
 def _advantage(pair: np.record, mine: Floats, theirs: Floats, me: np.record, other: np.record, order: float, top: float) -> float:
     """How many seconds i is ahead of j at their zone, the rules counted in; without i's own threshold."""
-    ti = _time_to(pair["enter"] - mine[S], mine[V], 0.0, me["accel"], top)
-    tj = _time_to(pair["other_enter"] - theirs[S], theirs[V], theirs[A], other["accel"], max(theirs[V], 8.0))
+    ti = reach_time(pair["enter"] - mine[S], mine[V], 0.0, me["accel"], top)
+    tj = reach_time(pair["other_enter"] - theirs[S], theirs[V], theirs[A], other["accel"], max(theirs[V], 8.0))
     return min(tj, 12.0) - ti + RULE * order
 
 
@@ -169,7 +182,7 @@ def _gives_way(
         asked = (policy["yields"] >> j) & 1 == 1
         if not asked and committed and other["moves"] == 1:
             through = min(pair["leave"], pair["enter"] + MERGED_M) if pair["along"] > 0.7 else pair["leave"]
-            ti = _time_to(through - mine[S], mine[V], 0.0, me["accel"], top)
+            ti = reach_time(through - mine[S], mine[V], 0.0, me["accel"], top)
             asked = their_gap / max(theirs[V], 0.1) < ti and mine[V] * mine[V] < 2.0 * HARD * gap
         return bool(asked)
     if mine[V] > 0.5 and mine[V] * mine[V] > 2.0 * me["brake"] * 1.6 * gap:
@@ -237,16 +250,18 @@ def _accelerate(
         if s >= pair["enter"] + COMMITTED_M or sj > pair["other_leave"] or pair["rule"] == 2:
             continue
         bar = pair["enter"] - MARGIN
-        if _gives_way(i, j, actors, x, pair, _order(board, i, j, pair), top, policy):
+        if _gives_way(i, j, actors, x, pair, _order_now(board, i, j, pair, actors, x), top, policy):
             if me["wait"] < bar and s < me["wait"] + 0.5 and not (i == 0 and policy["kind"] == CREEP):
                 bar = me["wait"]
-            leaves = _time_to(pair["other_leave"] - sj, vj, x[j, A], other["accel"], max(vj, 6.0))
-            arrives = _time_to(pair["enter"] - s, v, 0.0, accel, top)
+            leaves = reach_time(pair["other_leave"] - sj, vj, x[j, A], other["accel"], max(vj, 6.0))
+            arrives = reach_time(pair["enter"] - s, v, 0.0, accel, top)
             merging = pair["along"] > 0.7
             if merging:
-                leaves = _time_to(pair["other_enter"] - sj, vj, x[j, A], other["accel"], max(vj, 6.0)) + 1.0
+                leaves = reach_time(pair["other_enter"] - sj, vj, x[j, A], other["accel"], max(vj, 6.0)) + 1.0
             if arrives < leaves + 0.4:
                 acc = min(acc, _follow(v, 0.0, max(bar - s, 0.0) + 0.5, accel, brake, 0.3, 0.4))
+                if i == 0 and policy["kind"] == GO and s > me["wait"] - 0.5:
+                    acc = min(acc, 0.0)  # past its line nobody speeds up towards a place where he waits
     if i == 0:
         if policy["kind"] == HOLD:
             acc = min(acc, -1.5 if v > 0.0 else 0.0)
@@ -278,6 +293,20 @@ def _advance(x: Floats, i: int, acc: float, accel_jerk: float, backwards: bool) 
 
 
 @kernel
+def _judge_order(j: int, actors: NDArray[np.void], x: Floats, board: Board, pair: np.record, out: Floats) -> None:
+    """The ego enters its zone with j: whether it takes j's turn."""
+    if x[j, CLEAR] >= 2.0 or x[j, S] >= pair["other_enter"]:
+        return
+    x[j, CLEAR] = 2.0
+    first = _order(board, 0, j, pair)
+    at_line = actors[j]["wait"] - x[j, S]
+    waits = -ENTERED_M < at_line < CLAIM_M
+    claims = waits or reach_time(pair["other_enter"] - x[j, S], x[j, V], x[j, A], 1.2, max(x[j, V], 6.0)) < CLAIM_S
+    if first < -0.3 and claims:
+        out[ORDER] -= first
+
+
+@kernel
 def _judge(t: float, actors: NDArray[np.void], x: Floats, board: Board, out: Floats) -> None:
     """Add one step's events between the ego and the others to the features."""
     s, v = x[0, S], x[0, V]
@@ -306,15 +335,13 @@ def _judge(t: float, actors: NDArray[np.void], x: Floats, board: Board, out: Flo
                 tight = max(faster * faster / (2.0 * MERGE_BRAKE * (near - sj)), 1.0 - (near - sj) / (MERGE_GAP_S * vj + 0.5))
                 out[CLOSE] = max(out[CLOSE], min(1.0, tight))
         entered = s >= pair["enter"]
+        if entered and pair["along"] >= 0.9 and pair["rule"] == 0 and actors[j]["wait"] < NO_LINE:
+            _judge_order(j, actors, x, board, pair, out)
         if entered and s < pair["leave"] and abs(pair["along"]) < 0.9:
             if out[ENTERED] < 0.0:
                 out[ENTERED] = t
             arrives = (pair["other_enter"] - sj) / max(vj, 0.1)
-            if x[j, CLEAR] < 2.0 and sj < pair["other_enter"]:
-                x[j, CLEAR] = 2.0
-                first = _order(board, 0, j, pair)
-                if first < -0.3 and _time_to(pair["other_enter"] - sj, vj, x[j, A], 1.2, max(vj, 6.0)) < CLAIM_S:
-                    out[ORDER] -= first
+            _judge_order(j, actors, x, board, pair, out)
             if sj < pair["other_enter"] and vj > 0.5:
                 leaves = (pair["leave"] - s) / max(v, 0.5)
                 out[CLOSE] = max(out[CLOSE], min(1.0, 1.0 - (arrives - leaves) / CLOSE_S))
@@ -444,8 +471,8 @@ def advantages(actors: NDArray[np.void], board: Board, out: Floats) -> None:
                 out[i, r] = 0.0
                 continue
             top = max(_limit_at(board, me["path"], me["s"]) * me["eager"], 1.0)
-            ti = _time_to(pair["enter"] - me["s"], me["v"], 0.0, me["accel"], top)
-            tj = _time_to(pair["other_enter"] - ego["s"], ego["v"], 0.0, ego["accel"], max(ego["v"], 8.0))
+            ti = reach_time(pair["enter"] - me["s"], me["v"], 0.0, me["accel"], top)
+            tj = reach_time(pair["other_enter"] - ego["s"], ego["v"], 0.0, ego["accel"], max(ego["v"], 8.0))
             out[i, r] = min(tj, 12.0) - ti + RULE * _order(board, i, 0, pair)
 
 

@@ -15,6 +15,7 @@ from avstack.behaviours import own_path
 from avstack.behaviours.atlas import Atlas, Path, Stop, needs_stop
 from avstack.behaviours.hypotheses import Route, rests, ways
 from avstack.behaviours.own_path import Recipe
+from avstack.behaviours.precedence import Visit, arrival, idling, lost, next_stop, recognised, visited
 from avstack.behaviours.response import ACTOR_DTYPE, NO_LINE, RED, SIGN, Board
 from avstack.behaviours.zones import PAIR_DTYPE, ROW
 from avstack.perception.percepts import Percepts
@@ -27,20 +28,17 @@ LOOKED_AT = 16
 REACH = 90.0  # m
 SKIN_LENGTH, SKIN_WIDTH = 0.4, 0.3  # m added to the ego's box
 WALKER_SKIN = 0.6  # m added to a pedestrian's
-ARRIVAL_M = 4.0  # m before its line at which a slow vehicle has arrived
-ARRIVAL_SPEED = 2.0  # m/s
-STOPPED_SPEED = 0.5
+AT_LINE_M = 1.6  # m before its line from where the ego has stopped at it
 AMBER_BRAKE = 2.6  # m/s², braking that an amber light is worth
-PASSED_M = 1.0
 LIMITS_ROWS = 640
 LINE_M = 0.3  # m before a line at which the ego's front rests
-IN_JUNCTION = -30.0  # s, when somebody arrived who is in the junction already
-JUNCTION_M = 30.0
+LIKELY_WAY = 0.25  # share of a way that counts for who keeps whom from going
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Agent:
-    """Another road user. size: length and width [m], rounded up. arrives: when it reached or will reach its line [s from now]."""
+    """Another road user. size: length and width [m], rounded up. arrives: when it reached or will reach its line [s from now];
+    visit: its coming to the junction so far."""
 
     id: int
     thing: np.void
@@ -49,7 +47,7 @@ class Agent:
     walks: bool
     moves: bool
     arrives: float
-    stopped: int
+    visit: Visit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,15 +77,12 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What must be remembered of the past: ticks of arrival by id, lanes at whose line somebody has stopped, the same for the
-    ego."""
+    """What must be remembered of the past: how far everybody's coming to a junction is, by id, and the ego's own."""
 
     recipe: Recipe
     s: float
-    arrived: dict[int, int] = field(default_factory=dict)
-    stopped: dict[int, int] = field(default_factory=dict)
-    own_arrival: int = -1
-    own_stopped: int = -1
+    visits: dict[int, Visit] = field(default_factory=dict)
+    own: Visit = field(default_factory=Visit)
 
 
 def start_seeing(atlas: Atlas, x: float, y: float, heading: float) -> Seen:
@@ -99,16 +94,6 @@ def start_seeing(atlas: Atlas, x: float, y: float, heading: float) -> Seen:
 def rounded_size(length: float, width: float) -> tuple[float, float]:
     """Sizes in steps, so that tables can be used again."""
     return math.ceil(2.0 * length - 1e-6) / 2.0, math.ceil(10.0 * width - 1e-6) / 10.0
-
-
-def next_stop(path: Path, front: float) -> Stop | None:
-    """The first line ahead of (or just under) a front at `front` [m]."""
-    return next((stop for stop in path.stops if stop.front > front - PASSED_M), None)
-
-
-def has_passed(path: Path, front: float) -> bool:
-    """Whether a front has lately crossed a line: it is in the junction, before anybody who still waits."""
-    return any(0.0 < front - stop.front - PASSED_M < JUNCTION_M for stop in path.stops)
 
 
 def stops_here(stop: Stop, signals: NDArray[np.int32], distance: float, speed: float) -> int:
@@ -142,9 +127,11 @@ def read_scene(
             if not agent.moves:
                 static.append(thing)
     chosen = _most_relevant(atlas, agents, path, size, s, ego.speed)
-    seen = _note(seen, chosen, percepts, path, s, spec)
+    own = visited(seen.own, path, s + 0.5 * spec.length, ego.speed, percepts.tick, at_line=AT_LINE_M)
+    seen = replace(seen, own=own, visits=lost(seen.visits, percepts.tick) | {agent.id: agent.visit for agent in agents})
     scene = _assemble(percepts, atlas, spec, seen, path, (s, d), size, chosen)
-    return replace(scene, static=tuple(static), crowd=len(agents)), replace(seen, s=s)
+    visits = idling(seen.visits, [agent.id for agent in chosen], _kept(scene), percepts.tick)
+    return replace(scene, static=tuple(static), crowd=len(agents)), replace(seen, s=s, visits=visits)
 
 
 def _place_ego(atlas: Atlas, x: float, y: float, heading: float, speed: float, seen: Seen) -> Seen:
@@ -185,22 +172,13 @@ def _read_agent(atlas: Atlas, thing: np.void, percepts: Percepts, seen: Seen) ->
     grow = WALKER_SKIN if walks else 0.0
     size = rounded_size(float(thing["length"]) + grow, float(thing["width"]) + grow)
     moves = not rests(thing) and not (len(routes) == 1 and routes[0].path.length <= ROW)
-    arrives = _arrival(atlas, thing, routes[0], percepts.tick, seen.arrived.get(known))
-    return Agent(known, thing, routes, size, walks, moves, arrives, seen.stopped.get(known, -1))
-
-
-def _arrival(atlas: Atlas, thing: np.void, route: Route, tick: int, arrived: int | None) -> float:
-    """Seconds from now, negative in the past."""
-    front = route.s + 0.5 * float(thing["length"])
-    lane = route.path.lane_at(route.s)
-    if (lane >= 0 and atlas.road_map.lanes["junction"][lane] >= 0) or has_passed(route.path, front):
-        return IN_JUNCTION
-    if arrived is not None:
-        return (arrived - tick) * TICK_S
-    stop = next_stop(route.path, front)
-    if stop is None:
-        return 0.0
-    return max(0.0, stop.front - front) / max(float(thing["speed"]), 3.0)
+    route, speed = routes[0], float(thing["speed"])
+    front, lane = route.s + 0.5 * float(thing["length"]), route.path.lane_at(route.s)
+    inside = lane >= 0 and bool(atlas.road_map.lanes["junction"][lane] >= 0)
+    visit = recognised(seen.visits, known, float(thing["x"]), float(thing["y"]), speed, percepts.tick)
+    visit = visited(visit, route.path, front, speed, percepts.tick, inside)
+    arrives = arrival(visit, route.path, front, speed, percepts.tick)
+    return Agent(known, thing, routes, size, walks, moves, arrives, visit)
 
 
 def _most_relevant(
@@ -236,32 +214,21 @@ def _is_behind(atlas: Atlas, pair: NDArray[np.void], s: float, route: Route) -> 
     return bool(low <= high and route.s < 0.5 * (low + high))
 
 
-def _note(seen: Seen, agents: list[Agent], percepts: Percepts, path: Path, s: float, spec: VehicleSpec) -> Seen:
-    """Remember who arrived when, and who has stopped at which line."""
-    arrived = {agent.id: seen.arrived[agent.id] for agent in agents if agent.id in seen.arrived}
-    stopped = {agent.id: seen.stopped[agent.id] for agent in agents if agent.id in seen.stopped}
-    for agent in agents:
-        route = agent.routes[0]
-        front = route.s + 0.5 * float(agent.thing["length"])
-        stop = next_stop(route.path, front)
-        speed = abs(float(agent.thing["speed"]))
-        if stop is None or stop.front - front > ARRIVAL_M:
-            arrived.pop(agent.id, None) if stop is not None and stop.front - front > 3.0 * ARRIVAL_M else None
-            continue
-        if speed < ARRIVAL_SPEED:
-            arrived.setdefault(agent.id, percepts.tick)
-        if speed < 2.0 * STOPPED_SPEED:
-            stopped[agent.id] = stop.lane
-    front = s + 0.5 * spec.length
-    own = next_stop(path, front)
-    own_arrival, own_stopped = seen.own_arrival, seen.own_stopped
-    if own is None or own.front - front > 3.0 * ARRIVAL_M:
-        own_arrival = -1
-    elif own.front - front < ARRIVAL_M and percepts.ego.speed < ARRIVAL_SPEED:
-        own_arrival = percepts.tick if own_arrival < 0 else own_arrival
-        if own.front - front < 1.6 and percepts.ego.speed < STOPPED_SPEED:
-            own_stopped = own.lane
-    return replace(seen, arrived=arrived, stopped=stopped, own_arrival=own_arrival, own_stopped=own_stopped)
+def _kept(scene: Scene) -> Floats:
+    """(A,) whether somebody who is in the junction keeps each agent from going; on their likely ways."""
+    agents, pairs = scene.agents, scene.board.pairs
+    kept = np.zeros(len(agents))
+    for i, agent in enumerate(agents, start=1):
+        for j, other in enumerate(agents, start=1):
+            if i == j or other.visit.entered < 0:
+                continue
+            for r, route in enumerate(agent.routes):
+                for q, way in enumerate(other.routes):
+                    pair = pairs[scene.actors[i, r]["path"], scene.actors[j, q]["path"]]
+                    likely = route.weight > LIKELY_WAY and way.weight > LIKELY_WAY
+                    if likely and pair["start"] >= 0 and way.s < float(pair["other_leave"]):
+                        kept[i - 1] = 1.0
+    return kept
 
 
 def _assemble(
@@ -301,7 +268,7 @@ def _own_actor(percepts: Percepts, spec: VehicleSpec, seen: Seen, path: Path, s:
     if stop is not None:
         actor["wait"] = stop.front - half - LINE_M
         kind = stops_here(stop, percepts.signals, stop.front - s - half, percepts.ego.speed)
-        if kind == RED or (kind == SIGN and seen.own_stopped != stop.lane):
+        if kind == RED or (kind == SIGN and seen.own.stopped != stop.lane):
             actor["line"], actor["line_kind"] = stop.front - half - LINE_M, kind
     if seen.recipe.beyond < 0.0 and path.length - s < 150.0 and path.length < own_path.LONGEST - 1.0:
         actor["line"] = min(float(actor["line"]), path.length - half - 1.0)
@@ -328,7 +295,7 @@ def _actor(agent: Agent, route: Route, signals: NDArray[np.int32], path: int) ->
     if stop is not None and not agent.walks:
         actor["wait"] = stop.front - half
         kind = stops_here(stop, signals, stop.front - route.s - half, speed)
-        if kind == RED or (kind == SIGN and agent.stopped != stop.lane):
+        if kind == RED or (kind == SIGN and agent.visit.stopped != stop.lane):
             actor["line"], actor["line_kind"] = stop.front - half, kind
     return actor
 
@@ -344,15 +311,9 @@ def _eagerness(agent: Agent, speed: float, limit: float) -> float:
 
 def _orders(seen: Seen, agents: list[Agent], percepts: Percepts, own: np.void, path: Path, spec: VehicleSpec) -> Floats:
     """order[i, j] in [-1, 1]: 1 where actor i arrived at least a second before actor j."""
-    s = float(own["s"])
-    if has_passed(path, s + 0.5 * spec.length):
-        mine = IN_JUNCTION
-    elif seen.own_arrival >= 0:
-        mine = (seen.own_arrival - percepts.tick) * TICK_S
-    else:
-        mine = max(0.0, min(float(own["wait"]), 1e3) - s) / max(percepts.ego.speed, 3.0)
-    arrival = np.array([mine, *(agent.arrives for agent in agents)])
-    return np.asarray(np.clip(arrival[None, :] - arrival[:, None], -1.0, 1.0))
+    mine = arrival(seen.own, path, float(own["s"]) + 0.5 * spec.length, percepts.ego.speed, percepts.tick)
+    came = np.array([mine, *(agent.arrives for agent in agents)])
+    return np.asarray(np.clip(came[None, :] - came[:, None], -1.0, 1.0))
 
 
 def _board(

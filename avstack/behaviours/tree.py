@@ -134,11 +134,16 @@ def confusion(seen: Floats, worlds: NDArray[np.void], config: BehaviourConfig) -
 
 
 def judge(
-    features: Floats, seen: Floats, branches: NDArray[np.bool_], scenarios: Scenarios, prices: Prices, config: BehaviourConfig
-) -> Verdict:
-    """Cost of each first-stage policy under the best continuations that confusion allows."""
+    features: Floats, seen: Floats, branches: NDArray[np.bool_], scenarios: Scenarios, prices: Prices, config: BehaviourConfig,
+    changing: Floats | None = None,
+) -> Verdict:  # fmt: skip
+    """Cost of each first-stage policy under the best continuations that confusion allows.
+
+    changing (A, C): price of following one by the other.
+    """
     a, _, count, _ = features.shape
-    value = np.where(branches[:, :, None], features @ prices.weights, np.inf)  # (A, C, K)
+    rolled = features @ prices.weights if changing is None else features @ prices.weights + changing[:, :, None]
+    value = np.where(branches[:, :, None], rolled, np.inf)  # (A, C, K)
     share = scenarios.share
     cost, then, mean = np.zeros(a), np.zeros((a, count), np.int64), np.zeros((a, FEATURES))
     risk = np.zeros(a)

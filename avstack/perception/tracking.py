@@ -46,6 +46,7 @@ LONGEST_GAP_TICKS = 20
 _FARTHEST, _FASTEST = 1e6, 150.0  # m, m/s; what claims more is no reading
 _LEAST_SIGMA = (0.01, 0.002, 0.01, 0.01, 0.01)
 _MOST_SIGMA = (5.0, 1.5, 10.0, 5.0, 2.0)
+SIGHT_SLACK = 0.5  # m
 _NEVER = 1e6
 _SLIP, _SLIP_ON_FOOT = 0.02, 0.05  # m/s sideways
 
@@ -237,15 +238,18 @@ def _take_in(track: np.record, seen: np.record, ego: NDArray[np.float64], config
 
 
 @kernel
-def _is_hidden(track: np.record, ego: NDArray[np.float64], sight: NDArray[np.float32]) -> bool:
-    """Whether something nearer stands before this track, as far as the sensor's lines of sight tell."""
+def _seen_through(track: np.record, ego: NDArray[np.float64], sight: NDArray[np.float32]) -> bool:
+    """Whether one can see beyond a track's middle, as far as the sensor's lines of sight tell: nothing is there.
+
+    Where sight ends before it, something nearer hides it, or it is there itself and only was not recognised.
+    """
     sectors = sight.shape[0]
     if sectors == 0:
-        return False
+        return True
     dx, dy = track.state[0] - ego[0], track.state[1] - ego[1]
     angle = wrap_angle(math.atan2(dy, dx) - ego[2])
     sector = int(math.floor(angle / (2.0 * math.pi) * sectors)) % sectors
-    return bool(sight[sector] < math.sqrt(dx * dx + dy * dy) - 0.5 * track.state[6] - 1.0)
+    return bool(sight[sector] > math.sqrt(dx * dx + dy * dy) + SIGHT_SLACK)
 
 
 @kernel
@@ -263,8 +267,8 @@ def _take_in_all(
             tracks[rows + found[i]].alive = 0
             _take_in(track, objects[found[i]], ego, config, work)
         else:
-            # it exists a little less likely, or hardly less where it could not be seen anyway
-            track.existence -= config.hidden_miss if _is_hidden(track, ego, sight) else config.miss
+            # it exists a little less likely, or hardly less where something is in the line of sight
+            track.existence -= config.miss if _seen_through(track, ego, sight) else config.hidden_miss
             track.flip += 0.1 * (config.flip_prior - track.flip)
     for j in range(objects.shape[0]):
         track = tracks[rows + j]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avstack.behaviours.decision import Manoeuvre, Reason
-from avstack.stack import Joint
+from avstack.stack import Joint, StackMemory
 from eval.drivers import DRIVERS, load_driver
 from eval.run import Job, prepare
 from sim.interface import Control
@@ -84,6 +84,7 @@ def test_a_copied_memory_replays_bit_for_bit_whatever_was_driven_since(family, s
     for _ in range(20):
         run.step()
     frames, memory, controls = [], copy.deepcopy(run.memory), []
+    assert isinstance(memory, StackMemory)
     for _ in range(60):
         frames.append(run.frame())
         controls.append(run.step().control)
@@ -157,7 +158,16 @@ def _at(objects, pose):
     return changed
 
 
-def test_a_thing_inside_the_own_box_stops_the_car(drive):
-    frame = drive.frame()
-    decision = drive.driver.step(replace(frame, objects=_at(frame.objects, frame.pose)), drive.memory)
-    assert decision.control.accel < 0.0
+def test_a_thing_inside_the_own_box_stops_the_car():
+    run = Drive("four_way_stop", 3)
+    for _ in range(50):
+        run.step()
+    assert run.frame().odometry.speed > 2.0
+    for _ in range(15):
+        frame = run.frame()
+        decision = run.driver.step(replace(frame, objects=_at(frame.objects, frame.pose)), run.memory)
+        run.memory = decision.memory
+        assert decision.control.accel < 0.0 or frame.odometry.speed < 1.0
+        run.controls[0, run.ego] = as_row(decision.control)
+        run.world.step(run.controls)
+    assert run.frame().odometry.speed < 0.3

@@ -163,7 +163,9 @@ def test_what_is_hidden_is_kept_longer():
                 return tick
         return 60
 
+    # hidden by something nearer, or in sight but not recognised, against a free view beyond it
     assert kept(3.0) > kept(80.0)
+    assert kept(10.0) > kept(80.0)
 
 
 def test_lights_and_kinds_are_averaged():

@@ -1,0 +1,85 @@
+"""Who comes before whom at a junction, from places and speeds alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avstack.behaviours.atlas import Path, Stop
+from avstack.behaviours.precedence import (
+    AFTER_ALL,
+    FORFEIT_S,
+    IN_JUNCTION,
+    Visit,
+    arrival,
+    idling,
+    lost,
+    recognised,
+    visited,
+)
+from sim.interface import TICK_S
+from sim.roads.lane_map import Regulation
+
+LINE = 50.0
+LANE = 4
+PATH = Path(key="way", rows=np.zeros((300, 6)), stops=(Stop(LINE, int(Regulation.ALL_WAY_STOP), -1, LANE),))
+
+
+def drive(fronts: list[float], speeds: list[float]) -> Visit:
+    visit = Visit()
+    for tick, (front, speed) in enumerate(zip(fronts, speeds, strict=True)):
+        visit = visited(visit, PATH, front, speed, tick)
+    return visit
+
+
+def test_arrival_is_the_first_stop_near_the_line():
+    visit = drive([40.0, 47.0, 49.0, 49.5, 49.6], [5.0, 2.0, 0.4, 0.0, 0.0])
+    assert visit.arrived == 2
+    assert visit.stopped == LANE
+    assert arrival(visit, PATH, 49.6, 0.0, 4) == pytest.approx(-2 * TICK_S)
+
+
+def test_who_crosses_the_line_without_a_stop_arrives_as_it_enters():
+    visit = drive([47.0, 49.0, 51.5, 53.0], [3.0, 3.0, 3.0, 3.0])
+    assert (visit.arrived, visit.entered) == (2, 2)
+    assert arrival(visit, PATH, 53.0, 3.0, 3) < IN_JUNCTION + 1e-9
+
+
+def test_of_two_in_the_junction_the_one_that_entered_first_is_first():
+    early, late = Visit(arrived=0, entered=5), Visit(arrived=1, entered=9)
+    assert arrival(early, PATH, 55.0, 3.0, 20) < arrival(late, PATH, 53.0, 3.0, 20)
+
+
+def test_who_is_still_coming_arrives_later_the_further_away_it_is():
+    times = [arrival(Visit(), PATH, front, 8.0, 0) for front in (10.0, 20.0, 30.0)]
+    assert times == sorted(times, reverse=True)
+    # braking evenly from 8 m/s takes twice as long as the way at that speed
+    assert arrival(Visit(), PATH, LINE - 8.0, 8.0, 0) == pytest.approx(2.0)
+
+
+def test_a_turn_that_is_not_used_is_forfeited_until_one_moves():
+    visits = {1: Visit(arrived=0)}
+    for tick in range(10, 10 + round(FORFEIT_S / TICK_S) + 1):
+        visits = idling(visits, [1], np.zeros(1), tick)
+    assert arrival(visits[1], PATH, 49.0, 0.0, 10 + round(FORFEIT_S / TICK_S)) > AFTER_ALL - 10.0
+    moving = visited(visits[1], PATH, 49.2, 0.8, 60)
+    assert arrival(moving, PATH, 49.2, 0.8, 60) < 0.0
+
+
+def test_who_is_kept_from_going_keeps_its_turn():
+    visits = {1: Visit(arrived=0)}
+    for tick in range(10, 80):
+        visits = idling(visits, [1], np.ones(1), tick)
+    assert arrival(visits[1], PATH, 49.0, 0.0, 80) == pytest.approx(-8.0)
+
+
+def test_somebody_lost_and_found_in_the_same_place_keeps_its_turn():
+    before = recognised({}, 7, 10.0, 2.0, 0.0, 100)
+    known = lost({7: before}, 120)
+    assert recognised(known, 9, 10.5, 2.2, 0.0, 120).arrived == before.arrived
+    assert lost({7: before}, 400) == {}
+
+
+def test_who_is_found_standing_came_before_and_who_is_found_moving_did_not():
+    assert recognised({}, 7, 0.0, 0.0, 0.0, 200).arrived < 200
+    assert recognised({}, 7, 0.0, 0.0, 3.0, 200).arrived == -1
