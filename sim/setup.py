@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sim.interface import Kind, VehicleSpec
 from sim.rng import Purpose, generator
-from sim.roads.lane_map import CLASS_SIZES, LaneMap
+from sim.roads.lane_map import CLASS_SIZES, POINT_DTYPE, LaneMap
 from sim.roads.pack import Packed, pack
 from sim.roads.route import Route
 from sim.state import (
@@ -99,7 +99,8 @@ def hesitation(drawn: Mapping[str, float]) -> float:
 def prepare_roads(maps: Sequence[LaneMap], routes: Sequence[Sequence[Route]]) -> Packed:
     """`pack` maps and routes and fill in what drivers read of curves."""
     packed = pack(maps, routes)
-    points = packed.roads.points.copy()
+    points = _aligned(packed.roads.points.shape, POINT_DTYPE)
+    points[...] = packed.roads.points
     roads = packed.roads._replace(points=points)
     fill_curve_room(roads)
     points.setflags(write=False)
@@ -118,8 +119,8 @@ def empty_state(worlds: int, slots: int, clusters: int) -> WorldState:
     """Zeroed arrays; every slot unused, every zone long quiet."""
     state = WorldState(
         bodies=_aligned((worlds, slots), BODY_DTYPE),
-        minds=np.zeros((worlds, slots), MIND_DTYPE),
-        history=np.zeros((worlds, HISTORY, slots), SEEN_DTYPE),
+        minds=_aligned((worlds, slots), MIND_DTYPE),
+        history=_aligned((worlds, HISTORY, slots), SEEN_DTYPE),
         neighbours=np.zeros((worlds, slots, 1 + NEIGHBOURS), np.int16),
         visible=np.zeros((worlds, slots, NEIGHBOURS), np.uint8),
         worlds=np.zeros(worlds, WORLD_DTYPE),

@@ -141,7 +141,10 @@ MIND_DTYPE = np.dtype(
         # claimants: how many stand or arrive at the other stop lines
         ("pull", "f4"), ("quiet_ticks", "i4"), ("outranked", "i4"), ("claimants", "i4"),
         # hesitation [s]: how long it looks before it takes its turn, for each other claimant; look_ticks: how long it has looked
-        ("hesitation", "f4"), ("look_ticks", "i4"),
+        # calm: nothing in sight is likely to ask for a quick answer
+        ("hesitation", "f4"), ("look_ticks", "i4"), ("calm", "i4"),
+        # leaves no gap at the end of a record: copies would leave it undefined
+        ("unused", "i4"),
     ],
     align=True,
 )  # fmt: skip
@@ -170,12 +173,13 @@ PATH_DTYPE = np.dtype(
         ("contested", "i4", (PATH_LANES,)), ("cluster", "i4", (PATH_LANES,)),
         ("matrix", "i4", (PATH_LANES,)),
         ("their_lane", "i4", (2,)), ("their_base", "f8", (2,)),
+        ("heeded", "i4", (NEIGHBOURS,)), ("heeded_count", "i4"),
     ],
     align=True,
 )  # fmt: skip
 """Working memory of a deciding driver: the lanes ahead and the distance [m] to each one's start; which of them are in conflict
 with others, nearest first, the cluster of each of those and where its row of `cluster_matrix` starts; the lanes ahead of somebody
-else, as far as foreseen."""
+else, as far as foreseen; the slots of all who are in sight and matter to it."""
 
 
 SIGHT_DTYPE = np.dtype([(name, "f8", (NEIGHBOURS,)) for name in ("x", "y", "distance", "half", "height")], align=True)

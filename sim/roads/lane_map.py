@@ -77,6 +77,8 @@ POINT_DTYPE = np.dtype(
     [
         ("x", "f8"), ("y", "f8"), ("z", "f4"), ("heading", "f4"), ("cos", "f4"), ("sin", "f4"), ("curvature", "f4"),
         ("half_width", "f4"), ("room_left", "f4"), ("room_right", "f4"), ("speed_limit", "f4"), ("curve_room", "f4"),
+        # fills a whole cache line
+        ("unused", "f4", (2,)),
     ],
     align=True,
 )  # fmt: skip

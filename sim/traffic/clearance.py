@@ -317,17 +317,14 @@ def keep_clear(
         reach = line + THROUGH
     lag = 0.1 * past
     tick = state.worlds[w].tick
-    listed, visible = state.neighbours[w, a], state.visible[w, a]
-    bodies, shown = state.bodies[w], state.history[w, (tick - past) % HISTORY]
-    for n in range(listed[0]):
-        if visible[n] == 0:
-            continue
-        b = int(listed[1 + n])
+    heeded, bodies, shown = state.paths[w].heeded, state.bodies[w], state.history[w, (tick - past) % HISTORY]
+    for n in range(state.paths[w].heeded_count):
+        b = heeded[n]
         other = bodies[b]
         if other.model == STILL or other.drive_through or other.kind == PEDESTRIAN:
             continue
         seen = shown[b]
-        if seen.status != ACTIVE or is_parked(other, seen):
+        if is_parked(other, seen):
             continue
         # who reverses may have stopped by now
         since = lag if seen.speed > 0.0 else 0.0

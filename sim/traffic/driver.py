@@ -1,10 +1,9 @@
 """The driver in every vehicle of the traffic, cyclists included: look, decide, act.
 
-`decide` runs every DECISION_TICKS and leaves a plan in the driver's own mind: a desired speed, a leader, a place to stop,
-and why.
-`act` runs every tick, carries the plan forward, and turns it into pedal and wheel. Car-following is the Intelligent Driver Model
-(Treiber, Hennecke, Helbing 2000). Right of way is in `negotiate`. Nothing of another road user is read but its history of
-appearances.
+`decide` runs when it is due (`sim.traffic.calm`) and leaves a plan in the driver's own mind: a desired speed, a leader, a place
+to stop, and why. `act` runs every tick, carries the plan forward, and turns it into pedal and wheel. Car-following is the
+Intelligent Driver Model (Treiber, Hennecke, Helbing 2000). Right of way is in `negotiate`. Nothing of another road user is read
+but its history of appearances.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from sim.roads.lane_map import CLASSES
 from sim.roads.pack import Roads
 from sim.roads.signals import signal_colour
 from sim.state import HISTORY, NO_SIGNAL, OBLIVIOUS, RUNS_REDS, RUNS_STOPS, WorldState
+from sim.traffic.calm import DECISION_TICKS, LED_SIGHT, is_calm, is_due, is_led
 from sim.traffic.clearance import back_off, keep_clear
 from sim.traffic.foresight import foresee
 from sim.traffic.lateral import change_lanes, steer_along
@@ -67,7 +67,6 @@ from sim.traffic.plan import (
 )
 from sim.traffic.swept import needs_room, room_to_swing
 
-DECISION_TICKS = 2
 SPAN_S = 6.0  # s of travel that the negotiation looks ahead
 MEET_WITHIN = 60.0  # m to a conflict's lane from which on it is settled
 CLAIM_TICKS = 20
@@ -290,11 +289,13 @@ def _lane_told(roads: Roads, seen: np.record) -> bool:
 
 @kernel
 def _negotiate_with(
-    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, past: int,
-    path_lane: NDArray[np.int32], path_base: NDArray[np.float64],
-    meets: int, line: float, gate: int,
+    state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, past: int, path_base: NDArray[np.float64],
+    meets: int, line: float, gate: int, led: bool,
 ) -> bool:  # fmt: skip
-    """Settle every conflict with one other road user on the first `meets` contested lanes ahead; True where their paths meet."""
+    """Settle every conflict with one other road user on the first `meets` contested lanes ahead; True where their paths meet.
+
+    led: no conflict needs settling yet, see `is_led`.
+    """
     body = state.bodies[w, a]
     other = state.bodies[w, b]
     mind = state.minds[w, a]
@@ -329,12 +330,14 @@ def _negotiate_with(
                 k = paths.contested[m]
                 row = int(first + body.size_class * CLASSES + other.size_class)
                 met = True
+                if led:
+                    return True
                 # a line further on than the zone does not hold us back from the zone
                 zone = path_base[k] + roads.conflicts[row].enter
                 gated = gate >= 0 and line <= zone + 0.5
                 other_entered = entered_there or (entry.distance > 0.0 and approach.cluster >= 0 and approach.stop_s < 0.0)
                 if _meet(
-                    state, roads, w, a, b, seen, row, path_base[k], entry.distance - place, path_lane[k], entry.lane,
+                    state, roads, w, a, b, seen, row, path_base[k], entry.distance - place, paths.lane[k], entry.lane,
                     line if gated else FAR, not gated, other_entered, past, speed, carried,
                 ):  # fmt: skip
                     mind.quiet_ticks = 0
@@ -374,7 +377,7 @@ def _claims(roads: Roads, seen: np.record, own_lane: int) -> bool:
 
 
 @kernel
-def _hesitate(mind: np.record, speed: float, line: float) -> None:
+def _hesitate(mind: np.record, speed: float, line: float, since: int) -> None:
     """Look for a while before taking one's turn: the longer, the more others claim the junction. Who ends a standoff does not."""
     if mind.satisfied == 0 or line < -0.2 or mind.claimed_tick >= 0:
         return
@@ -383,7 +386,7 @@ def _hesitate(mind: np.record, speed: float, line: float) -> None:
         return
     wanted = mind.hesitation * mind.claimants * (1.0 + CROWD_SHARE * (mind.claimants - 1))
     if 0.1 * mind.look_ticks < min(wanted, LONGEST_LOOK):
-        mind.look_ticks += DECISION_TICKS
+        mind.look_ticks += since
         # it slows down for that; it does not brake hard
         soft = speed * speed / (3.0 * mind.decel) + 0.2
         stop_at(mind, max(line + min(float(mind.rest_offset), REST_BEYOND), soft), STOPPING, -1)
@@ -404,8 +407,8 @@ def _expect_queue(state: WorldState, w: int, a: int, line: float) -> None:
 
 
 @kernel
-def _note_waiting(state: WorldState, w: int, a: int) -> None:
-    """Count waiting, and claim a turn that nobody takes: at random moments, so that not all claim at once."""
+def _note_waiting(state: WorldState, w: int, a: int, since: int) -> None:
+    """Count waiting, `since` ticks more, and claim a turn that nobody takes: at random moments, so that not all claim at once."""
     body = state.bodies[w, a]
     mind = state.minds[w, a]
     tick = state.worlds[w].tick
@@ -419,10 +422,10 @@ def _note_waiting(state: WorldState, w: int, a: int) -> None:
         mind.quiet_ticks = 0
     if mind.reason < STOPPING or mind.reason == SIGNALLED:
         return
-    mind.wait_ticks += DECISION_TICKS
+    mind.wait_ticks += since
     if mind.stop_distance > 2.5 or body.speed > STANDING:
         return
-    mind.quiet_ticks += DECISION_TICKS
+    mind.quiet_ticks += since
     patience = min(mind.patience_s * (1.0 - 0.6 * mind.assertiveness), 4.0)
     if mind.claimed_tick < 0 and 0.1 * mind.quiet_ticks > patience:
         world = state.worlds[w]
@@ -502,6 +505,26 @@ def _indicate(
 
 
 @kernel
+def _note_contested(state: WorldState, roads: Roads, w: int, a: int, last: int) -> int:
+    """Note which of the first `last` lanes ahead are in conflict with others, and how many; in a turn, speed up less."""
+    mind = state.minds[w, a]
+    paths = state.paths[w]
+    meets = 0
+    mind.pull = mind.accel
+    for k in range(last):
+        record = roads.lanes[paths.lane[k]]
+        if record.cluster >= 0 and paths.base[k] < MEET_WITHIN:
+            paths.contested[meets] = k
+            paths.cluster[meets] = record.cluster
+            cluster = roads.clusters[record.cluster]
+            paths.matrix[meets] = cluster.matrix_start + record.local * cluster.size
+            meets += 1
+        if record.turn > 0 and -0.5 * record.length < paths.base[k] < TURN_AHEAD:
+            mind.pull = TURN_SHARE * mind.accel
+    return meets
+
+
+@kernel
 def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     """Look around and renew the plan of one driver."""
     body = state.bodies[w, a]
@@ -513,6 +536,10 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     half = 0.5 * body.length
     horizon = min(30.0 + speed * SPAN_S, 120.0)
     count = walk_path(roads, mind.route, mind.lane, mind.s, horizon, path_lane, path_base)
+    line, gate, last = _gate(roads, path_lane, path_base, count, half)
+    since = int(tick - mind.plan_tick) if mind.plan_tick >= 0 else DECISION_TICKS
+    led = gate >= 0 and is_led(mind, speed, line)
+    far = mind.lead_gap + half + LED_SIGHT if led else FAR
     mind.plan_tick = tick
     mind.reason = FREE
     mind.other = -1
@@ -523,57 +550,59 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     if needs_room(roads, body, mind, path_lane, path_base, count):
         mind.goal_shift = room_to_swing(roads, body, path_lane, path_base, count, 0.0)
     mind.desired_speed = min(speed_ahead(roads, mind, path_lane, path_base, count), float(body.speed_max))
-    line, gate, last = _gate(roads, path_lane, path_base, count, half)
     if gate >= 0:
         _obey_line(state, roads, w, a, line, gate, path_lane, count)
     _note_gate(state, roads, w, a, path_lane[gate] if gate >= 0 else -1, path_lane, last)
     end = path_base[count - 1] + roads.lanes[path_lane[count - 1]].length
     if end < horizon and mind.to_goal > end + 1.0:
         stop_at(mind, end - half - 2.0, STOPPING, -1)
-    meets = 0
     mind.outranked = 0
-    mind.pull = mind.accel
-    for k in range(last):
-        record = roads.lanes[path_lane[k]]
-        if record.cluster >= 0 and path_base[k] < MEET_WITHIN:
-            state.paths[w].contested[meets] = k
-            state.paths[w].cluster[meets] = record.cluster
-            cluster = roads.clusters[record.cluster]
-            state.paths[w].matrix[meets] = cluster.matrix_start + record.local * cluster.size
-            meets += 1
-        if record.turn > 0 and -0.5 * record.length < path_base[k] < TURN_AHEAD:
-            mind.pull = TURN_SHARE * mind.accel
+    meets = _note_contested(state, roads, w, a, last)
     past = min(int(mind.response_ticks), tick)
     lag = 0.1 * past
     claimants = 0
+    walkers = False
     looking = gate >= 0 and line < CLAIMS_WITHIN and roads.lanes[path_lane[gate]].regulation == ALL_WAY_STOP
     listed, visible = state.neighbours[w, a], state.visible[w, a]
     bodies, shown = state.bodies[w], state.history[w, (tick - past) % HISTORY]
+    heeded = 0
     for n in range(listed[0]):
         b = int(listed[1 + n])
         seen = shown[b]
         if seen.status != ACTIVE or (visible[n] == 0 and not kept_in_mind(roads, body, bodies[b], seen)):
             continue
+        dx = seen.x - body.x
+        dy = seen.y - body.y
+        if dx * dx + dy * dy > far * far:
+            break  # nearest first
+        if visible[n] != 0:
+            state.paths[w].heeded[heeded] = b
+            heeded += 1
         if looking and _claims(roads, seen, path_lane[0]):
             claimants += 1
+        walkers = walkers or bodies[b].kind == PEDESTRIAN
         met = False
         if meets > 0 and not is_parked(bodies[b], seen):
-            met = _negotiate_with(state, roads, w, a, b, seen, past, path_lane, path_base, meets, line, gate)
+            met = _negotiate_with(state, roads, w, a, b, seen, past, path_base, meets, line, gate, led)
         consider_body(state, roads, w, a, b, seen, lag, path_lane, path_base, count, met)
+    state.paths[w].heeded_count = heeded
     if gate >= 0:
         _keep_box_clear(roads, mind, path_lane, path_base, last, line, half)
         _expect_queue(state, w, a, line)
     keep_clear(state, roads, w, a, past, line if gate >= 0 else FAR, path_lane, path_base, count)
     foresee(state, roads, w, a, past, path_lane, path_base, count)
-    mind.claimants = claimants
+    if not led:
+        mind.claimants = claimants
     if looking and claimants > 0:
-        _hesitate(mind, speed, line)
+        _hesitate(mind, speed, line, since)
     back_off(state, w, a, past)
-    _note_waiting(state, w, a)
+    _note_waiting(state, w, a, since)
     change_lanes(state, roads, w, a, lag, line)
     keep_reversing(state, roads, w, a)
     _wave(state, w, a, line if gate >= 0 else FAR)
     body.indicator = _indicate(roads, mind, path_lane, path_base, count, speed)
+    junction = path_base[state.paths[w].contested[0]] - half if meets > 0 else FAR
+    mind.calm = not walkers and is_calm(roads, mind, speed, line if gate >= 0 else -1.0, junction)
 
 
 @kernel
@@ -681,7 +710,7 @@ def act(state: WorldState, roads: Roads, w: int, a: int) -> None:
 
 @unit(WorldState, Roads, int, int)
 def drive(state: WorldState, roads: Roads, w: int, a: int) -> None:
-    """Decide every DECISION_TICKS, and act."""
-    if (state.worlds[w].tick + a) % DECISION_TICKS == 0 or state.minds[w, a].plan_tick < 0:
+    """Decide when it is due, and act."""
+    if is_due(state, w, a):
         decide(state, roads, w, a)
     act(state, roads, w, a)

@@ -205,15 +205,14 @@ def foresee(
     then = int(state.worlds[w].tick) - past
     if speed > FAST:
         return
-    for n in range(state.neighbours[w, a, 0]):
-        if state.visible[w, a, n] == 0:
-            continue
-        b = int(state.neighbours[w, a, 1 + n])
+    heeded = state.paths[w].heeded
+    for n in range(state.paths[w].heeded_count):
+        b = heeded[n]
         other = state.bodies[w, b]
         if other.model == STILL or other.drive_through or other.kind == PEDESTRIAN:
             continue
         seen = state.history[w, then % HISTORY, b]
-        if seen.status != ACTIVE or seen.speed < MOVING or seen.speed > FAST or is_parked(other, seen):
+        if seen.speed < MOVING or seen.speed > FAST or is_parked(other, seen):
             continue
         facing = seen.cos * body.cos + seen.sin * body.sin
         dx = seen.x - body.x

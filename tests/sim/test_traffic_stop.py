@@ -7,7 +7,8 @@ import pytest
 
 from sim.setup import HESITATION_S, hesitation
 from sim.state import MIND_DTYPE, RUNS_STOPS
-from sim.traffic.driver import DECISION_TICKS, _hesitate
+from sim.traffic.calm import DECISION_TICKS
+from sim.traffic.driver import _hesitate
 from sim.traffic.plan import FAR
 from sim.traffic.styles import STYLES, draw_style
 
@@ -19,7 +20,7 @@ def looked_for(claimants: int, *, satisfied: int = 1, line: float = 1.0, held: b
     mind.claimed_tick = claimed
     for looks in range(100):
         mind.stop_distance = line if held else FAR
-        _hesitate(mind, 0.3, line)
+        _hesitate(mind, 0.3, line, DECISION_TICKS)
         if not held and mind.stop_distance >= FAR:
             return 0.1 * looks * DECISION_TICKS
     return float("inf") if mind.look_ticks > 0 else 0.0
