@@ -34,6 +34,8 @@ DRIVERS: dict[str, str] = {
     "no_breaker": "joint[behaviours.breaker=false]",
     "no_safety": "joint[safety=false]",
     "marginal_no_safety": "marginal[safety=false]",
+    "response_lower": "joint[behaviours.response_scale=0.7]",
+    "response_higher": "joint[behaviours.response_scale=1.3]",
     "id_swaps": "eval.ablations:IdSwaps",
     "privileged": "eval.told:Told",
     "first_come": "sim.traffic.opponents.first_come:FirstCome",

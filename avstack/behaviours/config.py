@@ -49,9 +49,10 @@ class BehaviourConfig:
 
     prediction, branching: the ladder of planners, see their types. assertiveness: 0 timid to 1 bold, the one knob for delay
     against risk. negotiate: whether precedence is decided at all; without, the ego brakes for what is in its path. learn,
-    creep, breaker: belief updates, inching forward, and the deadlock breaker, for ablations. branch_s: when the second stage
-    begins [s]. horizon_s: how far rollouts look. rollouts: budget of one decision. looking_ahead: [m]. tempering: weight of one
-    tick's evidence, whose errors are correlated.
+    creep, breaker: belief updates, inching forward, and the deadlock breaker, for ablations. response_scale: how many times as
+    hard as usual others are expected to speed up, brake and keep to the rules, to ask what hangs on it. branch_s: when the second
+    stage begins [s]. horizon_s: how far rollouts look. rollouts: budget of one decision. looking_ahead: [m]. tempering: weight
+    of one tick's evidence, whose errors are correlated.
     """
 
     prediction: Prediction = "reactive"
@@ -61,6 +62,7 @@ class BehaviourConfig:
     creep: bool = True
     breaker: bool = True
     negotiate: bool = True
+    response_scale: float = 1.0
     branch_s: float = 1.0
     horizon_s: float = 9.0
     rollouts: int = 240
@@ -72,8 +74,9 @@ class BehaviourConfig:
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("assertiveness", 0.0, 1.0), ("branch_s", 0.4, 3.0), ("horizon_s", 4.0, 12.0), ("rollouts", 24, 5000),
-            ("looking_ahead", 30.0, 200.0), ("tempering", 0.0, 1.0), ("comfort_accel", 0.3, 4.0), ("brisk_accel", 0.3, 4.0),
+            ("assertiveness", 0.0, 1.0), ("response_scale", 0.3, 3.0), ("branch_s", 0.4, 3.0), ("horizon_s", 4.0, 12.0),
+            ("rollouts", 24, 5000), ("looking_ahead", 30.0, 200.0), ("tempering", 0.0, 1.0), ("comfort_accel", 0.3, 4.0),
+            ("brisk_accel", 0.3, 4.0),
         ):  # fmt: skip
             value = getattr(self, name)
             if not low <= value <= high:

@@ -13,6 +13,7 @@ from avstack.behaviours.choose import Chosen, choose
 from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.decision import Decision, Manoeuvre, Reason
 from avstack.behaviours.lateral import onto_neighbour, past_obstacles, wanted_side, way_left
+from avstack.behaviours.own_path import Recipe
 from avstack.behaviours.scene import Scene, Seen, read_scene, start_seeing
 from avstack.perception.percepts import Percepts
 from sim.interface import Indicator, VehicleSpec
@@ -47,23 +48,36 @@ def changing(scene: Scene) -> bool:
     return abs(left) > 0.6 * abs(blend[2])
 
 
+def _look(
+    percepts: Percepts, atlas: Atlas, spec: VehicleSpec, seen: Seen, config: BehaviourConfig, recipe: Recipe | None = None
+) -> tuple[Scene, Seen]:
+    """The scene of this tick, with others as the configuration has them respond."""
+    scene, seen = read_scene(percepts, atlas, spec, seen, recipe)
+    if config.response_scale != 1.0:
+        others = scene.actors[1:]
+        for name in ("accel", "brake"):
+            others[name] *= config.response_scale
+        scene.board.order[...] *= config.response_scale
+    return scene, seen
+
+
 def decide(
     percepts: Percepts, atlas: Atlas, spec: VehicleSpec, seed: int, memory: BehaviourMemory, config: BehaviourConfig
 ) -> tuple[Decision, Scene, BehaviourMemory]:
     """The decision of this tick, the scene it was made in, and what to remember."""
     ego = percepts.ego
     seen = memory.seen or start_seeing(atlas, ego.x, ego.y, ego.heading)
-    scene, seen = read_scene(percepts, atlas, spec, seen)
+    scene, seen = _look(percepts, atlas, spec, seen, config)
     shifted = past_obstacles(atlas, scene, spec)
     if shifted is not None:
-        scene, seen = read_scene(percepts, atlas, spec, seen, shifted)
+        scene, seen = _look(percepts, atlas, spec, seen, config, shifted)
     learned = update_belief(memory.belief, scene, config)
     belief = learned if memory.privilege is None else memory.privilege.inform(learned, scene)
     decision, chosen, cost = choose(scene, belief, memory.chosen, seed, config)
     aborted = memory.aborted
     if chosen.option is not None and chosen.option.yields and changing(scene):
         back = own_path.begin_recipe(atlas, ego.x, ego.y, ego.heading)
-        scene, seen = read_scene(percepts, atlas, spec, seen, back)
+        scene, seen = _look(percepts, atlas, spec, seen, config, back)
         decision, chosen, cost = choose(scene, belief, memory.chosen, seed, config)
         aborted = percepts.tick
     side = wanted_side(atlas, scene)
@@ -87,7 +101,7 @@ def _change(
     recipe = onto_neighbour(atlas, scene, side, (percepts.ego.x, percepts.ego.y, percepts.ego.heading))
     if recipe is None:
         return None
-    other, moved = read_scene(percepts, atlas, spec, seen, recipe)
+    other, moved = _look(percepts, atlas, spec, seen, config, recipe)
     decision, after, cost = choose(other, belief, chosen, seed, config)
     if decision.manoeuvre not in (Manoeuvre.GO, Manoeuvre.FOLLOW) or (after.option is not None and after.option.yields):
         return None

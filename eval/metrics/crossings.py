@@ -12,6 +12,8 @@ from eval.metrics.result import Junction
 from sim.interface import Floats
 from sim.recording import Recording
 
+TIE_S = 0.5
+"""Arrivals no further apart are a tie (METRICS, negotiation)."""
 STOPPED = 0.5
 """m/s: people call this a stop (METRICS, right of way at an all-way stop)."""
 ARRIVAL_REACH = 4.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.metrics.crossings import crossings
+from eval.metrics.crossings import TIE_S, crossings
 from eval.metrics.result import Better, Junction, MetricResult, References
 from sim.interface import Floats
 from sim.recording import Recording
@@ -47,18 +47,22 @@ def ordinary_delay(recording: Recording, references: References) -> MetricResult
 def ego_turn_delay(recording: Recording, references: References) -> MetricResult:
     """What `ego_delay` is when ego starts as soon as all who were there before it have started and left room [s].
 
-    Those who were there before it: who arrived, as recorded, before ego could have been at its line (behind its own queue). Their
-    starts are their recorded exits less the time that a crossing from rest takes.
+    Those who were there before it: who arrived, as recorded, before ego could have been at its line (behind its queue), and of
+    those who did so within TIE_S of that, who then entered first. Their starts are their recorded exits less the time that a
+    crossing from rest takes.
     """
     junction, ego = references.junction, recording.header.ego
     if junction is None or ego not in junction.actors:
         return _NOTHING
     me, found = junction.actors.index(ego), crossings(recording, junction)
-    started = found.left - junction.through + junction.headway[:, me]
+    met = np.isfinite(found.left) & np.isfinite(junction.headway[:, me])
+    started = np.full(len(met), -np.inf)
+    started[met] = (found.left - junction.through)[met] + junction.headway[met, me]
     arrival = float(junction.arrivals[me])
     queue = np.isposinf(junction.headway[me])  # ahead of ego on its own approach: never the other way round
     at_line = max(arrival, _latest(started[queue]))
-    before = ~queue & (found.arrived < at_line)
+    tied = np.abs(found.arrived - at_line) <= TIE_S
+    before = ~queue & np.where(tied, found.entered < found.entered[me], found.arrived < at_line)
     before[me] = False
     start = max(at_line, _latest(started[before]))
     free = float(junction.free[me])
@@ -85,7 +89,7 @@ def optimal_time(recording: Recording, references: References) -> MetricResult:
 
 
 def _latest(times: Floats) -> float:
-    return float(np.max(times[np.isfinite(times)], initial=-np.inf))
+    return float(np.max(times, initial=-np.inf))
 
 
 def others_exits(recording: Recording, junction: Junction, ego: int | None) -> Floats:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.metrics.crossings import Crossings, crossings
+from eval.metrics.crossings import TIE_S, Crossings, crossings
 from eval.metrics.result import Junction, MetricResult, References
 from sim.recording import Recording
 
-TIE_S = 0.5
 UNUSED_S = 3.0
 
 

@@ -8,38 +8,49 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avstack.behaviours.belief import PRIOR
+from avstack.behaviours.belief import PRIOR, YES, Belief
+from avstack.behaviours.scene import Scene
 from avstack.stack import Stack, StackConfig
 from eval.drivers import DRIVERS, load_driver, place_of
-from eval.metrics.foresight import forecasts
-from eval.metrics.result import References
-from eval.references import junction_of
 from eval.run import run_scenario
 from eval.suites import SUITES
-from eval.told import BOLDNESS, Told
+from eval.told import BOLDNESS, Told, Truth
 from scenarios.errors import InputError
 from sim.interface import SPECS, Kind
-from sim.recording import Recording, read_recording
 from sim.scenario import Model
 
 
-def driven(driver: str, seed: int, folder: Path) -> tuple[Recording, References]:
+def driven(driver: str, seed: int, folder: Path) -> None:
     scenario = replace(SUITES["chicken_tuning"].scenario(seed), sensing="state")
     assert scenario.ego is not None
     actors = list(scenario.actors)
     actors[scenario.ego] = replace(actors[scenario.ego], driver=driver, model=Model.EXTERNAL)
     scenario = replace(scenario, actors=tuple(actors))
-    run_scenario(scenario, folder / f"{driver}.arrow", record="arrays")
-    return read_recording(folder / f"{driver}.arrow"), References(junction=junction_of(scenario))
+    run_scenario(scenario, folder / f"{driver}.arrow")
 
 
-def test_who_is_told_the_types_foresees_better(tmp_path: Path):
-    brier = {}
-    for name in ("joint", "privileged"):
-        found = [forecasts(*driven(name, seed, tmp_path)) for seed in (3, 4)]
-        error = np.concatenate([(one.probability - one.happened) ** 2 for one in found])
-        brier[name] = float(error.mean())
-    assert brier["privileged"] < brier["joint"]
+def test_who_is_told_knows_everybodys_way_and_attention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple[Truth, Belief, Scene]] = []
+    inform = Truth.inform
+
+    def noted(truth: Truth, belief: Belief, scene: Scene) -> Belief:
+        asked.append((truth, belief, scene))
+        return inform(truth, belief, scene)
+
+    monkeypatch.setattr(Truth, "inform", noted)
+    driven("privileged", 3, tmp_path)
+    unsure, sure = [], []
+    for truth, belief, scene in asked:
+        told = inform(truth, belief, scene)
+        for agent in scene.agents:
+            weights = told.tracks[agent.id].weights
+            assert weights.sum() == pytest.approx(1.0)
+            if not agent.walks and len(agent.routes) > 1 and weights is not belief.tracks[agent.id].weights:
+                unsure.append(belief.tracks[agent.id].weights.sum(axis=(1, 2)).max())
+                sure.append(weights.sum(axis=(1, 2)).max())
+                assert weights[:, :, YES].sum() > 0.9
+    assert len(sure) > 50
+    assert np.mean(sure) > 0.95 > np.mean(unsure)
 
 
 def test_out_of_an_evaluation_it_cannot_drive():

@@ -10,7 +10,8 @@ import pytest
 from avstack.behaviours.atlas import Atlas
 from avstack.behaviours.belief import LEVELS, NO, Belief, modes_of, update_belief
 from avstack.behaviours.config import BehaviourConfig
-from avstack.behaviours.scene import read_scene, start_seeing
+from avstack.behaviours.decide import BehaviourMemory, decide
+from avstack.behaviours.scene import Scene, read_scene, start_seeing
 from avstack.perception.percepts import THING_DTYPE, EgoEstimate, Percepts
 from sim.interface import SPECS, Kind
 from sim.rng import Purpose, generator
@@ -111,3 +112,30 @@ def test_a_beliefs_update_leaves_the_old_one_alone(junction):
     before = first.tracks[7].weights.copy()
     update_belief(first, replace(scene, tick=1), BehaviourConfig())
     assert np.array_equal(first.tracks[7].weights, before)
+
+
+def test_others_can_be_expected_to_respond_harder_or_softer(junction):
+    atlas, ego, other = junction
+    seen = percepts(5, ego, other, -6.0, 3.0, 0.0)
+    usual, shifted = (
+        decide(seen, atlas, CAR, 0, BehaviourMemory(), BehaviourConfig(response_scale=scale))[1] for scale in (1.0, 1.3)
+    )
+    for name in ("accel", "brake"):
+        assert shifted.actors[1, 0][name] == pytest.approx(1.3 * usual.actors[1, 0][name])
+        assert shifted.actors[0, 0][name] == usual.actors[0, 0][name], "the ego's own limits are its own"
+    np.testing.assert_allclose(shifted.board.order, 1.3 * usual.board.order)
+
+
+def test_what_is_told_counts_for_one_tick_and_is_not_learned(junction):
+    class Knows:
+        def inform(self, belief: Belief, scene: Scene) -> Belief:
+            tracks = {known: replace(track, weights=np.eye(60)[7].reshape(4, 5, 3)) for known, track in belief.tracks.items()}
+            return Belief(tracks)
+
+    atlas, ego, other = junction
+    seen = percepts(5, ego, other, -6.0, 3.0, 0.0)
+    blind = decide(seen, atlas, CAR, 0, BehaviourMemory(), BehaviourConfig())
+    told = decide(seen, atlas, CAR, 0, BehaviourMemory(privilege=Knows()), BehaviourConfig())
+    assert told[2].privilege is None
+    np.testing.assert_array_equal(told[2].belief.tracks[7].weights, blind[2].belief.tracks[7].weights)
+    assert not np.array_equal(told[0].go_first, blind[0].go_first)
