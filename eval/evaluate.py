@@ -217,7 +217,7 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
         "least_jerk": _less(values["jerk_of_crossing"], values["comfort_regret"]),
         "belief_bins": bins_of(seen.probability, seen.happened),
         "commitment_bins": bins_of(seen.probability[seen.at_commitment], seen.happened[seen.at_commitment]),
-        "order_violation_rate": bool(values["order_violations"]),
+        "order_violation_rate": None if values["order_violations"] is None else bool(values["order_violations"]),
         "decision_ms_p50": float(np.median(times)),
         "decision_ms_p99": float(np.quantile(times, 0.99)),
         "decision_ms_max": float(times.max()),

@@ -20,8 +20,8 @@ from sim.interface import Floats
 PRIVILEGED = "privileged"
 """The driver that regret is measured against: the same planner, told the others' private types."""
 RATES = (
-    "completed", "at_fault", "collisions", "avoidable_collisions", "deadlocks", "livelocks", "order_violation_rate", "offroad",
-    "crashed", "close_call", "bullied",
+    "completed", "at_fault", "collisions", "avoidable_collisions", "cut_off_collisions", "deadlocks", "livelocks",
+    "order_violation_rate", "offroad", "crashed", "close_call", "bullied",
 )  # fmt: skip
 """Shares of episodes with at least one, of those that have the column."""
 MEANS = {
@@ -70,6 +70,7 @@ class Ratio:
 
 RATIOS = {
     "excess_time": Ratio(top=("delay",), bottom=("first_come_delay",), plus=-1.0),
+    "ordinary_excess_time": Ratio(top=("ordinary_delay",), bottom=("first_come_delay",), plus=-1.0),
     "excess_over_ordinary": Ratio(top=("delay",), bottom=("ordinary_delay",), plus=-1.0),
     "ego_excess_time": Ratio(top=("ego_delay",), bottom=("ego_turn_delay",), plus=-1.0),
     "price_of_anarchy": Ratio(top=("time_used",), bottom=("optimal_time",)),

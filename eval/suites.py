@@ -253,10 +253,15 @@ def _spec(source: str, settings: tuple[str, ...]) -> ScenarioSpec:
 
 
 def _data_file(source: str) -> str:
+    """A map of the data folder, wherever below the named subfolder it lies. InputError where it is not there."""
     folder = os.environ.get(DATA_VARIABLE, "")
     if not folder:
         raise InputError(f"{source} is a map file that does not come with the package", fix=f"Set {DATA_VARIABLE} to its folder")
-    return str(Path(folder, source))
+    place = Path(folder, source)
+    found = [place] if place.is_file() else sorted(place.parent.rglob(place.name))
+    if not found:
+        raise InputError(f"there is no {source} in {folder} or below", fix=f"Set {DATA_VARIABLE} to the folder that has it")
+    return str(found[0])
 
 
 def _with_others(scenario: Scenario, others: tuple[str, ...], seed: int) -> Scenario:

@@ -14,6 +14,7 @@ from eval.metrics.assurance import (
 )
 from eval.metrics.avoidable import avoidable_collisions
 from eval.metrics.comfort import jerk_95, jerk_squared, jerk_violations, max_decel
+from eval.metrics.cut_off import cut_off_collisions
 from eval.metrics.delay import (
     delay,
     ego_delay,
@@ -55,6 +56,7 @@ METRICS: Mapping[str, Metric] = {
     "min_pet": min_pet,
     "rss_violation_s": rss_violation_s,
     "avoidable_collisions": avoidable_collisions,
+    "cut_off_collisions": cut_off_collisions,
     "progress": progress,
     "jerk_95": jerk_95,
     "jerk_squared": jerk_squared,

@@ -16,6 +16,7 @@ from eval.store import Row
 from eval.suites import LAWFUL, SUITES
 from scenarios.errors import InputError
 from sim.scenario import Model
+from sim.traffic.styles import STYLES, draw_style
 
 
 def command(*arguments: str) -> dict[str, object]:
@@ -42,6 +43,53 @@ def test_an_evaluation_is_kept_and_taken_up_again(tmp_path: Path, monkeypatch: p
     assert [row["seed"] for row in rows[1]] == [0, 1, 2]
     assert rows[1][0]["delay"] is not None
     assert rows[1][0]["imposed_delay"] is not None
+
+
+CONTRACT = (
+    "episodes", "completed", "at_fault", "collisions", "rescues", "deadlocks", "livelocks", "order_violation_rate", "excess_time",
+    "regret", "fallback_available", "jerk_violations", "decision_ms_p99",
+)  # fmt: skip
+"""What whoever reads the JSON report may count on, each but the first with an interval."""
+
+
+def test_the_json_report_keeps_its_contract(tmp_path: Path):
+    report = command(
+        "chicken_negotiator", "--driver", "joint", "--seeds", "2,3", "--sensing", "state", "--store", str(tmp_path / "r.sqlite")
+    )
+    figures = report["drivers"]["joint"]  # type: ignore[index]
+    assert figures["episodes"] == 2
+    for name in CONTRACT[1:]:
+        assert {"low", "high"} <= set(figures[name]), name
+    assert [row["seed"] for row in figures["rows"]] == [2, 3]
+    assert set(report["drivers"]) == {"joint", "privileged"}  # type: ignore[call-overload]
+    told = report["drivers"]["privileged"]  # type: ignore[index]
+    assert told["regret"]["value"] == 0.0
+    expected = sum(one["ego_delay"] - other["ego_delay"] for one, other in zip(figures["rows"], told["rows"], strict=True)) / 2
+    assert figures["regret"]["value"] == pytest.approx(expected)
+    assert set(figures["by_scenario"]) == {"chicken_stop", "chicken_tie"}
+    assert 0.0 < figures["belief_ece"]["value"] < 1.0
+
+
+def test_every_suite_gives_an_episode_and_copies_are_of_the_driver(tmp_path: Path):
+    for name, suite in SUITES.items():
+        if name not in ("chicken_sumo", "real_maps", "real_maps_held_out"):
+            assert suite.scenario(1).ego is not None
+    near, far = (SUITES["late_car"].scenario(seed).actors[1].s for seed in (0, 1))
+    assert near - far == pytest.approx(1.1)
+    row = run_job(Job(suite="copies", seed=0, drivers=("single",), sensing="state"))["single"]
+    assert row["met"] == "single"
+    assert row["imposed_delay"] is None, "without ego the others are not the same either"
+
+
+def test_scaled_styles_scale_what_drivers_are_like():
+    usual, more = (draw_style(name, seed=5, slot=2) for name in ("normal", "normal*1.3"))
+    assert more["patience_s"] == pytest.approx(1.3 * usual["patience_s"])
+    assert more["speed_factor"] == usual["speed_factor"]
+    assert {actor.style for actor in SUITES["chicken_faster"].scenario(0).actors[1:] if actor.model == Model.NEGOTIATOR} <= {
+        f"{name}*1.3" for name in STYLES
+    }
+    with pytest.raises(ValueError, match="unknown style"):
+        draw_style("nobody*1.3", seed=5, slot=2)
 
 
 def test_equal_rows_have_no_difference_and_worse_ones_have():
@@ -87,3 +135,11 @@ def test_reporting_seeds_need_a_checkout(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="git checkout"):
         commit_seeds("commit:10")
+
+
+@pytest.mark.data
+def test_real_maps_are_found_wherever_they_lie_in_the_data(data_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    assert SUITES["real_maps"].scenario(1).ego is not None
+    monkeypatch.setenv("AVSTACK_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="there is no opendrive/Town03"):
+        SUITES["real_maps"].scenario(2)
