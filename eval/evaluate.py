@@ -21,6 +21,7 @@ from eval.drivers import load_driver
 from eval.errors import ExitCode
 from eval.executors import choose_executor
 from eval.figures import MEANS, PRIVILEGED, RATES, by_scenario, differences, figures
+from eval.metrics.assurance import broken_by_number, interventions_for
 from eval.metrics.encroachment import CLOSE_S
 from eval.metrics.foresight import bins_of, forecasts
 from eval.metrics.livelock import CYCLES
@@ -214,6 +215,8 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
         **values,
         "livelocks": (values["creep_cycles"] or 0.0) >= CYCLES,
         "close_call": None if values["min_pet"] is None else values["min_pet"] < CLOSE_S,
+        "interventions_for": json.dumps(interventions_for(recording)),
+        "broken_by_number": json.dumps(broken_by_number(recording)),
         "least_jerk": _less(values["jerk_of_crossing"], values["comfort_regret"]),
         "belief_bins": bins_of(seen.probability, seen.happened),
         "commitment_bins": bins_of(seen.probability[seen.at_commitment], seen.happened[seen.at_commitment]),

@@ -5,12 +5,15 @@ Shares of episodes carry exact intervals, means and ratios bootstrap intervals o
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from avstack.safety.assumptions import Assumption
 from eval.company import collisions_with
 from eval.metrics.foresight import calibration_error, read_bins
 from eval.statistics import Estimate, bootstrap, clopper_pearson, mcnemar, ratio_of_sums
@@ -32,6 +35,7 @@ MEANS = {
     "imposed_delay_s": "imposed_delay",
     "imposed_braking": "imposed_braking",
     "min_pet_s": "min_pet",
+    "order_violations_suffered": "order_violations_suffered",
     "rss_violation_s": "rss_violation_s",
     "jerk_violations": "jerk_violations",
     "max_decel": "max_decel",
@@ -105,6 +109,8 @@ def figures(rows: Sequence[Row], privileged: Sequence[Row] = ()) -> dict[str, ob
     for name, column in CALIBRATIONS.items():
         bins = read_bins([str(row[column]) for row in rows if row.get(column)])
         found[name] = _bootstrapped(len(bins), _calibration(bins))
+    found["interventions_for"] = _by_assumption(rows, "interventions_for")
+    found["assumptions_broken_by"] = _by_assumption(rows, "broken_by_number")
     return found | _influence(rows) | {"regret": _regret(rows, privileged)}
 
 
@@ -148,6 +154,14 @@ def interval(estimate: Estimate, plus: float = 0.0) -> dict[str, object]:
 def values(rows: Sequence[Row], name: str) -> Floats:
     """A column (N,), 0 where a row has none."""
     return np.array([float(row.get(name) or 0.0) for row in rows])
+
+
+def _by_assumption(rows: Sequence[Row], column: str) -> dict[str, int]:
+    """Sums over all episodes, by the assumption's name."""
+    total: Counter[int] = Counter()
+    for row in rows:
+        total.update({int(number): int(count) for number, count in json.loads(str(row.get(column) or "{}")).items()})
+    return {Assumption(number).name: total[number] for number in sorted(total)}
 
 
 def _influence(rows: Sequence[Row]) -> dict[str, object]:

@@ -19,17 +19,19 @@ BOOTSTRAP_SEED = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """Share of episodes in which something happened, with its exact two-sided interval."""
+    """Share of episodes in which something happened, with its exact two-sided interval, and the exact one-sided upper bound of
+    the same level: with no event in n episodes, about 3 / n at 95 %."""
 
     count: int
     episodes: int
     rate: float
     low: float
     high: float
+    upper: float
 
 
 def clopper_pearson(count: int, episodes: int, level: float = LEVEL) -> Rate:
-    """Exact interval on a binomial proportion: quantiles of Beta(k, n-k+1) and Beta(k+1, n-k); [0, 1] where there is no episode.
+    """Exact bounds on a binomial proportion: quantiles of Beta(k, n-k+1) and Beta(k+1, n-k); [0, 1] where there is no episode.
 
     Raises ValueError unless 0 <= count <= episodes and 0 < level < 1.
     """
@@ -41,8 +43,8 @@ def clopper_pearson(count: int, episodes: int, level: float = LEVEL) -> Rate:
 
     tail = 0.5 * (1.0 - level)
     low = float(betaincinv(count, episodes - count + 1, tail)) if count > 0 else 0.0
-    high = float(betaincinv(count + 1, episodes - count, 1.0 - tail)) if count < episodes else 1.0
-    return Rate(count=count, episodes=episodes, rate=count / episodes if episodes else 0.0, low=low, high=high)
+    high, upper = (float(betaincinv(count + 1, episodes - count, at)) if count < episodes else 1.0 for at in (1.0 - tail, level))
+    return Rate(count=count, episodes=episodes, rate=count / episodes if episodes else 0.0, low=low, high=high, upper=upper)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,8 @@ def figure_cell(figure: object) -> str:
     """A figure of the report in a few characters."""
     if not isinstance(figure, Mapping):
         return "-" if figure is None else str(figure)
+    if not {"p", "rate", "value"} & figure.keys():
+        return ", ".join(f"{count} {name}" for name, count in figure.items()) or "-"
     if "p" in figure:
         return f"+{figure['more']} -{figure['less']} episodes, p {figure['p']:.2g}"
     if "rate" in figure:

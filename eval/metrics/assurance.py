@@ -49,6 +49,24 @@ def assumptions_broken(recording: Recording, references: References) -> MetricRe
     return _rises(recording, "assumption_violated", "violations", Better.NEITHER)
 
 
+def interventions_for(recording: Recording) -> dict[int, int]:
+    """How often the fallback took over for each assumption, by the assumption's number."""
+    return _by_number(recording, "intervention", "assumption")
+
+
+def broken_by_number(recording: Recording) -> dict[int, int]:
+    """How often others began to break each assumption, by its number."""
+    return _by_number(recording, "assumption_violated", "assumption_violated")
+
+
+def _by_number(recording: Recording, event: str, named: str) -> dict[int, int]:
+    """The number traced under `named` at each tick at which `event` begins -> how often."""
+    (ticks, on), numbers = ego_numbers(recording, event), dict(zip(*ego_numbers(recording, named), strict=True))
+    begins = ticks[(on > 0) & ~np.concatenate([[False], on[:-1] > 0])] if len(on) else ticks
+    found, counts = np.unique([int(numbers[tick]) for tick in begins], return_counts=True)
+    return {int(number): int(count) for number, count in zip(found, counts, strict=True)}
+
+
 def _rises(recording: Recording, name: str, unit: str, better: Better = Better.LOWER) -> MetricResult:
     _, values = ego_numbers(recording, name)
     on = values > 0

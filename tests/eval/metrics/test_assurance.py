@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from eval.metrics.assurance import broken_by_number, interventions_for
 from eval.metrics.registry import METRICS
 from eval.metrics.result import References
 
@@ -46,3 +47,14 @@ def test_interventions_are_counted_once_each():
 def test_a_driver_without_an_envelope_has_nothing_to_measure():
     found = METRICS["fallback_available"](recording(steady(TICKS, 0.0, 5.0), standing(TICKS)), References())
     assert not found.valid
+
+
+def test_interventions_and_violations_are_counted_by_assumption():
+    active = [0.0] * 5 + [1.0] * 5 + [0.0] * 5 + [1.0] * 25
+    reasons = [0.0] * 5 + [3.0] * 10 + [6.0] * 25
+    broken = [0.0] * 10 + [3.0] * 3 + [0.0] * 27
+    full = {"intervention": active, "assumption": reasons, "assumption_violated": broken}
+    found = recording(steady(TICKS, 0.0, 5.0), standing(TICKS), full)
+    assert interventions_for(found) == {3: 1, 6: 1}
+    assert broken_by_number(found) == {3: 1}
+    assert interventions_for(recording(steady(TICKS, 0.0, 5.0), standing(TICKS))) == {}

@@ -34,6 +34,8 @@ def test_intervals_match_published_ones(count, episodes, low, high):
 
 def test_one_sided_bound_of_no_event_is_three_over_n():
     assert clopper_pearson(0, 100_000, level=0.90).high * 100_000 == pytest.approx(2.996, abs=1e-3)
+    for events, bound in ((0, 2.996), (1, 4.744), (2, 6.296), (3, 7.754)):
+        assert clopper_pearson(events, 100_000).upper * 100_000 == pytest.approx(bound, abs=2e-3)
 
 
 @given(st.integers(1, 400), st.data())
