@@ -69,7 +69,9 @@ class Stack:
     """Drives one vehicle. `config` is all that an instance holds."""
 
     def __init__(self, config: StackConfig | None = None) -> None:
-        self.config = config or StackConfig()
+        config = config or StackConfig()
+        # planner and filter go by the same assumptions
+        self.config = replace(config, behaviours=replace(config.behaviours, assumptions=config.assumptions))
 
     def start(self, road_map: LaneMap, route: Route, spec: VehicleSpec, seed: int) -> StackMemory:
         """Memory before the first frame. RouteError for a route that the map cannot carry."""

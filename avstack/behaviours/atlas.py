@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avstack.behaviours.zones import PAIR_DTYPE, ROW, fill_table, find_zone
 from sim.geometry import Floats
 from sim.jit import kernel
-from sim.roads.lane_map import CLASSES, FootprintClass, LaneKind, LaneMap, Regulation
+from sim.roads.lane_map import CLASSES, FootprintClass, LaneKind, LaneMap, Regulation, Turn
 from sim.roads.route import OFF_ROUTE, Route, route_steps
 
 CELL = 6.0  # m, of the grid that finds lanes near a point
@@ -46,6 +46,8 @@ class Path:
     stops: tuple[Stop, ...] = ()
     gives_way: bool = False
     """It leaves its lane, and lets go first whoever is at home where it goes."""
+    brief: bool = False
+    """It is one of this tick alone, not worth laying against everybody's."""
 
     @property
     def length(self) -> float:
@@ -163,6 +165,7 @@ class Atlas:
     grid: _Grid
     paths: dict[Hashable, Path] = field(default_factory=dict)
     chains: dict[int, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    turns: dict[tuple[int, ...], int] = field(default_factory=dict)
     pair_of: dict[Hashable, tuple[NDArray[np.void], NDArray[np.void]]] = field(default_factory=dict)
     rows: Floats = field(default_factory=lambda: np.empty((BUFFER_ROWS, 2)))
     used: int = 0
@@ -201,6 +204,13 @@ class Atlas:
             self._extend((lane,), max(40.0, 4.0 * limit), found)
             self.chains[lane] = tuple(found)
         return self.chains[lane]
+
+    def first_turn(self, chain: tuple[int, ...]) -> int:
+        """The first Turn other than straight on along a lane sequence; STRAIGHT where there is none."""
+        if chain not in self.turns:
+            ahead = (int(turn) for turn in self.road_map.lanes["turn"][list(chain)])
+            self.turns[chain] = next((turn for turn in ahead if turn != Turn.STRAIGHT), int(Turn.STRAIGHT))
+        return self.turns[chain]
 
     def _extend(self, chain: tuple[int, ...], left: float, found: list[tuple[int, ...]]) -> None:
         onward = [int(n) for n in self.road_map.lane_successors(chain[-1]) if int(n) not in chain]

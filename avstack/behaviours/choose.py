@@ -26,7 +26,6 @@ from avstack.behaviours.response import (
     POLICY_DTYPE,
     RED,
     STEP_S,
-    reach_time,
     record_rollout,
 )
 from avstack.behaviours.scene import Scene
@@ -35,6 +34,9 @@ from avstack.behaviours.zones import COMMITTED_M, ROW
 from sim.geometry import Floats
 from sim.interface import TICK_S, Kind
 
+PEDESTRIAN = int(Kind.PEDESTRIAN)
+USUAL_ACTORS = 6
+LEAST_SCENARIOS, MOST_SCENARIOS = 4, 16
 ORDERED = 3
 """How many of the others the precedence order is searched over."""
 CREEP_SPEED = 1.0  # m/s
@@ -144,7 +146,7 @@ def _may_creep(scene: Scene, who: list[int]) -> bool:
         return False
     row = scene.path.rows[min(max(int(scene.s / ROW), 0), len(scene.path.rows) - 1)]
     for agent in scene.agents:
-        if agent.thing["kind"] == Kind.PEDESTRIAN:
+        if agent.thing["kind"] == PEDESTRIAN:
             away = np.hypot(float(agent.thing["x"]) - row[0], float(agent.thing["y"]) - row[1])
             if away < CREEP_AWAY + 2.5 + 0.5:
                 return False
@@ -221,7 +223,9 @@ def weigh(scene: Scene, belief: Belief, last: Chosen, config: BehaviourConfig) -
     options = options_for(scene, who, config)
     policies = policies_of(options, scene, config)
     branches = branches_of(options) if config.branching != "none" else np.eye(len(options), dtype=bool)
-    most = max(1, min(16, config.rollouts // max(int(branches.sum()), 1)))
+    # a rollout takes time with the square of those in it
+    work = config.rollouts * USUAL_ACTORS**2 // len(scene.actors) ** 2
+    most = max(LEAST_SCENARIOS, min(MOST_SCENARIOS, work // max(int(branches.sum()), 1)))
     scenarios = enumerate_scenarios(scene.actors, modes_of(belief, scene), most)
     scripts = scripts_for(scene.board, scenarios, config, nominal_policy(config))
     features, seen = roll(scene.board, scenarios, policies, branches, scripts, config)
@@ -381,7 +385,16 @@ def _for_nothing(scene: Scene, windows: list[tuple[float, float]]) -> bool:
     """
     limit = float(scene.path.rows[min(max(int(scene.s / ROW), 0), len(scene.path.rows) - 1), 4])
     ahead = [(until, s - scene.s) for until, s in windows if s > scene.s - AT_LINE_M]
-    return any(reach_time(way, scene.speed, 0.0, START_ACCEL, limit) < until for until, way in ahead)
+    return any(_reaches(way, scene.speed, limit) < until for until, way in ahead)
+
+
+def _reaches(way: float, speed: float, limit: float) -> float:
+    """Seconds until the ego is `way` metres on, speeding up to the limit."""
+    top = max(limit, speed)
+    ramp = (top * top - speed * speed) / (2.0 * START_ACCEL)
+    if way <= ramp:
+        return (math.sqrt(speed * speed + 2.0 * START_ACCEL * max(way, 0.0)) - speed) / START_ACCEL
+    return (top - speed) / START_ACCEL + (way - ramp) / max(top, 0.1)
 
 
 def _ask_one(

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from avstack.safety.assumptions import Assumptions
+
 Prediction = Literal["constant", "frozen", "reactive"]
 """How others move in the rollouts: at constant speed; as they would against an average ego, whatever this one does; reacting."""
 Branching = Literal["none", "perfect", "observed"]
@@ -34,6 +36,7 @@ class CostConfig:
     comfort: float = 0.04
     switch: float = 0.7
     turn_back: float = 3.0
+    overruled: float = 8.0
     change: float = 1.0
 
     def __post_init__(self) -> None:
@@ -52,7 +55,8 @@ class BehaviourConfig:
     creep, breaker: belief updates, inching forward, and the deadlock breaker, for ablations. response_scale: how many times as
     hard as usual others are expected to speed up, brake and keep to the rules, to ask what hangs on it. branch_s: when the second
     stage begins [s]. horizon_s: how far rollouts look. rollouts: budget of one decision. looking_ahead: [m]. tempering: weight
-    of one tick's evidence, whose errors are correlated.
+    of one tick's evidence, whose errors are correlated. assumptions: of the safety envelope that has the last word (a Stack puts
+    its own here).
     """
 
     prediction: Prediction = "reactive"
@@ -65,12 +69,13 @@ class BehaviourConfig:
     response_scale: float = 1.0
     branch_s: float = 1.0
     horizon_s: float = 9.0
-    rollouts: int = 240
+    rollouts: int = 200
     looking_ahead: float = 90.0
     tempering: float = 0.3
     comfort_accel: float = 1.4
     brisk_accel: float = 2.2
     cost: CostConfig = field(default_factory=CostConfig)
+    assumptions: Assumptions = field(default_factory=Assumptions)
 
     def __post_init__(self) -> None:
         for name, low, high in (

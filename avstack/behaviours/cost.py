@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from avstack.behaviours.config import BehaviourConfig, CostConfig
-from avstack.behaviours.response import BLOCKING, BRAKING, CLOSE, COMFORT, DELAY, FEATURES, ORDER, OTHERS_DELAY, SEVERITY
+from avstack.behaviours.response import (
+    BLOCKING,
+    BRAKING,
+    CLOSE,
+    COMFORT,
+    DELAY,
+    FEATURES,
+    ORDER,
+    OTHERS_DELAY,
+    OVERRULED,
+    SEVERITY,
+)
 from sim.geometry import Floats
 
 TERMS: Mapping[str, tuple[int, str]] = {
@@ -20,6 +31,7 @@ TERMS: Mapping[str, tuple[int, str]] = {
     "right_of_way": (ORDER, "right_of_way"),
     "blocking": (BLOCKING, "blocking"),
     "comfort": (COMFORT, "comfort"),
+    "overruled": (OVERRULED, "overruled"),
 }
 """Name of a term -> feature of a rollout, and its price in CostConfig. A new term takes one line here and one feature."""
 

@@ -13,6 +13,12 @@ from avstack.behaviours.zones import ROW
 from sim.interface import Indicator, Kind
 from sim.roads.lane_map import LaneKind, Turn
 
+# members of an enum are looked up slowly, and these are asked for hundreds of times a decision
+LEFT, RIGHT, HAZARD = int(Indicator.LEFT), int(Indicator.RIGHT), int(Indicator.HAZARD)
+PEDESTRIAN, OBJECT = int(Kind.PEDESTRIAN), int(Kind.OBJECT)
+DRIVEN = (int(LaneKind.DRIVING), int(LaneKind.CYCLE))
+WALKED = (int(LaneKind.CROSSWALK), int(LaneKind.PATH))
+TO_LEFT, TO_RIGHT, ROUND = int(Turn.LEFT), int(Turn.RIGHT), int(Turn.U_TURN)
 ROUTES = 4
 ASIDE = 0.8  # m, how far off a lane's centre drivers stray
 ASKEW = 0.35  # rad
@@ -31,14 +37,14 @@ class Route:
     weight: float
 
 
-def straight(key: object, x: float, y: float, heading: float, length: float, limit: float) -> Path:
-    """A straight path from a point."""
+def straight(key: object, x: float, y: float, heading: float, length: float, limit: float, brief: bool = False) -> Path:
+    """A straight path from a point; brief: of this tick alone."""
     count = max(2, int(length / ROW) + 1)
     rows = np.zeros((count, 6))
     along = ROW * np.arange(count)
     rows[:, 2], rows[:, 3], rows[:, 4] = math.cos(heading), math.sin(heading), limit
     rows[:, 0], rows[:, 1] = x + along * rows[0, 2], y + along * rows[0, 3]
-    return Path(key=key, rows=rows)
+    return Path(key=key, rows=rows, brief=brief)
 
 
 def spot(thing: np.void) -> Route:
@@ -51,17 +57,17 @@ def spot(thing: np.void) -> Route:
 def rests(thing: np.void) -> bool:
     """Whether a thing is an obstacle that will not move by itself: a lying thing, or a vehicle standing with its hazard lights
     on."""
-    if thing["kind"] == Kind.OBJECT:
+    if thing["kind"] == OBJECT:
         return True
-    hazard = float(thing["indicator"][Indicator.HAZARD]) > 0.5
-    return bool(hazard and abs(float(thing["speed"])) < STILL and thing["kind"] != Kind.PEDESTRIAN)
+    hazard = float(thing["indicator"][HAZARD]) > 0.5
+    return bool(hazard and abs(float(thing["speed"])) < STILL and thing["kind"] != PEDESTRIAN)
 
 
 def ways(atlas: Atlas, thing: np.void, tick: int) -> list[Route]:
     """Up to ROUTES paths of a thing, their weights adding to one."""
     if rests(thing):
         return [spot(thing)]
-    if thing["kind"] == Kind.PEDESTRIAN:
+    if thing["kind"] == PEDESTRIAN:
         return _walks(atlas, thing, tick)
     found = _lane_ways(atlas, thing)
     if found:
@@ -72,7 +78,7 @@ def ways(atlas: Atlas, thing: np.void, tick: int) -> list[Route]:
     heading = float(thing["heading"]) + (0.0 if speed > 0.0 else math.pi)
     reach = min(40.0, 6.0 + 4.0 * abs(speed))
     key = ("free", int(thing["id"]), tick)
-    return [Route(straight(key, float(thing["x"]), float(thing["y"]), heading, reach, max(abs(speed), 2.0)), 0.0, 1.0)]
+    return [Route(straight(key, float(thing["x"]), float(thing["y"]), heading, reach, max(abs(speed), 2.0), True), 0.0, 1.0)]
 
 
 def _strongest(found: list[Route]) -> list[Route]:
@@ -90,7 +96,7 @@ def _lane_ways(atlas: Atlas, thing: np.void) -> list[Route]:
     found: list[Route] = []
     for place in places:
         record = lanes[place.lane]
-        if record["kind"] not in (LaneKind.DRIVING, LaneKind.CYCLE) or place.facing < 0.6 or abs(place.d) > 2.6:
+        if record["kind"] not in DRIVEN or place.facing < 0.6 or abs(place.d) > 2.6:
             continue
         if place.s < -1.0 or place.s > float(record["length"]) + 0.5:
             continue
@@ -113,12 +119,12 @@ def _ahead(atlas: Atlas, thing: np.void, place: Place, likely: float) -> list[Ro
 
 def _share(atlas: Atlas, thing: np.void, chain: tuple[int, ...]) -> float:
     """How likely a lane sequence is by the lights that are shown: the first turn ahead counts."""
-    turn = next((int(t) for t in atlas.road_map.lanes["turn"][list(chain)] if t != Turn.STRAIGHT), int(Turn.STRAIGHT))
+    turn = atlas.first_turn(chain)
     shown = thing["indicator"]
-    left, right = float(shown[Indicator.LEFT]), float(shown[Indicator.RIGHT])
-    if turn in (Turn.LEFT, Turn.U_TURN):
+    left, right = float(shown[LEFT]), float(shown[RIGHT])
+    if turn in (TO_LEFT, ROUND):
         return 0.15 + 0.85 * left if left > 0.3 else (0.05 if right > 0.5 else 0.2)
-    if turn == Turn.RIGHT:
+    if turn == TO_RIGHT:
         return 0.15 + 0.85 * right if right > 0.3 else (0.05 if left > 0.5 else 0.2)
     return 0.1 if left > 0.5 or right > 0.5 else 0.6
 
@@ -133,12 +139,12 @@ def _changes(atlas: Atlas, thing: np.void, place: Place, likely: float) -> list[
     ]
     sideways = float(thing["vy"]) * float(point["cos"]) - float(thing["vx"]) * float(point["sin"])
     found = []
-    for neighbour, sign, light in ((int(record["left"]), 1.0, Indicator.LEFT), (int(record["right"]), -1.0, Indicator.RIGHT)):
+    for neighbour, sign, light in ((int(record["left"]), 1.0, LEFT), (int(record["right"]), -1.0, RIGHT)):
         if neighbour < 0:
             continue
         moving = sign * sideways > CHANGE_SPEED and sign * place.d > -0.5
         share = 0.5 * float(thing["indicator"][light]) + (0.4 if moving else 0.0)
-        if share < 0.1 or atlas.road_map.lanes["kind"][neighbour] != LaneKind.DRIVING:
+        if share < 0.1 or atlas.road_map.lanes["kind"][neighbour] != DRIVEN[0]:
             continue
         for other in atlas.places(float(thing["x"]), float(thing["y"]), float(thing["heading"])):
             if other.lane == neighbour:
@@ -155,7 +161,7 @@ def _walks(atlas: Atlas, thing: np.void, tick: int) -> list[Route]:
     for facing in (heading, heading + math.pi):
         for place in atlas.places(x, y, facing):
             record = lanes[place.lane]
-            if record["kind"] not in (LaneKind.CROSSWALK, LaneKind.PATH) or abs(place.d) > 2.0 or place.facing < 0.5:
+            if record["kind"] not in WALKED or abs(place.d) > 2.0 or place.facing < 0.5:
                 continue
             if place.s > float(record["length"]) - 0.3:
                 continue
@@ -163,7 +169,7 @@ def _walks(atlas: Atlas, thing: np.void, tick: int) -> list[Route]:
                 found.append(Route(atlas.lane_path((place.lane,)), place.s, 1.0 if speed > 0.2 else 0.35 * place.facing))
     if speed > 0.2:
         key = ("walk", int(thing["id"]), tick)
-        found.append(Route(straight(key, x, y, heading, WALK_AHEAD, max(speed, 1.0)), 0.0, 0.4 if found else 1.0))
+        found.append(Route(straight(key, x, y, heading, WALK_AHEAD, max(speed, 1.0), True), 0.0, 0.4 if found else 1.0))
     else:
         found.append(Route(spot(thing).path, 0.0, 0.4 if found else 1.0))
     return _strongest(found)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avstack.behaviours.zones import COMMITTED_M, PAIR_DTYPE, ROW
+from avstack.safety.predicate import PERSON, VEHICLE, braking_distance, may_pass
 from sim.geometry import Floats
 from sim.jit import kernel
 from sim.tables import share
@@ -42,16 +43,21 @@ zone's edge. eager: share of the speed limit it wants. standing: seconds it has 
 
 class Board(NamedTuple):
     """What stays the same over a rollout. pairs (P, P) PAIR_DTYPE of paths, rows: their tables, limits (P, R) [m/s] along each
-    path, order (N, N): board.order[i, j] in [-1, 1], 1 where the rules let actor i go before j."""
+    path, order (N, N): board.order[i, j] in [-1, 1], 1 where the rules let actor i go before j; numbers: what the safety envelope
+    assumes (`Assumptions.numbers`)."""
 
     pairs: NDArray[np.void]
     rows: Floats
     limits: Floats
     order: Floats
+    numbers: Floats
 
 
 _FLOAT = np.dtype(np.float64)
-share(Board, {"pairs": (PAIR_DTYPE, 2), "rows": (_FLOAT, 2), "limits": (_FLOAT, 2), "order": (_FLOAT, 2)})
+share(
+    Board,
+    {"pairs": (PAIR_DTYPE, 2), "rows": (_FLOAT, 2), "limits": (_FLOAT, 2), "order": (_FLOAT, 2), "numbers": (_FLOAT, 1)},
+)
 
 POLICY_DTYPE = np.dtype(
     [("yields", "i8"), ("kind", "i4"), ("accel", "f8"), ("cap", "f8"), ("gap_s", "f8")], align=True
@@ -80,16 +86,21 @@ CLAIM_S = 6.0  # s to the zone within which somebody has a claim to a slot
 CLAIM_M = 4.0  # m before its line from where somebody has a claim to one in any case
 ENTERED_M = 1.2  # m past the place where one waits at a line from which one is taken to be on one's way
 
-S, V, A, STOOD, STOPPED, WENT, NEXT, CLEAR = range(8)
-"""Columns of the rollout state (N, 8). WENT: bits of the actors before which this one has decided to go; NEXT: acceleration for
-the coming step; CLEAR: 0 while boxes overlap that did so from the start, 1 free, 2 the ego has entered their zone first."""
-COLUMNS = 8
+S, V, A, STOOD, STOPPED, WENT, NEXT, CLEAR, PASSED = range(9)
+"""Columns of the rollout state (N, 9). WENT: bits of the actors before which this one has decided to go; NEXT: acceleration for
+the coming step; CLEAR: 0 while boxes overlap that did so from the start, 1 free, 2 the ego has entered their zone first; PASSED:
+1 once nothing would stop the ego before its zone with that actor any more."""
+COLUMNS = 9
 
-DELAY, OTHERS_DELAY, SEVERITY, CLOSE, BRAKING, ORDER, BLOCKING, COMFORT, PARTNER, ENTERED = range(10)
-FEATURES = 10
+DELAY, OTHERS_DELAY, SEVERITY, CLOSE, BRAKING, ORDER, BLOCKING, COMFORT, OVERRULED, PARTNER, ENTERED = range(11)
+FEATURES = 11
 """Columns of what a rollout is judged by: seconds of own and of others' delay, collision severity, closeness, others' braking,
-slots taken out of order, seconds standing in a zone, squared acceleration; the actor hit (-1 none), when the first zone was
-entered."""
+slots taken out of order, seconds standing in a zone, squared acceleration, times that the safety envelope would step in; the
+actor hit (-1 none), when the first zone was entered."""
+
+LAST_BRAKE, LAST_JERK, LAST_DELAY_S = 7.6, 10.2, 0.2  # m/s², m/s³, s: the hardest stop of the safety envelope
+FAR_M, FAR_S = 30.0, 4.0  # m and s of speed before a zone from where one does not look at it yet
+CLEAR_M = 10.0  # m into a zone in which one merges from which one is ahead of the other
 
 
 @kernel
@@ -230,6 +241,9 @@ def _accelerate(
         if pair["start"] < 0:
             continue
         sj, vj = x[j, S], x[j, V]
+        crosses = abs(pair["along"]) < 0.7
+        if (crosses and (s > pair["leave"] or sj > pair["other_leave"])) or pair["enter"] - s > FAR_M + FAR_S * v:
+            continue  # over, or far off
         low, high = _blocked_at(board, other["path"], me["path"], sj)
         if low <= high:
             if s > high:
@@ -240,10 +254,9 @@ def _accelerate(
                     acc = min(acc, -brake)
                 continue
             gap = low - s
-            crossing = abs(pair["along"]) < 0.7
             leaves = (pair["other_leave"] - sj) / max(vj, 0.1)
-            if not (crossing and vj > 0.8 and gap > v * (leaves + 0.3)):
-                lead = 0.0 if crossing else vj * pair["along"]
+            if not (crosses and vj > 0.8 and gap > v * (leaves + 0.3)):
+                lead = 0.0 if crosses else vj * pair["along"]
                 acc = min(acc, _follow(v, lead, gap, accel, brake, time_gap, stand))
             if pair["along"] > 0.7:
                 continue
@@ -275,7 +288,7 @@ def choose_accel(
     i: int, actors: NDArray[np.void], x: Floats, board: Board,
     policy: NDArray[np.void],
 ) -> float:  # fmt: skip
-    """What the response model expects actor i to do right now; x (N, 8) is only read apart from its notes."""
+    """What the response model expects actor i to do right now; x (N, COLUMNS) is only read apart from its notes."""
     return _accelerate(i, 0.0, actors, x, board, policy[0])
 
 
@@ -304,6 +317,37 @@ def _judge_order(j: int, actors: NDArray[np.void], x: Floats, board: Board, pair
     claims = waits or reach_time(pair["other_enter"] - x[j, S], x[j, V], x[j, A], 1.2, max(x[j, V], 6.0)) < CLAIM_S
     if first < -0.3 and claims:
         out[ORDER] -= first
+
+
+@kernel
+def _ask_filter(actors: NDArray[np.void], x: Floats, board: Board, accel: float, out: Floats, counts: bool) -> None:
+    """Points of no return that the ego passes now: whether the safety envelope lets it, by its own predicate.
+
+    counts: False before the first step, when what was passed before is only noted.
+    """
+    s, v = x[0, S], x[0, V]
+    rests = s + braking_distance(v, x[0, A], LAST_BRAKE, LAST_JERK, LAST_DELAY_S)
+    for j in range(1, len(actors)):
+        if x[j, PASSED] == 1.0 or actors[j]["moves"] == 0:
+            continue
+        pair = board.pairs[actors[0]["path"], actors[j]["path"]]
+        if pair["start"] < 0 or pair["rule"] == 2 or rests < pair["enter"] or x[j, S] > pair["other_leave"]:
+            continue
+        left = pair["other_enter"] - x[j, S]
+        if left <= 0.0 and s < pair["enter"]:
+            continue  # it is in the way itself
+        x[j, PASSED] = 1.0
+        if not counts or s >= pair["enter"]:
+            continue
+        top = _limit_at(board, actors[0]["path"], s)
+        merges = pair["along"] > 0.7
+        clear = pair["enter"] + CLEAR_M if merges else pair["leave"]
+        ahead, leaves = reach_time(clear - s, v, 0.0, accel, top), reach_time(pair["leave"] - s, v, 0.0, accel, top)
+        speed = min(math.sqrt(v * v + 2.0 * accel * max(clear - s, 0.0)), max(top, v))
+        there = _limit_at(board, actors[j]["path"], pair["other_enter"])
+        sort = PERSON if actors[j]["walks"] == 1 else VEHICLE
+        if may_pass(ahead, leaves, speed, left, x[j, V], there, pair["along"], pair["rule"], sort, board.numbers) == 0:
+            out[OVERRULED] += 1.0
 
 
 @kernel
@@ -355,7 +399,10 @@ def _simulate(
     t0: float, t1: float, actors: NDArray[np.void], x: Floats, board: Board, policy: np.record, script: Floats, scripted: bool,
     record: Floats, recording: bool, out: Floats,
 ) -> None:  # fmt: skip
-    """Roll x (N, 8) from t0 to t1. scripted: others follow script (K, N, 3) of s, v, a; recording: everybody is written there."""
+    """Roll x (N, COLUMNS) from t0 to t1.
+
+    scripted: others follow script (K, N, 3) of s, v, a; recording: everybody is written there.
+    """
     steps = int(round((t1 - t0) / STEP_S))
     k0 = int(round(t0 / STEP_S))
     n = len(actors)
@@ -387,6 +434,7 @@ def _simulate(
             for i in range(n):
                 record[k0 + k, i, 0], record[k0 + k, i, 1], record[k0 + k, i, 2] = x[i, S], x[i, V], x[i, A]
         _judge(t + STEP_S, actors, x, board, out)
+        _ask_filter(actors, x, board, policy["accel"], out, True)
 
 
 @kernel
@@ -396,7 +444,7 @@ def _begin(actors: NDArray[np.void], x: Floats, board: Board, out: Floats) -> No
         me = actors[i]
         x[i, S], x[i, V], x[i, A] = me["s"], me["v"], me["a"]
         x[i, STOOD], x[i, STOPPED], x[i, WENT] = me["standing"], 0.0, 0.0
-        x[i, CLEAR] = 1.0
+        x[i, CLEAR], x[i, PASSED] = 1.0, 0.0
         pair = board.pairs[actors[0]["path"], me["path"]]
         if i > 0 and pair["start"] >= 0:
             low, high = _blocked_at(board, me["path"], actors[0]["path"], me["s"])
@@ -405,6 +453,7 @@ def _begin(actors: NDArray[np.void], x: Floats, board: Board, out: Floats) -> No
     for f in range(FEATURES):
         out[f] = 0.0
     out[PARTNER], out[ENTERED] = -1.0, -1.0
+    _ask_filter(actors, x, board, 1.0, out, False)
 
 
 @kernel

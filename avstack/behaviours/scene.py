@@ -19,11 +19,14 @@ from avstack.behaviours.precedence import Visit, arrival, idling, lost, next_sto
 from avstack.behaviours.response import ACTOR_DTYPE, NO_LINE, RED, SIGN, Board
 from avstack.behaviours.zones import PAIR_DTYPE, ROW
 from avstack.perception.percepts import Percepts
+from avstack.safety.assumptions import Assumptions
 from sim.geometry import Floats
 from sim.interface import TICK_S, Colour, Kind, VehicleSpec
 from sim.roads.lane_map import Regulation
 
-OTHERS = 7
+PEDESTRIAN, BICYCLE = int(Kind.PEDESTRIAN), int(Kind.BICYCLE)
+OTHERS = 6
+KNOWN_WAYS = 2  # likeliest ways of somebody on which others are expected to reckon with him
 LOOKED_AT = 16
 REACH = 90.0  # m
 SKIN_LENGTH, SKIN_WIDTH = 0.4, 0.3  # m added to the ego's box
@@ -32,6 +35,7 @@ AT_LINE_M = 1.6  # m before its line from where the ego has stopped at it
 AMBER_BRAKE = 2.6  # m/s², braking that an amber light is worth
 LIMITS_ROWS = 640
 LINE_M = 0.3  # m before a line at which the ego's front rests
+NOMINAL_ASSUMPTIONS = Assumptions().numbers()
 LIKELY_WAY = 0.25  # share of a way that counts for who keeps whom from going
 
 
@@ -168,7 +172,7 @@ def _read_agent(atlas: Atlas, thing: np.void, percepts: Percepts, seen: Seen) ->
     routes = tuple(ways(atlas, thing, percepts.tick))
     if not routes:
         return None
-    walks = bool(thing["kind"] == Kind.PEDESTRIAN)
+    walks = bool(thing["kind"] == PEDESTRIAN)
     grow = WALKER_SKIN if walks else 0.0
     size = rounded_size(float(thing["length"]) + grow, float(thing["width"]) + grow)
     moves = not rests(thing) and not (len(routes) == 1 and routes[0].path.length <= ROW)
@@ -304,7 +308,7 @@ def _eagerness(agent: Agent, speed: float, limit: float) -> float:
     """Share of the limit that it wants, at least what it drives now."""
     if agent.walks:
         return max(1.35, speed) / max(limit, 0.1)
-    if agent.thing["kind"] == Kind.BICYCLE:
+    if agent.thing["kind"] == BICYCLE:
         return max(5.0, speed) / max(limit, 5.0)
     return min(max(1.0, speed / max(limit, 1.0)), 1.3)
 
@@ -323,9 +327,14 @@ def _board(
     count = len(paths)
     pairs = np.zeros((count, count), PAIR_DTYPE)
     pairs["start"] = -1
+    first = [owner.index(whose) for whose in owner]
     for p in range(count):
         for q in range(p + 1, count):
-            if owner[p] != owner[q]:
+            # unlikely ways, and who leaves the lanes for a moment, matter to the ego; others are not expected to foresee that
+            foreseen = p == 0 or not (
+                paths[p].brief or paths[q].brief or p - first[p] >= KNOWN_WAYS or q - first[q] >= KNOWN_WAYS
+            )
+            if owner[p] != owner[q] and foreseen:
                 sides = (paths[p], sizes[owner[p]], paths[q], sizes[owner[q]])
                 mine, theirs = atlas.pair_ahead(*sides, places[0], places[q]) if p == 0 else atlas.pair(*sides)
                 if mine["start"][0] >= 0:
@@ -336,7 +345,7 @@ def _board(
         n = min(len(path.rows), longest)
         limits[p, :n] = path.rows[:n, 4]
         limits[p, n:] = path.rows[n - 1, 4]
-    return Board(pairs, atlas.rows, limits, order)
+    return Board(pairs, atlas.rows, limits, order, NOMINAL_ASSUMPTIONS)
 
 
 def approach(scene: Scene, regulation: Regulation) -> bool:

@@ -113,6 +113,7 @@ def roll(
     times = np.array([config.branch_s, config.horizon_s])
     mode = 0 if config.prediction == "reactive" else 1
     scratch, start = np.empty((2, n, COLUMNS)), np.empty((1, FEATURES))
+    board = board._replace(numbers=config.assumptions.numbers())
     evaluate(scenarios.worlds, board, policies, branches, scripts, mode, times, scratch, start, out, seen)
     return out, seen
 

@@ -76,7 +76,7 @@ class Assumptions:
     creep_speed: float = 1.0
     standing: float = 0.5
     latency_s: float = 0.2
-    stop_margin: float = 0.3
+    stop_margin: float = 0.5
     box_margin: float = 0.1
     sigmas: float = 2.0
     sigma_most: float = 0.2

@@ -38,6 +38,7 @@ BLAMED = (Assumption.RESPONDS, Assumption.RULES, Assumption.PRIORITY, Assumption
 """What others can break whatever the ego plans."""
 SLOW, START_S = 1.0, 1.2  # m/s, s: a plan that starts from below this speed is looked at for so long before the fallback lets go
 MOVED_M = 0.3  # m by which a place comes nearer than anything allowed for before an assumption counts as broken
+FADE_M = 0.03  # m a tick by which it may do so on end
 SOLID = {AHEAD: Assumption.LEADER, HEAD_ON: Assumption.ONCOMING, IN_THE_WAY: Assumption.OWN}
 """What a stop behind each sort of thing rests on."""
 
@@ -93,8 +94,9 @@ class Verdict:
 class SafetyMemory:
     """What the envelope carries from tick to tick. rows: of the ego's body along `way`, the last that was driven along.
 
-    active: the fallback drives; calm: ticks in a row for which the plan would have been safe to return to; seen: of the last
-    verdict, on `way`; upstream only remembers what was worked out.
+    active: the fallback drives; calm: ticks in a row for which the plan would have been safe to return to; seen: nearest places
+    by id as verdicts had them on `way`, let go of by FADE_M a tick; around: ids of everybody at the last tick, None before the
+    first; upstream only remembers what was worked out.
     """
 
     lanes: Lanes
@@ -105,6 +107,7 @@ class SafetyMemory:
     way: Way | None = None
     rows: Floats = field(default_factory=lambda: np.zeros((0, 4)))
     seen: dict[int, float] = field(default_factory=dict)
+    around: frozenset[int] | None = None
     upstream: dict[tuple[int, int], Floats] = field(default_factory=dict)
 
 
@@ -226,7 +229,7 @@ class _Judge:
 
     def verdict(self, conflicts: NDArray[np.void], hard: float, margin: float) -> Verdict:
         """conflicts: nearest first; hard: where the hardest stop ends; margin [m] kept before every bar."""
-        plan, bar, failed = self.plan, math.inf, -1
+        plan, bar, failed = self.plan, math.inf, list[int]()
         kept, seen, broken = Latches(), dict[int, float](), Assumption.NONE
         earlier = {(latch.other, latch.lane): latch for latch in self.memory.latches}
         solid = conflicts["enter"][conflicts["kind"] != ZONE]
@@ -249,14 +252,16 @@ class _Judge:
                 if inside:
                     continue
             bar = min(bar, enter - margin)
-            failed = k if failed < 0 and not stoppable else failed
+            if not stoppable:
+                failed.append(k)
         latches = tuple(latch for _, latch in sorted(kept.items()) if latch.other != NOBODY)
         rests_on = max(kept.values(), key=lambda latch: latch.tick).assumption if kept else Assumption.NONE
-        verdict = Verdict(verified=failed < 0, bar=bar, rests_on=rests_on, broken=broken, latches=latches, seen=seen)
-        return verdict if failed < 0 else self._failed(verdict, conflicts[failed], earlier)
+        verdict = Verdict(verified=not failed, bar=bar, rests_on=rests_on, broken=broken, latches=latches, seen=seen)
+        return self._failed(verdict, conflicts[failed], earlier) if failed else verdict
 
-    def _failed(self, verdict: Verdict, c: np.void, earlier: Latches) -> Verdict:
-        """The verdict with what it failed for."""
+    def _failed(self, verdict: Verdict, failed: NDArray[np.void], earlier: Latches) -> Verdict:
+        """The verdict with what it failed for; `failed`: the conflicts that nothing stops before, nearest first."""
+        c = failed[0]
         known, broken = int(c["id"]), verdict.broken
         failing = self._needed(c) if c["kind"] == ZONE else SOLID[int(c["kind"])]
         relied = next((latch for (other, _), latch in earlier.items() if other == known), None)
@@ -264,9 +269,9 @@ class _Judge:
             broken = relied.assumption
         elif known in self.memory.seen and float(c["enter"]) < self.memory.seen[known] - MOVED_M:
             broken = failing
-        elif known not in self.memory.seen and self.memory.seen:
+        elif self.memory.around is not None and known not in self.memory.around:
             broken = Assumption.PERSON if c["sort"] == PERSON else Assumption.HIDDEN if c["sort"] == HIDDEN else Assumption.LANES
-        go = c["kind"] == ZONE and self._better_gone(c)
+        go = all(each["kind"] == ZONE and self._better_gone(each) for each in failed)
         return replace(verdict, failing=failing, other=known, broken=broken, go=go)
 
     def _latch(self, k: int, conflicts: NDArray[np.void], earlier: Latches, room: float) -> Latches:
@@ -375,7 +380,9 @@ def guard(
             percepts, way, trajectory, verdict, before, vehicle, memory, config, assumptions
         )
     memory = along(memory, way, motion.spec)
-    memory = replace(memory, latches=verdict.latches, active=active, calm=calm if active else 0, seen=verdict.seen)
+    seen = {known: max(place, memory.seen.get(known, -math.inf) - FADE_M) for known, place in verdict.seen.items()}
+    around = frozenset(percepts.things["id"].tolist())
+    memory = replace(memory, latches=verdict.latches, active=active, calm=calm if active else 0, seen=seen, around=around)
     trace = trace_of(verdict, active, secured)
     return LastWord(trajectory=trajectory, motion=motion, memory=memory, verdict=verdict, trace=trace)
 
