@@ -1,0 +1,163 @@
+"""Negative controls: for every metric that has a better direction a deliberately bad drive comes out worse than a good one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from eval.metrics.probing import CREEP
+from eval.metrics.registry import METRICS
+from eval.metrics.result import Better, References
+from sim.interface import Floats
+from sim.recording import Recording
+
+from .written import EGO, JUNCTION, MIDDLE, OTHER, recording, standing, steady
+
+TICKS = 300
+Drive = tuple[Recording, References]
+
+
+def crossing(arrive: int, enter: int, creeps: int = 0) -> Floats:
+    """At the line from tick `arrive`, over it from tick `enter`, with some creeping in between."""
+    s = np.full(TICKS, 20.0)
+    s[:arrive] = 20.0 - 0.8 * (arrive - np.arange(arrive))
+    s[enter:] = 20.0 + 0.5 * (1 + np.arange(TICKS - enter))
+    for creep in range(creeps):
+        first = arrive + 10 + 12 * creep
+        s[first:enter] += 0.1 * np.minimum(1 + np.arange(enter - first), 4)
+        s[enter:] += 0.4
+    return s
+
+
+def meeting(ego: Floats, other: Floats, **traced: list[float]) -> Drive:
+    """Both cross; without ego the other would have crossed at once."""
+    absent = recording(standing(TICKS, -1e3), crossing(50, 60))
+    alone = recording(steady(TICKS, 0.0, 8.0), standing(TICKS))
+    return recording(ego, other, traced), References(junction=JUNCTION, without_ego=absent, ordinary=absent, alone=alone)
+
+
+def enveloped(**traced: list[float]) -> Drive:
+    whole = {"intervention": [0.0] * TICKS, "assumption_violated": [0.0] * TICKS, "fallback_verified": [1.0] * TICKS}
+    return recording(steady(TICKS, 0.0, 2.0), standing(TICKS), whole | traced), References()
+
+
+def believing(chance: float, at_commitment: float) -> Drive:
+    """The other goes first; ego holds `chance` for that, and `at_commitment` when it sets off."""
+    other = crossing(50, 70)
+    chances = [np.array([at_commitment if tick > 100 else chance]) for tick in range(TICKS)]
+    arrays: dict[str, list[NDArray[np.generic]]] = {
+        "go_first": [*chances],
+        "influence": [np.array([0.0])] * TICKS,
+        "others": [np.array([7])] * TICKS,
+        "lets_go": [np.array([0], np.int8)] * TICKS,
+        "others_at": [np.array([[0.0, s - MIDDLE]]) for s in other],
+    }
+    return recording(crossing(52, 110), other, {"manoeuvre": [2.0] * TICKS}, arrays), References(junction=JUNCTION)
+
+
+def creeping(after: float, person: float) -> Drive:
+    """Ego creeps for 30 s; the chance of somebody's going first falls to `after`; a person stands at `person`."""
+    arrays: dict[str, list[NDArray[np.generic]]] = {
+        "go_first": [np.array([0.5])] * 100 + [np.array([after])] * 200,
+        "others": [np.array([7])] * TICKS,
+    }
+    traced = {"manoeuvre": [float(CREEP)] * TICKS}
+    kinds = ("CAR", "PEDESTRIAN")
+    return recording(steady(TICKS, 18.0, 0.3), standing(TICKS, person), traced, arrays, kinds=kinds), References()
+
+
+def following(gap: float) -> Drive:
+    found = recording(steady(TICKS, 0.0, 10.0), steady(TICKS, 0.0, 10.0))
+    ahead = found.rows[1::2]
+    ahead["x"], ahead["y"], ahead["heading"] = found.rows[0::2]["x"] + gap, 0.0, 0.0
+    return found, References()
+
+
+def hitting(hit: bool) -> Drive:
+    """Ego pulls out slowly in front of one that comes too fast to stop and was in full view."""
+    ego = standing(TICKS, MIDDLE - 5.0)
+    ego[40:] = MIDDLE - 5.0 + 0.25 * np.arange(TICKS - 40)
+    events = [("COLLISION", 58, EGO, OTHER)] if hit else []
+    return recording(ego, steady(TICKS, MIDDLE - 60.0, 10.0), events=events), References()
+
+
+def ramming(hit: bool) -> Drive:
+    ego = np.minimum(steady(TICKS, -30.0, 8.0), MIDDLE - 3.0)
+    events = [("COLLISION", int(np.argmax(ego >= MIDDLE - 3.3)), EGO, OTHER)] if hit else []
+    return recording(ego, standing(TICKS, MIDDLE), events=events), References()
+
+
+def stopping(hard: bool) -> Drive:
+    t = 0.1 * np.arange(TICKS)
+    smooth = np.where(
+        t < 12.5, 40.0 - 40.0 * (1.0 - np.minimum(t / 12.5, 1.0)) ** 4 * (1.0 + 3.0 * np.minimum(t / 12.5, 1.0)), 40.0
+    )
+    return meeting(np.minimum(steady(TICKS, -20.0, 8.0), 20.0) if hard else np.asarray(smooth - 20.0), standing(TICKS))
+
+
+def wavering(wavy: bool) -> Drive:
+    wave = 0.2 * np.sin(0.2 * np.arange(TICKS)) if wavy else 0.0
+    return meeting(np.asarray(steady(TICKS, 0.0, 5.0) + wave), standing(TICKS))
+
+
+def braking(hard: bool) -> Drive:
+    """The other slows down for ego near the junction, hard or not at all."""
+    other = steady(TICKS, -40.0, 5.0)
+    if hard:
+        other[120:] = other[120] + 1.0 * 0.1 * np.arange(TICKS - 120)
+    drive, references = meeting(steady(TICKS, -40.0, 4.5), other)
+    return drive, replace(references, without_ego=recording(standing(TICKS, -1e3), steady(TICKS, -40.0, 5.0)))
+
+
+FAIR, RUDE = crossing(50, 60), crossing(70, 80)
+PAIRS: dict[str, tuple[Callable[[], Drive], Callable[[], Drive]]] = {
+    "delay": (lambda: meeting(FAIR, crossing(50, 90)), lambda: meeting(FAIR, crossing(50, 200))),
+    "ego_delay": (lambda: meeting(FAIR, crossing(50, 90)), lambda: meeting(crossing(50, 200), crossing(50, 90))),
+    "time_used": (lambda: meeting(FAIR, crossing(50, 90)), lambda: meeting(crossing(50, 200), crossing(50, 90))),
+    "order_violations": (lambda: meeting(FAIR, crossing(70, 110)), lambda: meeting(RUDE, crossing(60, 120))),
+    "order_violations_suffered": (lambda: meeting(FAIR, crossing(70, 110)), lambda: meeting(crossing(50, 120), crossing(60, 65))),
+    "creep_cycles": (lambda: meeting(crossing(50, 120), FAIR), lambda: meeting(crossing(50, 120, creeps=4), FAIR)),
+    "imposed_delay": (lambda: meeting(crossing(50, 100), FAIR), lambda: meeting(FAIR, crossing(50, 100))),
+    "imposed_braking": (lambda: braking(False), lambda: braking(True)),
+    "min_pet": (lambda: meeting(FAIR, crossing(50, 110)), lambda: meeting(FAIR, crossing(50, 78))),
+    "rss_violation_s": (lambda: following(25.0), lambda: following(8.0)),
+    "avoidable_collisions": (lambda: ramming(False), lambda: ramming(True)),
+    "cut_off_collisions": (lambda: hitting(False), lambda: hitting(True)),
+    "progress": (lambda: meeting(steady(TICKS, 0.0, 8.0), FAIR), lambda: meeting(steady(TICKS, 0.0, 3.0), FAIR)),
+    "jerk_95": (lambda: wavering(False), lambda: wavering(True)),
+    "jerk_squared": (lambda: wavering(False), lambda: wavering(True)),
+    "jerk_violations": (lambda: stopping(False), lambda: stopping(True)),
+    "max_decel": (lambda: stopping(False), lambda: stopping(True)),
+    "stop_jerk_95": (lambda: stopping(False), lambda: stopping(True)),
+    "stop_jerk_over": (lambda: stopping(False), lambda: stopping(True)),
+    "stop_decel": (lambda: stopping(False), lambda: stopping(True)),
+    "comfort_regret": (lambda: wavering(False), lambda: wavering(True)),
+    "jerk_of_crossing": (lambda: wavering(False), lambda: wavering(True)),
+    "fallback_available": (enveloped, lambda: enveloped(fallback_verified=[0.0] * TICKS)),
+    "fallback_missing_s": (enveloped, lambda: enveloped(fallback_verified=[0.0] * TICKS)),
+    "interventions": (enveloped, lambda: enveloped(intervention=[1.0] * TICKS)),
+    "intervention_s": (enveloped, lambda: enveloped(intervention=[1.0] * TICKS)),
+    "belief_log_loss": (lambda: believing(0.95, 0.95), lambda: believing(0.05, 0.05)),
+    "commitment_log_loss": (lambda: believing(0.95, 0.95), lambda: believing(0.95, 0.05)),
+    "time_to_sure": (lambda: believing(0.96, 0.96), lambda: believing(0.96, 0.5)),
+    "learned_nats": (lambda: creeping(0.99, -50.0), lambda: creeping(0.5, -50.0)),
+    "crept_at_person_s": (lambda: creeping(0.5, -50.0), lambda: creeping(0.5, MIDDLE)),
+}
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+def test_a_bad_drive_is_worse_than_a_good_one(name: str):
+    if name not in PAIRS:
+        plain = METRICS[name](*meeting(FAIR, crossing(50, 110)))
+        assert plain.better is Better.NEITHER, f"{name} has a better direction: give it a drive that must fail it"
+        return
+    good, bad = (METRICS[name](*drive()) for drive in PAIRS[name])
+    assert good.valid
+    assert bad.valid
+    assert good.unit == bad.unit != ""
+    assert good.better is not Better.NEITHER
+    assert (good.value < bad.value) if good.better is Better.LOWER else (good.value > bad.value)
