@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avstack.safety.assumptions import Assumption
 from eval.company import collisions_with
@@ -179,23 +180,22 @@ def _regret(rows: Sequence[Row], privileged: Sequence[Row]) -> dict[str, object]
     return interval(ratio_of_sums(_changes(pairs, "ego_delay"))) if pairs else None
 
 
-def _bootstrapped(count: int, estimator: Callable[[Sequence[int]], float]) -> dict[str, object] | None:
+def _bootstrapped(count: int, estimator: Callable[[NDArray[np.int64]], float]) -> dict[str, object] | None:
     return interval(bootstrap(count, estimator)) if count else None
 
 
-def _quantile(column: Floats, level: float) -> Callable[[Sequence[int]], float]:
-    return lambda chosen: float(np.quantile(column[np.asarray(chosen)], level))
+def _quantile(column: Floats, level: float) -> Callable[[NDArray[np.int64]], float]:
+    return lambda chosen: float(np.quantile(column[chosen], level))
 
 
-def _calibration(bins: Floats) -> Callable[[Sequence[int]], float]:
-    return lambda chosen: calibration_error(bins[np.asarray(chosen)])
+def _calibration(bins: Floats) -> Callable[[NDArray[np.int64]], float]:
+    return lambda chosen: calibration_error(bins[chosen])
 
 
-def _quotients(top: Floats, bottom: Floats, other: Floats, below: Floats) -> Callable[[Sequence[int]], float]:
+def _quotients(top: Floats, bottom: Floats, other: Floats, below: Floats) -> Callable[[NDArray[np.int64]], float]:
     """Difference of two ratios of sums over chosen episodes."""
 
-    def change(chosen: Sequence[int]) -> float:
-        k = np.asarray(chosen)
+    def change(k: NDArray[np.int64]) -> float:
         first, second = float(bottom[k].sum()), float(below[k].sum())
         return (float(top[k].sum()) / first if first else 0.0) - (float(other[k].sum()) / second if second else 0.0)
 

@@ -83,8 +83,8 @@ def compared(sweep: Sweep, curves: Mapping[str, Curve]) -> dict[str, object]:
         return report
     everybody = np.arange(count, dtype=np.int64)
     report["common_risk"] = _common(*_fronts(one, other, everybody))
-    report["saved"] = interval(bootstrap(count, lambda chosen: saved(one, other, np.asarray(chosen, np.int64))[0]))
-    report["saved_s"] = interval(bootstrap(count, lambda chosen: saved(one, other, np.asarray(chosen, np.int64))[1]))
+    report["saved"] = interval(bootstrap(count, lambda chosen: saved(one, other, chosen)[0]))
+    report["saved_s"] = interval(bootstrap(count, lambda chosen: saved(one, other, chosen)[1]))
     return report
 
 

@@ -5,10 +5,12 @@ Source of the exact interval: Clopper and Pearson, The use of confidence or fidu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.interface import Floats
 
@@ -69,26 +71,36 @@ def ratio_of_sums(top: Floats, bottom: Floats | None = None, level: float = LEVE
     value = float(top.sum()) / total if total != 0.0 else 0.0
     if count < 2 or total == 0.0:
         return Estimate(value=value, low=-np.inf, high=np.inf, episodes=count)
-    draws = np.random.Generator(np.random.Philox(BOOTSTRAP_SEED))
-    weights = draws.multinomial(count, np.full(count, 1.0 / count), size=RESAMPLES).astype(np.float64)
+    weights = _weights(count)
     sums = weights @ below
     ratios = np.divide(weights @ top, sums, out=np.full(RESAMPLES, value), where=sums != 0.0)
     low, high = np.quantile(ratios, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
     return Estimate(value=value, low=float(low), high=float(high), episodes=count)
 
 
-def bootstrap(count: int, estimator: Callable[[Sequence[int]], float], level: float = LEVEL, resamples: int = 500) -> Estimate:
+@functools.lru_cache(maxsize=4)
+def _weights(count: int) -> Floats:
+    """(RESAMPLES, N) how often each of N episodes is in each resample: the same for every figure of a report."""
+    draws = np.random.Generator(np.random.Philox(BOOTSTRAP_SEED))
+    found: Floats = draws.multinomial(count, np.full(count, 1.0 / count), size=RESAMPLES).astype(np.float64)
+    found.setflags(write=False)
+    return found
+
+
+def bootstrap(
+    count: int, estimator: Callable[[NDArray[np.int64]], float], level: float = LEVEL, resamples: int = 500
+) -> Estimate:
     """`estimator` of the episodes 0 to count - 1 and its percentile interval over resampled episodes, from a fixed stream.
 
     With fewer than two episodes the interval is (-inf, inf). Raises ValueError for no episode at all.
     """
     if count < 1:
         raise ValueError("there is no episode to estimate from")
-    value = estimator(range(count))
+    value = estimator(np.arange(count, dtype=np.int64))
     if count < 2:
         return Estimate(value=value, low=-np.inf, high=np.inf, episodes=count)
     draws = np.random.Generator(np.random.Philox(BOOTSTRAP_SEED))
-    found = [estimator(draws.integers(count, size=count).tolist()) for _ in range(resamples)]
+    found = [estimator(draws.integers(count, size=count)) for _ in range(resamples)]
     low, high = np.quantile(found, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
     return Estimate(value=value, low=float(low), high=float(high), episodes=count)
 
