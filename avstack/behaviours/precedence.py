@@ -1,8 +1,9 @@
 """Who comes before whom at a junction: when each road user came to its line, entered, and let its turn go by.
 
-Arrival is the first moment below STOPPED_SPEED within ARRIVAL_M of the line, or crossing it. Whoever stands at its line while
-nobody who is in the junction keeps it from going has its turn; who lets FORFEIT_S of it go by comes after everybody else until
-it moves. Times are ticks in memory and seconds from now in what is read from it.
+Arrival is the first moment below STOPPED_SPEED within ARRIVAL_M of the line, or crossing it. Fronts come to rest beyond lines: who
+stands within REST_M of its line has not entered. Whoever stands while nobody who is in the junction keeps it from going has
+its turn; who lets FORFEIT_S of it go by comes after everybody else until it moves. Times are ticks in memory, and seconds from
+now in what is read from it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sim.interface import TICK_S
 ARRIVAL_M = 4.0  # m before its line at which somebody who stops has arrived
 STOPPED_SPEED = 0.5  # m/s
 PASSED_M = 1.0  # m past its line up to which a front is still at it
+REST_M = 2.5  # m past its line up to which a front that stands has not entered
 JUNCTION_M = 30.0  # m past its line within which somebody is in the junction
 FORFEIT_S = 3.0  # s of an unused turn after which others may go
 IN_JUNCTION = -1000.0  # s, when somebody arrived who is in the junction already: before everybody who waits
@@ -56,19 +58,27 @@ def has_passed(path: Path, front: float) -> bool:
     return any(0.0 < front - stop.front - PASSED_M < JUNCTION_M for stop in path.stops)
 
 
+def rests_beyond(path: Path, front: float, speed: float) -> bool:
+    """Whether somebody stands a little past its line, waiting as others wait before it."""
+    return abs(speed) < STOPPED_SPEED and has_passed(path, front) and not has_passed(path, front - REST_M + PASSED_M)
+
+
 def visited(
     visit: Visit, path: Path, front: float, speed: float, tick: int, inside: bool = False, at_line: float = ARRIVAL_M
 ) -> Visit:
     """The visit after this tick. front: of the body along its path [m]; inside: it is on a lane of the junction; at_line: metres
     before its line from where it has stopped there."""
+    moves = abs(speed) >= STOPPED_SPEED
+    idle = -1 if moves else visit.idle
     if inside or has_passed(path, front):
+        if not inside and rests_beyond(path, front, speed):
+            return replace(visit, arrived=visit.arrived if visit.arrived >= 0 else tick, entered=-1)
         entered = visit.entered if visit.entered >= 0 else tick
-        return replace(visit, arrived=visit.arrived if visit.arrived >= 0 else entered, entered=entered, idle=-1)
+        return replace(visit, arrived=visit.arrived if visit.arrived >= 0 else entered, entered=entered, idle=idle)
     stop = next_stop(path, front)
     if stop is None or stop.front - front > 3.0 * ARRIVAL_M:
         return replace(Visit(), x=visit.x, y=visit.y, seen=visit.seen)
-    near = stop.front - front <= ARRIVAL_M and abs(speed) < STOPPED_SPEED
-    if not near:
+    if moves or stop.front - front > ARRIVAL_M:
         # who moves on from where it stood uses its turn
         return replace(visit, entered=-1, idle=-1)
     stopped = stop.lane if stop.front - front < at_line else visit.stopped
@@ -95,10 +105,10 @@ def lost(visits: Mapping[int, Visit], tick: int) -> dict[int, Visit]:
 
 def arrival(visit: Visit, path: Path, front: float, speed: float, tick: int) -> float:
     """When it came or will come to its line [s from now]; the earlier of two goes first. 0 where there is no line."""
-    if visit.entered >= 0:
+    forfeits = visit.idle >= 0 and (tick - visit.idle) * TICK_S >= FORFEIT_S
+    if visit.entered >= 0 and not forfeits:
         return IN_JUNCTION + (visit.entered - tick) * TICK_S
     if visit.arrived >= 0:
-        forfeits = visit.idle >= 0 and (tick - visit.idle) * TICK_S >= FORFEIT_S
         return (visit.arrived - tick) * TICK_S + (AFTER_ALL if forfeits else 0.0)
     stop = next_stop(path, front)
     if stop is None:
@@ -113,7 +123,7 @@ def idling(visits: Mapping[int, Visit], ids: list[int], kept: Floats, tick: int)
     after = dict(visits)
     for known, held in zip(ids, np.asarray(kept, dtype=bool).tolist(), strict=True):
         visit = after.get(known)
-        if visit is None or visit.arrived < 0 or visit.entered >= 0:
+        if visit is None or visit.arrived < 0:
             continue
         after[known] = replace(visit, idle=-1 if held else (visit.idle if visit.idle >= 0 else tick))
     return after

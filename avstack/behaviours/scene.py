@@ -15,7 +15,7 @@ from avstack.behaviours import own_path
 from avstack.behaviours.atlas import Atlas, Path, Stop, needs_stop
 from avstack.behaviours.hypotheses import Route, rests, ways
 from avstack.behaviours.own_path import Recipe
-from avstack.behaviours.precedence import Visit, arrival, idling, lost, next_stop, recognised, visited
+from avstack.behaviours.precedence import Visit, arrival, idling, lost, next_stop, recognised, rests_beyond, visited
 from avstack.behaviours.response import ACTOR_DTYPE, NO_LINE, RED, SIGN, Board
 from avstack.behaviours.zones import PAIR_DTYPE, ROW
 from avstack.perception.percepts import Percepts
@@ -296,7 +296,9 @@ def _actor(agent: Agent, route: Route, signals: NDArray[np.int32], path: int) ->
     actor["threshold"] = 0.5
     actor["line"] = actor["wait"] = NO_LINE
     stop = next_stop(route.path, route.s + half)
-    if stop is not None and not agent.walks:
+    if rests_beyond(route.path, route.s + half, speed):
+        actor["wait"] = route.s
+    elif stop is not None and not agent.walks:
         actor["wait"] = stop.front - half
         kind = stops_here(stop, signals, stop.front - route.s - half, speed)
         if kind == RED or (kind == SIGN and agent.visit.stopped != stop.lane):

@@ -66,6 +66,20 @@ def test_a_turn_that_is_not_used_is_forfeited_until_one_moves():
     assert arrival(moving, PATH, 49.2, 0.8, 60) < 0.0
 
 
+def test_who_comes_to_rest_beyond_its_line_has_not_entered():
+    visit = drive([48.0, 50.5, 51.5, 51.8, 51.8], [3.0, 2.0, 1.0, 0.0, 0.0])
+    assert (visit.arrived, visit.entered) == (2, -1)
+    assert visited(visit, PATH, 52.0, 1.0, 9).entered == 9
+    assert drive([48.0, 51.0, 54.0, 54.0], [3.0, 3.0, 0.0, 0.0]).entered >= 0
+
+
+def test_who_stands_in_the_junction_for_no_reason_lets_its_turn_go_by_too():
+    visits = {1: Visit(arrived=0, entered=2)}
+    for tick in range(10, 45):
+        visits = idling(visits, [1], np.zeros(1), tick)
+    assert arrival(visits[1], PATH, 54.0, 0.0, 45) > AFTER_ALL - 10.0
+
+
 def test_who_is_kept_from_going_keeps_its_turn():
     visits = {1: Visit(arrived=0)}
     for tick in range(10, 80):
