@@ -31,40 +31,45 @@ def _turned(cos: float, sin: float, angle: float) -> tuple[float, float]:
 
 
 @kernel
-def _longitudinal(body: np.record, forward: bool, grip: float, curvature: float, dt: float) -> None:
-    """Update acceleration, jerk and speed over `dt`; `grip` [m/s²] is the radius of the friction circle."""
-    lateral = body.speed * body.speed * curvature
-    available = math.sqrt(max(grip * grip - lateral * lateral, 0.0))
-    command = body.command_accel
-    # asked for more than the tyres have, they share it out: wheels that are turned too far do not keep a car from braking
-    available = max(available, grip * abs(command) / math.sqrt(command * command + lateral * lateral + 1e-6))
-    braking = min(body.brake_max, available)
-    driving = min(body.accel_max, available)
-    # `command` is along the body: in reverse gear, negative speeds up
+def _longitudinal(
+    body: np.record, speed: np.float32, before: np.float32, forward: bool, grip: float, curvature: float, blend: float, dt: float
+) -> tuple[np.float32, np.float32, np.float32]:
+    """(speed, acceleration, jerk) after `dt` from (speed, acceleration `before`); `grip` [m/s²]: radius of the friction circle.
+
+    blend: share of the way to the commanded acceleration that the actuator covers in `dt`.
+    """
+    lateral = speed * speed * curvature
+    asked = body.command_accel
+    braking, driving = float(body.brake_max), float(body.accel_max)
+    strongest = max(braking, driving)
+    left = grip * grip - lateral * lateral
+    if left < strongest * strongest:
+        available = math.sqrt(max(left, 0.0))
+        # asked for more than the tyres have, they share it out: wheels that are turned too far do not keep a car from braking
+        available = max(available, grip * abs(asked) / math.sqrt(asked * asked + lateral * lateral + 1e-6))
+        braking = min(braking, available)
+        driving = min(driving, available)
+    # `asked` is along the body: in reverse gear, negative speeds up
     if forward:
-        command = min(max(command, -braking), driving)
+        command = min(max(float(asked), -braking), driving)
     else:
-        command = min(max(command, -driving), braking)
-    blend = dt / (body.accel_lag + dt)
-    change = (command - body.accel) * blend
+        command = min(max(float(asked), -driving), braking)
+    change = (command - before) * blend
     limit = body.jerk_max * dt
-    before = body.accel
     accel = before + min(max(change, -limit), limit)
-    speed = body.speed + accel * dt
+    after = speed + accel * dt
     # the brake stops the car, it does not push it the other way
     if forward:
-        if speed <= 0.0 and accel <= 0.0:
-            speed = 0.0
+        if after <= 0.0 and accel <= 0.0:
+            after = 0.0
             accel = 0.0
-        speed = min(max(speed, 0.0), body.speed_max)
+        after = min(max(after, 0.0), body.speed_max)
     else:
-        if speed >= 0.0 and accel >= 0.0:
-            speed = 0.0
+        if after >= 0.0 and accel >= 0.0:
+            after = 0.0
             accel = 0.0
-        speed = max(min(speed, 0.0), -body.reverse_speed_max)
-    body.jerk = (accel - before) / dt
-    body.accel = accel
-    body.speed = speed
+        after = max(min(after, 0.0), -body.reverse_speed_max)
+    return np.float32(after), np.float32(accel), np.float32((accel - before) / dt)
 
 
 @kernel
@@ -92,6 +97,8 @@ def move_vehicle(state: WorldState, w: int, a: int, dt: float, substeps: int) ->
         forward = body.speed >= 0.0
         body.command_accel = -WRECK_BRAKING if forward else WRECK_BRAKING
     start_speed = float(body.speed)
+    speed, accel = np.float32(body.speed), np.float32(body.accel)
+    blend = dt / (body.accel_lag + dt)
     wanted = min(max(float(body.command_steer), -float(body.steer_max)), float(body.steer_max))
     steer_blend = 1.0 / (body.steer_lag + dt)
     steer = float(body.steer)
@@ -100,22 +107,24 @@ def move_vehicle(state: WorldState, w: int, a: int, dt: float, substeps: int) ->
         steer += min(max((wanted - steer) * steer_blend * dt, -turning), turning)
         sine, cosine = sincos(steer)
         curvature = sine / (cosine * body.wheelbase)
-        _longitudinal(body, forward, grip, curvature, dt)
-        if abs(body.jerk) > abs(peak_jerk):
-            peak_jerk = float(body.jerk)
-        speed = float(body.speed)
-        if speed != 0.0:
-            pull = speed * speed * abs(curvature)
-            if pull > 0.0 and pull * pull + body.accel * body.accel > grip * grip:
-                curvature *= min(1.0, math.sqrt(max(grip * grip - body.accel * body.accel, 0.0)) / pull)
-            turn = speed * curvature * dt
+        speed, accel, jerk = _longitudinal(body, speed, accel, forward, grip, curvature, blend, dt)
+        if abs(jerk) > abs(peak_jerk):
+            peak_jerk = float(jerk)
+        pace = float(speed)
+        if pace != 0.0:
+            pull = pace * pace * abs(curvature)
+            if pull > 0.0 and pull * pull + accel * accel > grip * grip:
+                curvature *= min(1.0, math.sqrt(max(grip * grip - accel * accel, 0.0)) / pull)
+            turn = pace * curvature * dt
             middle_sin, middle_cos = _turned(cos, sin, 0.5 * turn)
             swing = body.rear_to_centre * curvature
-            x += speed * dt * (middle_cos - swing * middle_sin)
-            y += speed * dt * (middle_sin + swing * middle_cos)
+            x += pace * dt * (middle_cos - swing * middle_sin)
+            y += pace * dt * (middle_sin + swing * middle_cos)
             sin, cos = _turned(cos, sin, turn)
             heading += turn
-            travelled += abs(speed) * dt
+            travelled += abs(pace) * dt
+    body.speed = speed
+    body.accel = accel
     body.steer = steer
     body.x = x
     body.y = y

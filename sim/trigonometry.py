@@ -13,14 +13,19 @@ from sim.jit import kernel
 
 _TWO_OVER_PI = 2.0 / math.pi
 _HALF_PI_HIGH = 1.5707963267341256
+_FIRST = 0.785  # rad; smaller angles need no reduction
 _HALF_PI_LOW = 6.077100506506192e-11
 
 
 @kernel
 def sincos(angle: float) -> tuple[float, float]:
     """(sin, cos) of an angle [rad], |angle| < 1e5."""
-    quadrant = math.floor(angle * _TWO_OVER_PI + 0.5)
-    r = (angle - quadrant * _HALF_PI_HIGH) - quadrant * _HALF_PI_LOW
+    r = angle
+    turn = 0
+    if abs(angle) > _FIRST:
+        quadrant = math.floor(angle * _TWO_OVER_PI + 0.5)
+        r = (angle - quadrant * _HALF_PI_HIGH) - quadrant * _HALF_PI_LOW
+        turn = int(quadrant) & 3
     z = r * r
     # Horner's scheme, the innermost three terms first
     odd = 2.75573136213857245213e-6 + z * (-2.50507477628578072866e-8 + z * 1.58962301576546568060e-10)
@@ -29,7 +34,6 @@ def sincos(angle: float) -> tuple[float, float]:
     even = -2.75573141792967388112e-7 + z * (2.08757008419747316778e-9 - z * 1.13585365213876817300e-11)
     even = -1.38888888888730564116e-3 + z * (2.48015872888517045348e-5 + z * even)
     cosine = 1.0 - 0.5 * z + z * z * (4.16666666666665929218e-2 + z * even)
-    turn = int(quadrant) & 3
     if turn == 0:
         return sine, cosine
     if turn == 1:
