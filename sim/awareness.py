@@ -122,20 +122,50 @@ def _hidden(sight: np.record, rank: int) -> bool:
 
 
 @kernel
-def find_neighbours(state: WorldState, w: int, a: int) -> None:
-    """Remake the list of the nearest NEIGHBOURS active bodies within range of `a`, nearest first."""
+def _reaches(state: WorldState, w: int, a: int) -> tuple[float, float]:
+    """Distances [m]: within which `a` notices anybody, and beyond which nobody however fast."""
     me = state.bodies[w, a]
+    visibility = float(state.worlds[w].visibility)
+    reach = WALKER_RANGE if me.kind == PEDESTRIAN else RANGE + RANGE_PER_SPEED * abs(float(me.speed))
+    return min(reach, visibility), visibility
+
+
+@kernel
+def _list(state: WorldState, w: int, a: int, b: int, square: float, count: int) -> int:
+    """Enter `b` at a distance of `square` [m²] into the list of `a`, which has `count`; returns how many it has now."""
     listed = state.neighbours[w, a]
     squares = state.sights[w].distance  # of those listed
+    place = min(count, NEIGHBOURS - 1)
+    while place > 0:
+        before = squares[place - 1]
+        if before < square or (before == square and listed[place] < b):
+            break
+        listed[place + 1] = listed[place]
+        squares[place] = before
+        place -= 1
+    listed[place + 1] = b
+    squares[place] = square
+    return min(count + 1, NEIGHBOURS)
+
+
+@kernel
+def _noticed(state: WorldState, w: int, square: float, limit: float, farthest: float, speed: float, count: int) -> bool:
+    """Whether somebody at a distance of `square` [m²] is noticed by who has `count` in its list already.
+
+    limit: square of the reach; who comes fast is noticed from further away, up to the square `farthest`.
+    """
+    if count == NEIGHBOURS:
+        return bool(square <= limit and square <= state.sights[w].distance[NEIGHBOURS - 1])
+    fast = RANGE + RANGE_PER_SPEED * speed
+    return bool(square <= limit or square <= min(fast * fast, farthest))
+
+
+@kernel
+def find_neighbours(state: WorldState, w: int, a: int) -> None:
+    """Remake the list of the nearest NEIGHBOURS active bodies within range of `a`, nearest first."""
     bodies = state.bodies
-    reach = RANGE + RANGE_PER_SPEED * abs(me.speed)
-    if me.kind == PEDESTRIAN:
-        reach = WALKER_RANGE
-    reach = min(reach, float(state.worlds[w].visibility))
-    limit = reach * reach
-    farthest = float(state.worlds[w].visibility) * float(state.worlds[w].visibility)
-    x = me.x
-    y = me.y
+    reach, visibility = _reaches(state, w, a)
+    x, y = bodies[w, a].x, bodies[w, a].y
     count = 0
     for b in range(state.worlds[w].actors):
         other = bodies[w, b]
@@ -144,26 +174,43 @@ def find_neighbours(state: WorldState, w: int, a: int) -> None:
         dx = other.x - x
         dy = other.y - y
         square = dx * dx + dy * dy
-        if square > limit:
-            # who comes fast is noticed from further away
-            fast = RANGE + RANGE_PER_SPEED * abs(other.speed)
-            if count == NEIGHBOURS or square > min(fast * fast, farthest):
-                continue
-        if count == NEIGHBOURS:
-            limit = min(limit, squares[NEIGHBOURS - 1])
-            if square > limit:
-                continue
-        place = min(count, NEIGHBOURS - 1)
-        while place > 0:
-            if squares[place - 1] <= square:
-                break
-            listed[place + 1] = listed[place]
-            squares[place] = squares[place - 1]
-            place -= 1
-        listed[place + 1] = b
-        squares[place] = square
-        count = min(count + 1, NEIGHBOURS)
-    listed[0] = count
+        if _noticed(state, w, square, reach * reach, visibility * visibility, float(abs(other.speed)), count):
+            count = _list(state, w, a, b, square, count)
+    state.neighbours[w, a, 0] = count
+
+
+@kernel
+def find_neighbours_in_line(state: WorldState, w: int, rank: int) -> None:
+    """As `find_neighbours`, for who is at `rank` in the line of `spots`, among those not too far to the west or the east."""
+    world = state.worlds[w]
+    spots = state.spots[w]
+    a = spots[rank].slot
+    reach, visibility = _reaches(state, w, a)
+    span = max(reach, min(RANGE + RANGE_PER_SPEED * float(world.fastest), visibility))
+    x, y = spots[rank].x, spots[rank].y
+    limit, farthest = reach * reach, visibility * visibility
+    count = 0
+    # the line is sorted by west ends
+    k = rank - 1
+    while k >= 0 and x - spots[k].x <= span + world.widest:
+        spot = spots[k]
+        dx = spot.x - x
+        dy = spot.y - y
+        square = dx * dx + dy * dy
+        if _noticed(state, w, square, limit, farthest, float(spot.speed), count):
+            count = _list(state, w, a, spot.slot, square, count)
+        k -= 1
+    k = rank + 1
+    present = world.present
+    while k < present and spots[k].x - x <= span + world.widest:
+        spot = spots[k]
+        dx = spot.x - x
+        dy = spot.y - y
+        square = dx * dx + dy * dy
+        if _noticed(state, w, square, limit, farthest, float(spot.speed), count):
+            count = _list(state, w, a, spot.slot, square, count)
+        k += 1
+    state.neighbours[w, a, 0] = count
 
 
 @kernel

@@ -1,6 +1,6 @@
 """Contacts between oriented boxes, who is at fault, and leaving the drivable area.
 
-Broad phase: sweep along x over slots kept nearly sorted from tick to tick. First-contact time: bisection between the last two
+Broad phase: sweep from west to east over the line of all bodies (`line_up`). First-contact time: bisection between the last two
 poses. At fault follows nuPlan's rule (whoever moves into another in front of it; nobody while standing still), extended by the
 right of way where paths cross.
 """
@@ -194,55 +194,63 @@ def _touch(state: WorldState, roads: Roads, w: int, a: int, b: int) -> None:
 
 
 @kernel
-def _sort_by_west_end(state: WorldState, w: int) -> int:
-    """Insertion sort of the slots by west end, inactive ones last; returns how many are active."""
+def line_up(state: WorldState, w: int) -> None:
+    """Note where all active bodies are, from west to east (insertion sort: they hardly change places from tick to tick)."""
     order = state.order[w]
-    bodies = state.bodies
+    spots = state.spots[w]
+    bodies = state.bodies[w]
     active = 0
+    widest, fastest = 0.0, 0.0
     for k in range(state.worlds[w].actors):
         slot = order[k]
-        body = bodies[w, slot]
+        body = bodies[slot]
         if body.status != ACTIVE:
             continue
-        key = body.x - body.radius
+        west = body.x - body.radius
+        widest = max(widest, float(body.radius))
+        fastest = max(fastest, float(abs(body.speed)))
         m = active
         order[k] = order[active]
         while m > 0:
-            before = bodies[w, order[m - 1]]
-            if before.x - before.radius <= key:
+            before = spots[m - 1]
+            if before.x - before.radius <= west:
                 break
+            spot = spots[m]
+            spot.x, spot.y, spot.radius, spot.speed, spot.slot = before.x, before.y, before.radius, before.speed, before.slot
             order[m] = order[m - 1]
             m -= 1
         order[m] = slot
+        spot = spots[m]
+        spot.x, spot.y, spot.radius, spot.speed, spot.slot = body.x, body.y, body.radius, abs(body.speed), slot
         active += 1
-    return active
+    world = state.worlds[w]
+    world.present, world.widest, world.fastest = active, widest, fastest
 
 
 @kernel
 def find_contacts(state: WorldState, roads: Roads, w: int) -> None:
-    """Record every first contact between two active bodies of a world."""
-    order = state.order[w]
-    active = _sort_by_west_end(state, w)
+    """Record every first contact between two active bodies of a world; `line_up` comes first."""
+    bodies = state.bodies[w]
+    spots = state.spots[w]
+    active = state.worlds[w].present
     for k in range(active):
-        a = order[k]
-        body = state.bodies[w, a]
-        east = body.x + body.radius
+        one = spots[k]
+        east = one.x + one.radius
         for m in range(k + 1, active):
-            b = order[m]
-            other = state.bodies[w, b]
-            if other.x - other.radius > east:
+            two = spots[m]
+            if two.x - two.radius > east:
                 break
-            reach = body.radius + other.radius
-            dy = other.y - body.y
+            reach = one.radius + two.radius
+            dy = two.y - one.y
             if dy > reach or dy < -reach:
                 continue
-            dx = other.x - body.x
-            if dx * dx + dy * dy > reach * reach or abs(body.z - other.z) > LEVEL_M:
+            dx = two.x - one.x
+            if dx * dx + dy * dy > reach * reach:
                 continue
-            if a < b:
+            a = min(one.slot, two.slot)
+            b = max(one.slot, two.slot)
+            if abs(bodies[a].z - bodies[b].z) <= LEVEL_M:
                 _touch(state, roads, w, a, b)
-            else:
-                _touch(state, roads, w, b, a)
 
 
 @kernel

@@ -10,8 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.awareness import REFRESH, find_neighbours, look, remember
-from sim.contact import add_event, check_offroad, find_contacts
+from sim.awareness import REFRESH, find_neighbours, find_neighbours_in_line, look, remember
+from sim.contact import add_event, check_offroad, find_contacts, line_up
 from sim.jit import kernel
 from sim.localise import follow_route, judge_lanes
 from sim.motion import move_vehicle
@@ -197,14 +197,14 @@ def note_arrival(state: WorldState, roads: Roads, w: int, a: int) -> None:
 def look_all(state: WorldState, roads: Roads, w: int) -> None:
     """Write this tick into the history of world w; those whose turn it is (every REFRESH ticks) look around anew."""
     tick = state.worlds[w].tick
-    for a in range(state.worlds[w].actors):
-        body = state.bodies[w, a]
-        if body.status != ACTIVE or body.model == STILL:
+    for rank in range(state.worlds[w].present):
+        a = state.spots[w, rank].slot
+        if state.bodies[w, a].model == STILL:
             continue
         note_arrival(state, roads, w, a)
         remember(state, w, a)
         if (tick + a) % REFRESH == 0:
-            find_neighbours(state, w, a)
+            find_neighbours_in_line(state, w, rank)
             look(state, roads, w, a)
 
 
@@ -322,7 +322,8 @@ def step_worlds(
         decide_all(state, roads, w, controls)
         state.worlds[w].tick += 1
         move_all(state, roads, tracks, w)
-        look_all(state, roads, w)
+        line_up(state, w)
         find_contacts(state, roads, w)
+        look_all(state, roads, w)
         check_all(state, roads, w)
         _watch_deadlock(state, roads, w)

@@ -25,6 +25,7 @@ from sim.state import (
     RUNS_STOPS,
     SEEN_DTYPE,
     SIGHT_DTYPE,
+    SPOT_DTYPE,
     WORLD_DTYPE,
     ZONE_DTYPE,
     Status,
@@ -127,6 +128,7 @@ def empty_state(worlds: int, slots: int, clusters: int) -> WorldState:
         zones=np.zeros((worlds, clusters), ZONE_DTYPE),
         events=np.zeros((worlds, EVENTS), EVENT_DTYPE),
         order=np.tile(np.arange(slots, dtype=np.int16), (worlds, 1)),
+        spots=_aligned((worlds, slots), SPOT_DTYPE),
         paths=np.zeros(worlds, PATH_DTYPE),
         sights=np.zeros(worlds, SIGHT_DTYPE),
     )

@@ -158,9 +158,14 @@ WORLD_DTYPE = np.dtype(
     [
         ("seed", "u8"), ("branch", "u8"), ("tick", "i8"), ("actors", "i8"), ("road_map", "i4"), ("friction", "f4"),
         ("visibility", "f4"), ("event_count", "i4"), ("wall_start", "i4"), ("wall_end", "i4"),
+        # of the line of `spots`: how many are in it, the largest radius [m] and the highest speed [m/s] among them
+        ("present", "i4"), ("widest", "f4"), ("fastest", "f4"), ("unused", "i4"),
     ],
     align=True,
 )  # fmt: skip
+
+SPOT_DTYPE = np.dtype([("x", "f8"), ("y", "f8"), ("radius", "f4"), ("speed", "f4"), ("slot", "i4"), ("unused", "i4")], align=True)
+"""Where an active body is, side by side with those next to it: its centre, its radius [m] and how fast it is."""
 
 ZONE_DTYPE = np.dtype([("last_entry", "i4"), ("claimed_since", "i4"), ("last_claim", "i4"), ("reported", "i4")], align=True)
 """Deadlock watch of one conflict cluster in one world."""
@@ -206,7 +211,9 @@ class WorldState(NamedTuple):
     events: NDArray[np.void]
     """(W, EVENTS) EVENT_DTYPE"""
     order: NDArray[np.int16]
-    """(W, A) slots by west end, kept nearly sorted for the contact sweep"""
+    """(W, A) slots by west end, kept nearly sorted from tick to tick; those that are not there come last"""
+    spots: NDArray[np.void]
+    """(W, A) SPOT_DTYPE, in `order`; the first `worlds.present` of them hold"""
     paths: NDArray[np.void]
     """(W,) PATH_DTYPE"""
     sights: NDArray[np.void]
@@ -218,6 +225,6 @@ share(
     {
         "bodies": (BODY_DTYPE, 2), "minds": (MIND_DTYPE, 2), "history": (SEEN_DTYPE, 3), "neighbours": (np.dtype(np.int16), 3),
         "visible": (np.dtype(np.uint8), 3), "worlds": (WORLD_DTYPE, 1), "zones": (ZONE_DTYPE, 2), "events": (EVENT_DTYPE, 2),
-        "order": (np.dtype(np.int16), 2), "paths": (PATH_DTYPE, 1), "sights": (SIGHT_DTYPE, 1),
+        "order": (np.dtype(np.int16), 2), "spots": (SPOT_DTYPE, 2), "paths": (PATH_DTYPE, 1), "sights": (SIGHT_DTYPE, 1),
     },
 )  # fmt: skip
