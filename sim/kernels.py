@@ -165,6 +165,8 @@ def move_all(state: WorldState, roads: Roads, tracks: NDArray[np.float64], w: in
             continue
         if body.model == NEGOTIATOR or body.model == EXTERNAL:
             move_vehicle(state, w, a, TICK / SUBSTEPS, SUBSTEPS)
+            if body.rests:
+                continue
             follow_route(state, roads, w, a)
         elif body.model == REPLAY and state.minds[w, a].route >= 0:
             follow_route(state, roads, w, a)
@@ -252,7 +254,7 @@ def check_all(state: WorldState, roads: Roads, w: int) -> None:
         body = state.bodies[w, a]
         if body.status != ACTIVE or body.model == STILL or body.model == REPLAY:
             continue
-        if body.model != PEDESTRIAN:
+        if body.model != PEDESTRIAN and not body.rests:
             check_offroad(state, roads, w, a)
             _check_line(state, roads, w, a)
         if body.model == NEGOTIATOR:

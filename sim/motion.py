@@ -73,9 +73,44 @@ def _longitudinal(
 
 
 @kernel
+def _steering(body: np.record, dt: float) -> tuple[float, float, float]:
+    """(road-wheel angle [rad] asked for, share per second of the way there that the actuator covers, most [rad] in `dt`)."""
+    most = float(body.steer_max)
+    return min(max(float(body.command_steer), -most), most), 1.0 / (body.steer_lag + dt), body.steer_rate_max * dt
+
+
+@kernel
+def _turn_wheels(body: np.record, dt: float, substeps: int) -> None:
+    """One tick of somebody who stands and goes on standing."""
+    wanted, blend, turning = _steering(body, dt)
+    steer = float(body.steer)
+    for _ in range(substeps):
+        steer += min(max((wanted - steer) * blend * dt, -turning), turning)
+    body.steer = steer
+    body.jerk = 0.0
+    body.yaw_rate = 0.0
+    body.vx = 0.0
+    body.vy = 0.0
+    body.brake_light = 1
+    if body.crashed:
+        body.command_accel = -WRECK_BRAKING
+
+
+@kernel
+def _rests(body: np.record) -> bool:
+    """Whether it stands and nothing asks it to move."""
+    asked = body.command_accel if body.gear == 0 else -body.command_accel
+    return bool(body.speed == 0.0 and body.accel == 0.0 and (asked <= 0.0 or body.crashed))
+
+
+@kernel
 def move_vehicle(state: WorldState, w: int, a: int, dt: float, substeps: int) -> None:
     """Advance one wheeled body by one tick of `substeps` steps of `dt` [s]."""
     body = state.bodies[w, a]
+    body.rests = _rests(body)
+    if body.rests:
+        _turn_wheels(body, dt, substeps)
+        return
     friction = state.worlds[w].friction
     heading = float(body.heading)
     cos, sin = float(body.cos), float(body.sin)
@@ -99,10 +134,8 @@ def move_vehicle(state: WorldState, w: int, a: int, dt: float, substeps: int) ->
     start_speed = float(body.speed)
     speed, accel = np.float32(body.speed), np.float32(body.accel)
     blend = dt / (body.accel_lag + dt)
-    wanted = min(max(float(body.command_steer), -float(body.steer_max)), float(body.steer_max))
-    steer_blend = 1.0 / (body.steer_lag + dt)
+    wanted, steer_blend, turning = _steering(body, dt)
     steer = float(body.steer)
-    turning = body.steer_rate_max * dt
     for _ in range(substeps):
         steer += min(max((wanted - steer) * steer_blend * dt, -turning), turning)
         sine, cosine = sincos(steer)

@@ -43,8 +43,10 @@ BODY_DTYPE = np.dtype(
         # life cycle: ticks are -1 until they happen
         ("depart_tick", "i4"), ("entered_tick", "i4"), ("finished_tick", "i4"), ("offroad", "i4"),
         ("crashed", "i4"), ("distance", "f4"),
+        # rests: it is where it was at the last tick
+        ("rests", "i4"),
         # fills four whole cache lines
-        ("unused", "i4", (5,)),
+        ("unused", "i4", (4,)),
     ],
     align=True,
 )  # fmt: skip

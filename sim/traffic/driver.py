@@ -290,12 +290,9 @@ def _lane_told(roads: Roads, seen: np.record) -> bool:
 @kernel
 def _negotiate_with(
     state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, past: int, path_base: NDArray[np.float64],
-    meets: int, line: float, gate: int, led: bool,
+    meets: int, line: float, gate: int,
 ) -> bool:  # fmt: skip
-    """Settle every conflict with one other road user on the first `meets` contested lanes ahead; True where their paths meet.
-
-    led: no conflict needs settling yet, see `is_led`.
-    """
+    """Settle every conflict with one other road user on the first `meets` contested lanes ahead; True where their paths meet."""
     body = state.bodies[w, a]
     other = state.bodies[w, b]
     mind = state.minds[w, a]
@@ -330,8 +327,6 @@ def _negotiate_with(
                 k = paths.contested[m]
                 row = int(first + body.size_class * CLASSES + other.size_class)
                 met = True
-                if led:
-                    return True
                 # a line further on than the zone does not hold us back from the zone
                 zone = path_base[k] + roads.conflicts[row].enter
                 gated = gate >= 0 and line <= zone + 0.5
@@ -582,16 +577,16 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
             claimants += 1
         walkers = walkers or bodies[b].kind == PEDESTRIAN
         met = False
-        if meets > 0 and not is_parked(bodies[b], seen):
-            met = _negotiate_with(state, roads, w, a, b, seen, past, path_base, meets, line, gate, led)
+        if meets > 0 and not led and not is_parked(bodies[b], seen):
+            met = _negotiate_with(state, roads, w, a, b, seen, past, path_base, meets, line, gate)
         consider_body(state, roads, w, a, b, seen, lag, path_lane, path_base, count, met)
     state.paths[w].heeded_count = heeded
     if gate >= 0:
         _keep_box_clear(roads, mind, path_lane, path_base, last, line, half)
         _expect_queue(state, w, a, line)
     keep_clear(state, roads, w, a, past, line if gate >= 0 else FAR, path_lane, path_base, count)
-    foresee(state, roads, w, a, past, path_lane, path_base, count)
     if not led:
+        foresee(state, roads, w, a, past, path_lane, path_base, count)
         mind.claimants = claimants
     if looking and claimants > 0:
         _hesitate(mind, speed, line, since)
