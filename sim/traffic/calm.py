@@ -14,7 +14,8 @@ from sim.state import HISTORY, WorldState
 from sim.traffic.plan import ARRIVAL_ORDER
 
 DECISION_TICKS = 2
-CALM_TICKS = 4  # a multiple of DECISION_TICKS
+CALM_TICKS = 6
+RESTING_TICKS = 12  # of who is calm and stands
 EASY_BRAKING = 1.0  # m/s², who would have to brake harder for the junction ahead is near it,
 JUNCTION_ROOM = 8.0  # m, or who has less than this left besides
 LED_ROOM = 3.0  # m before the line
@@ -53,15 +54,13 @@ def is_calm(roads: Roads, mind: np.record, speed: float, line: float, junction: 
 
 @kernel
 def is_due(state: WorldState, w: int, a: int) -> bool:
-    """Whether it is this driver's turn to decide: every DECISION_TICKS, and every CALM_TICKS while it is calm."""
+    """Whether it is this driver's turn to decide: every DECISION_TICKS, and while it is calm every CALM_TICKS or RESTING_TICKS."""
     mind = state.minds[w, a]
     tick = state.worlds[w].tick
-    turn = (tick + a) % CALM_TICKS
-    if turn == 0 or mind.plan_tick < 0:
-        return True
+    turn = tick + a
     if turn % DECISION_TICKS != 0:
-        return False
-    if mind.calm == 0:
+        return bool(mind.plan_tick < 0)
+    if mind.calm == 0 or mind.plan_tick < 0 or turn % (RESTING_TICKS if state.bodies[w, a].rests else CALM_TICKS) == 0:
         return True
     if mind.lead < 0:
         return False
