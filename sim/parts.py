@@ -10,6 +10,7 @@ longer than the calls across the border between them. It has a name of its own i
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,25 @@ def _plain(kind: Any) -> Any:
     return types.int64 if isinstance(kind, types.Integer) and kind != types.uint64 else kind
 
 
+@functools.cache
+def _load_numba() -> None:
+    """Load what numba translates arrays with, but for scipy's linear algebra, which takes a fifth of a second.
+
+    numba loads that to see whether it is there. It is (`pyproject.toml` asks for it); who uses it loads it then.
+    """
+    from numba.np import linalg
+
+    wanted: Any = linalg
+    check = wanted.ensure_blas
+    wanted.ensure_blas = lambda: None
+    try:
+        from numba.np import arraymath
+    finally:
+        wanted.ensure_blas = check
+    reader: Any = arraymath
+    reader.ensure_blas = check
+
+
 class Kernel(CPUDispatcher):
     """A function that Python calls as any of numba's, and that is a part of the kernels that call it.
 
@@ -81,6 +101,7 @@ class Kernel(CPUDispatcher):
 
     def compile(self, sig: Any) -> Any:
         """Make or load the machine code for these types, after that of all units that it may call."""
+        _load_numba()
         for one in self._units():
             if one is not self:
                 one.load()

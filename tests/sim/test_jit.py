@@ -190,3 +190,15 @@ def test_a_user_without_a_home_is_no_obstacle(sources, tmp_path):
         "import pathlib\ndef expanduser(self):\n    raise RuntimeError('no home')\npathlib.Path.expanduser = expanduser\n"
     )
     assert Path(run(sources, TMPDIR=str(scratch))[0]).is_relative_to(scratch)
+
+
+def test_running_a_kernel_leaves_linear_algebra_to_who_wants_it():
+    code = (
+        "import sys, numba, numpy as np, sim.geometry\n"
+        "sim.geometry.wrap_angle(4.0)\n"
+        "early = 'scipy.linalg' in sys.modules\n"
+        "dot = numba.njit(lambda a, b: a.dot(b))(np.eye(2), 3.0 * np.eye(2))\n"
+        "print(early, dot.tolist())"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False [[3.0, 0.0], [0.0, 3.0]]"
