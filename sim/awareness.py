@@ -181,18 +181,18 @@ def find_neighbours(state: WorldState, w: int, a: int) -> None:
 
 @kernel
 def find_neighbours_in_line(state: WorldState, w: int, rank: int) -> None:
-    """As `find_neighbours`, for who is at `rank` in the line of `spots`, among those not too far to the west or the east."""
+    """As `find_neighbours`, for who is at `rank` in the line of `spots`, among those not too far from it there."""
     world = state.worlds[w]
     spots = state.spots[w]
     a = spots[rank].slot
     reach, visibility = _reaches(state, w, a)
     span = max(reach, min(RANGE + RANGE_PER_SPEED * float(world.fastest), visibility))
-    x, y = spots[rank].x, spots[rank].y
+    x, y, along = spots[rank].x, spots[rank].y, spots[rank].along
     limit, farthest = reach * reach, visibility * visibility
     count = 0
-    # the line is sorted by west ends
+    # the line is sorted by near ends
     k = rank - 1
-    while k >= 0 and x - spots[k].x <= span + world.widest:
+    while k >= 0 and along - spots[k].along <= span + world.widest:
         spot = spots[k]
         dx = spot.x - x
         dy = spot.y - y
@@ -202,7 +202,7 @@ def find_neighbours_in_line(state: WorldState, w: int, rank: int) -> None:
         k -= 1
     k = rank + 1
     present = world.present
-    while k < present and spots[k].x - x <= span + world.widest:
+    while k < present and spots[k].along - along <= span + world.widest:
         spot = spots[k]
         dx = spot.x - x
         dy = spot.y - y

@@ -1,6 +1,6 @@
 """Contacts between oriented boxes, who is at fault, and leaving the drivable area.
 
-Broad phase: sweep from west to east over the line of all bodies (`line_up`). First-contact time: bisection between the last two
+Broad phase: sweep along a line over all bodies (`line_up`). First-contact time: bisection between the last two
 poses. At fault follows nuPlan's rule (whoever moves into another in front of it; nobody while standing still), extended by the
 right of way where paths cross.
 """
@@ -19,6 +19,7 @@ from sim.state import HISTORY, WorldState
 
 OFFROAD_M = 0.3  # how far a corner may stick out of the drivable area
 LEVEL_M = 3.0  # boxes further apart in height do not touch
+LINE_X, LINE_Y = 0.8, 0.6  # direction of the line
 MOVING = 0.1  # m/s
 ASIDE_M = 0.5  # how much further from its lane's middle the one to blame for a head-on collision is
 ACTIVE = 1
@@ -195,7 +196,10 @@ def _touch(state: WorldState, roads: Roads, w: int, a: int, b: int) -> None:
 
 @kernel
 def line_up(state: WorldState, w: int) -> None:
-    """Note where all active bodies are, from west to east (insertion sort: they hardly change places from tick to tick)."""
+    """Note where all active bodies are, sorted by their near ends along a line askew to most roads.
+
+    Insertion sort: they hardly change places from tick to tick. Along x or y all who drive on one road might be in one place.
+    """
     order = state.order[w]
     spots = state.spots[w]
     bodies = state.bodies[w]
@@ -206,22 +210,24 @@ def line_up(state: WorldState, w: int) -> None:
         body = bodies[slot]
         if body.status != ACTIVE:
             continue
-        west = body.x - body.radius
+        along = LINE_X * body.x + LINE_Y * body.y
+        near = along - body.radius
         widest = max(widest, float(body.radius))
         fastest = max(fastest, float(abs(body.speed)))
         m = active
         order[k] = order[active]
         while m > 0:
             before = spots[m - 1]
-            if before.x - before.radius <= west:
+            if before.along - before.radius <= near:
                 break
             spot = spots[m]
-            spot.x, spot.y, spot.radius, spot.speed, spot.slot = before.x, before.y, before.radius, before.speed, before.slot
+            spot.x, spot.y, spot.along = before.x, before.y, before.along
+            spot.radius, spot.speed, spot.slot = before.radius, before.speed, before.slot
             order[m] = order[m - 1]
             m -= 1
         order[m] = slot
         spot = spots[m]
-        spot.x, spot.y, spot.radius, spot.speed, spot.slot = body.x, body.y, body.radius, abs(body.speed), slot
+        spot.x, spot.y, spot.along, spot.radius, spot.speed, spot.slot = body.x, body.y, along, body.radius, abs(body.speed), slot
         active += 1
     world = state.worlds[w]
     world.present, world.widest, world.fastest = active, widest, fastest
@@ -235,10 +241,10 @@ def find_contacts(state: WorldState, roads: Roads, w: int) -> None:
     active = state.worlds[w].present
     for k in range(active):
         one = spots[k]
-        east = one.x + one.radius
+        far = one.along + one.radius
         for m in range(k + 1, active):
             two = spots[m]
-            if two.x - two.radius > east:
+            if two.along - two.radius > far:
                 break
             reach = one.radius + two.radius
             dy = two.y - one.y

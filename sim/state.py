@@ -166,8 +166,11 @@ WORLD_DTYPE = np.dtype(
     align=True,
 )  # fmt: skip
 
-SPOT_DTYPE = np.dtype([("x", "f8"), ("y", "f8"), ("radius", "f4"), ("speed", "f4"), ("slot", "i4"), ("unused", "i4")], align=True)
-"""Where an active body is, side by side with those next to it: its centre, its radius [m] and how fast it is."""
+SPOT_DTYPE = np.dtype(
+    [("x", "f8"), ("y", "f8"), ("along", "f8"), ("radius", "f4"), ("speed", "f4"), ("slot", "i4"), ("unused", "i4")], align=True
+)
+"""Where an active body is, side by side with those next to it: its centre, also along the line (`sim.contact.line_up`), its radius [m]
+and how fast it is."""
 
 ZONE_DTYPE = np.dtype([("last_entry", "i4"), ("claimed_since", "i4"), ("last_claim", "i4"), ("reported", "i4")], align=True)
 """Deadlock watch of one conflict cluster in one world."""
@@ -213,7 +216,7 @@ class WorldState(NamedTuple):
     events: NDArray[np.void]
     """(W, EVENTS) EVENT_DTYPE"""
     order: NDArray[np.int16]
-    """(W, A) slots by west end, kept nearly sorted from tick to tick; those that are not there come last"""
+    """(W, A) slots by their near end along the line, kept nearly sorted from tick to tick; those that are not there come last"""
     spots: NDArray[np.void]
     """(W, A) SPOT_DTYPE, in `order`; the first `worlds.present` of them hold"""
     paths: NDArray[np.void]
