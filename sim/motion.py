@@ -38,7 +38,7 @@ def _longitudinal(
 
     blend: share of the way to the commanded acceleration that the actuator covers in `dt`.
     """
-    lateral = speed * speed * curvature
+    lateral = float(speed * speed * curvature)
     asked = body.command_accel
     braking, driving = float(body.brake_max), float(body.accel_max)
     strongest = max(braking, driving)

@@ -169,8 +169,8 @@ WORLD_DTYPE = np.dtype(
 SPOT_DTYPE = np.dtype(
     [("x", "f8"), ("y", "f8"), ("along", "f8"), ("radius", "f4"), ("speed", "f4"), ("slot", "i4"), ("unused", "i4")], align=True
 )
-"""Where an active body is, side by side with those next to it: its centre, also along the line (`sim.contact.line_up`), its radius [m]
-and how fast it is."""
+"""Where an active body is, side by side with those next to it: its centre, also along the line (`sim.contact.line_up`), its
+radius [m] and how fast it is."""
 
 ZONE_DTYPE = np.dtype([("last_entry", "i4"), ("claimed_since", "i4"), ("last_claim", "i4"), ("reported", "i4")], align=True)
 """Deadlock watch of one conflict cluster in one world."""

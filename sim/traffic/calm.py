@@ -14,8 +14,8 @@ from sim.state import HISTORY, WorldState
 from sim.traffic.plan import ARRIVAL_ORDER
 
 DECISION_TICKS = 2
-CALM_TICKS = 6
-RESTING_TICKS = 12  # of who is calm and stands
+CALM_TICKS = 6  # of who is calm
+RESTING_TICKS = 12  # of who is calm and stands; all are multiples of DECISION_TICKS
 EASY_BRAKING = 1.0  # m/s², who would have to brake harder for the junction ahead is near it,
 JUNCTION_ROOM = 8.0  # m, or who has less than this left besides
 LED_ROOM = 3.0  # m before the line
@@ -54,7 +54,7 @@ def is_calm(roads: Roads, mind: np.record, speed: float, line: float, junction: 
 
 @kernel
 def is_due(state: WorldState, w: int, a: int) -> bool:
-    """Whether it is this driver's turn to decide: every DECISION_TICKS, and while it is calm every CALM_TICKS or RESTING_TICKS."""
+    """Whether it is this driver's turn to decide: every DECISION_TICKS; while it is calm, every CALM_TICKS or RESTING_TICKS."""
     mind = state.minds[w, a]
     tick = state.worlds[w].tick
     turn = tick + a

@@ -29,6 +29,7 @@ from sim.state import (
     PATH_DTYPE,
     SEEN_DTYPE,
     SIGHT_DTYPE,
+    SPOT_DTYPE,
     WORLD_DTYPE,
     ZONE_DTYPE,
     Status,
@@ -113,6 +114,7 @@ class Street:
             zones=np.zeros((1, max(len(self.road_map.clusters), 1)), ZONE_DTYPE),
             events=np.zeros((1, EVENTS), EVENT_DTYPE),
             order=np.zeros(shape, np.int16),
+            spots=np.zeros(shape, SPOT_DTYPE),
             paths=np.zeros(1, PATH_DTYPE),
             sights=np.zeros(1, SIGHT_DTYPE),
         )

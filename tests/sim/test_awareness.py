@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.awareness import RANGE, RANGE_PER_SPEED, REAR_RANGE, WALKER_RANGE, find_neighbours, look
+from sim.awareness import RANGE, RANGE_PER_SPEED, REAR_RANGE, WALKER_RANGE, find_neighbours, find_neighbours_in_line, look
+from sim.contact import line_up
 from sim.interface import Kind
 from sim.scenario import Actor, Model, Scenario
 from sim.state import HISTORY, NEIGHBOURS, SEEN_DTYPE, Status
@@ -59,6 +60,26 @@ def test_lists_equal_brute_force(count, side, seed):
     world = crowd(count, side, seed)
     for a in range(count):
         check_list(world, a)
+
+
+@pytest.mark.parametrize(("count", "side"), [(1, 5.0), (20, 60.0), (33, 20.0), (120, 60.0), (120, 300.0)])
+@pytest.mark.parametrize("fog", [150.0, 40.0])
+def test_lists_along_the_line_are_the_same(count, side, fog):
+    world = crowd(count, side, 7)
+    world.state.worlds["visibility"] = fog
+    line_up(world.state, 0)
+    assert world.state.worlds["present"][0] == np.count_nonzero(world.bodies["status"][:count] == Status.ACTIVE)
+    for rank in range(int(world.state.worlds["present"][0])):
+        a = int(world.state.spots["slot"][0, rank])
+        expected = listed(world, a)
+        find_neighbours_in_line(world.state, 0, rank)
+        found = world.state.neighbours[0, a, 1 : 1 + world.state.neighbours[0, a, 0]].tolist()
+        near, everybody = nearest(world, a, fog)
+        if len(everybody) <= NEIGHBOURS:
+            assert found == expected
+        else:
+            assert [b for b in found if b in near] == near[:NEIGHBOURS]
+            assert len(found) == NEIGHBOURS
 
 
 def test_fog_shortens_lists():

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.awareness import remember
-from sim.contact import EVENT_COLLISION, EVENT_OFFROAD, LEVEL_M, OFFROAD_M, check_offroad, find_contacts
+from sim.contact import EVENT_COLLISION, EVENT_OFFROAD, LEVEL_M, OFFROAD_M, check_offroad, find_contacts, line_up
 from sim.geometry import box_corners, boxes_overlap
 from sim.interface import SPECS, Gear, Kind
 from sim.roads.assemble import assemble
@@ -28,6 +28,12 @@ CAR = SPECS[Kind.CAR]
 TICK = 0.1
 
 
+def touch(world: Stage) -> None:
+    """Look for contacts."""
+    line_up(world.state, 0)
+    find_contacts(world.state, world.roads, 0)
+
+
 def drift(world: Stage, ticks: int = 100) -> np.ndarray:
     """Everybody moves on at its own velocity until the first collision; its event record."""
     bodies = world.bodies[: int(world.state.worlds["actors"][0])]
@@ -38,7 +44,7 @@ def drift(world: Stage, ticks: int = 100) -> np.ndarray:
         bodies["x"] += TICK * bodies["vx"]
         bodies["y"] += TICK * bodies["vy"]
         bodies["hypothesis_s"][:, 0] += TICK * bodies["speed"]
-        find_contacts(world.state, world.roads, 0)
+        touch(world)
         if world.state.worlds["event_count"][0] > 0:
             return world.events[0]
     raise AssertionError("nobody touched")
@@ -100,7 +106,7 @@ def test_a_bridge_is_another_level(height, touches):
     world = road()
     world.put(0.0, 0.0)
     world.put(1.0, 0.0, 1.0, z=height)
-    find_contacts(world.state, world.roads, 0)
+    touch(world)
     assert (world.state.worlds["event_count"][0] == 1) == touches
 
 
@@ -109,7 +115,7 @@ def test_who_is_not_on_the_road_is_not_touched(status):
     world = road()
     world.put(0.0, 0.0)
     world.put(1.0, 0.0, status=status)
-    find_contacts(world.state, world.roads, 0)
+    touch(world)
     assert world.state.worlds["event_count"][0] == 0
 
 
@@ -129,7 +135,7 @@ def test_one_contact_is_one_event_and_marks_both():
     world.put(30.0, 0.0)
     for _ in range(5):
         world.state.worlds["tick"] += 1
-        find_contacts(world.state, world.roads, 0)
+        touch(world)
     assert world.state.worlds["event_count"][0] == 1
     assert world.bodies["crashed"][:3].tolist() == [1, 1, 0]
 
@@ -163,7 +169,7 @@ def test_the_sweep_finds_exactly_the_overlapping_pairs(count, side, seed):
     expected: set[tuple[int, int]] = set()
     for _ in range(6):
         world.state.worlds["tick"] += 1
-        find_contacts(world.state, world.roads, 0)
+        touch(world)
         expected |= overlapping(world, count)
         assert world.state.worlds["event_count"][0] <= EVENTS
         events = world.events[: int(world.state.worlds["event_count"][0])]
@@ -180,7 +186,7 @@ def test_a_full_log_counts_on_and_forgets_nothing_before():
     world = road(EVENTS + 20)
     for k in range(EVENTS + 20):
         world.put(0.01 * k, 0.0)
-    find_contacts(world.state, world.roads, 0)
+    touch(world)
     assert world.state.worlds["event_count"][0] > EVENTS
     assert (world.events["kind"] == EVENT_COLLISION).all()
     assert (world.bodies["crashed"] == 1).all()

@@ -8,7 +8,7 @@ from sim.interface import Kind
 from sim.roads.route import Route
 from sim.scenario import Actor, Model, Scenario
 from sim.state import CONTROL_DTYPE
-from sim.traffic.calm import CALM_TICKS, DECISION_TICKS
+from sim.traffic.calm import CALM_TICKS, DECISION_TICKS, RESTING_TICKS
 from sim.world import World
 from tests.sim.roads.maps import built
 from tests.sim.worlds import through
@@ -92,7 +92,7 @@ def queue() -> tuple[World, np.ndarray]:
 
 def test_who_stands_in_a_queue_watches_its_leader_and_who_comes_to_the_line_the_junction():
     world, controls = queue()
-    assert gaps(decided(world, 1, 24, controls)) == {CALM_TICKS}
+    assert gaps(decided(world, 1, 3 * RESTING_TICKS, controls)) == {RESTING_TICKS}
     controls["accel"] = 2.0
     decided(world, 1, 40, controls)
     assert world.state.minds["gate"][0, 1] >= 0  # it has not passed the line
@@ -102,7 +102,7 @@ def test_who_stands_in_a_queue_watches_its_leader_and_who_comes_to_the_line_the_
 def test_waiting_is_counted_in_ticks_however_often_one_decides():
     world, controls = queue()
     before = world.state.minds["wait_ticks"][0, 1:].copy()
-    decided(world, 1, 4 * CALM_TICKS, controls)
+    decided(world, 1, 3 * RESTING_TICKS, controls)
     waited = world.state.minds["wait_ticks"][0, 1:] - before
     assert np.any(before > 0)
-    assert np.all(waited[before > 0] == 4 * CALM_TICKS)
+    assert np.all(waited[before > 0] == 3 * RESTING_TICKS)
