@@ -106,7 +106,10 @@ def onto_neighbour(atlas: Atlas, scene: Scene, side: int, pose: tuple[float, flo
     neighbour = int(atlas.road_map.lanes["left" if side > 0 else "right"][lane])
     if neighbour < 0 or atlas.road_map.lanes["kind"][neighbour] != LaneKind.DRIVING or not on_route(atlas, neighbour):
         return None
-    chain, beyond = follow_lanes(atlas, neighbour, lane_before(atlas, neighbour))
+    # the neighbour lies beside this lane: about as far along
+    chain, beyond = follow_lanes(
+        atlas, neighbour, lane_before(atlas, neighbour), scene.s - scene.path.starts[scene.path.lanes.index(lane)]
+    )
     recipe = own_path.from_here(atlas, Recipe(lanes=chain, beyond=beyond), *pose, scene.speed)
     if recipe.blend is None:
         return None

@@ -43,13 +43,17 @@ class Recipe:
     changes: bool = False
 
 
-def follow_lanes(atlas: Atlas, lane: int, before: tuple[int, ...] = ()) -> tuple[tuple[int, ...], float]:
+def follow_lanes(
+    atlas: Atlas, lane: int, before: tuple[int, ...] = (), along: float = 0.0
+) -> tuple[tuple[int, ...], float]:  # fmt: skip
     """Lanes of the route from `before` and `lane` onwards, and how far [m] to go straight on after them: at the route's end.
+
+    The lanes reach LONGEST ahead of `along` [m] on `lane`.
 
     Negative: the lanes come to an end before the goal, and the ego has to leave them or stop.
     """
     lanes = [*before, lane]
-    length = float(atlas.road_map.lanes["length"][lane])
+    length = float(atlas.road_map.lanes["length"][lane]) - along
     while length < LONGEST:
         current = lanes[-1]
         following = int(atlas.steps["next"][current]) if on_route(atlas, current) else -1
@@ -145,7 +149,8 @@ def begin_recipe(atlas: Atlas, x: float, y: float, heading: float) -> Recipe:
     places = [p for p in places if lanes["kind"][p.lane] in (LaneKind.DRIVING, LaneKind.CYCLE)]
     best = min(places, key=lambda p: abs(p.d) + (0.0 if p.lane in atlas.route.lanes else 0.8), default=None)
     lane = best.lane if best is not None else atlas.route.lanes[0]
-    chain, beyond = follow_lanes(atlas, lane, lane_before(atlas, lane))
+    along = best.s if best is not None else 0.0
+    chain, beyond = follow_lanes(atlas, lane, lane_before(atlas, lane), along)
     return from_here(atlas, Recipe(lanes=chain, beyond=beyond), x, y, heading, 0.0)
 
 
@@ -184,7 +189,7 @@ def renewed(atlas: Atlas, recipe: Recipe, path: Path, s: float) -> tuple[Recipe,
         return recipe, s
     index = recipe.lanes.index(lane)
     before = recipe.lanes[max(0, index - 1) : index]
-    chain, beyond = follow_lanes(atlas, lane, before)
+    chain, beyond = follow_lanes(atlas, lane, before, s - path.starts[index])
     begin = recipe.begin if index <= 1 else 0.0
     here = max(0.0, s - path.starts[index - 1 if index else 0] - begin)
     begin += BEHIND * math.floor(max(0.0, here - 2.0 * BEHIND) / BEHIND)

@@ -1,9 +1,9 @@
 """Who comes before whom at a junction: when each road user came to its line, entered, and let its turn go by.
 
-Arrival is the first moment below STOPPED_SPEED within ARRIVAL_M of the line, or crossing it. Fronts come to rest beyond lines: who
-stands within REST_M of its line has not entered. Whoever stands while nobody who is in the junction keeps it from going has
-its turn; who lets FORFEIT_S of it go by comes after everybody else until it moves. Times are ticks in memory, and seconds from
-now in what is read from it.
+Arrival is the first moment below STOPPED_SPEED within ARRIVAL_M of the line, or crossing it. Fronts come to rest beyond lines:
+who stands within REST_M of its line has not entered. Whoever stands while nobody who is in the junction keeps it from going
+has its turn; who lets FORFEIT_S of it go by comes after everybody else until it moves. Times are ticks in memory, and seconds
+from now in what is read from it.
 """
 
 from __future__ import annotations

@@ -228,9 +228,10 @@ def _accelerate(
         acc = accel * (1.0 - ratio * ratio * ratio * ratio)
     else:
         acc = max((top - v) / 0.8, -brake)
+    free = max(acc, 0.0)  # what is in the way takes from it, by the model's sum
     line = me["line"]
     if line < NO_LINE and s < line + 0.8 and (me["line_kind"] == RED or x[i, STOPPED] == 0.0):
-        acc = min(acc, _follow(v, 0.0, line - s + 0.5, accel, brake, 0.3, 0.4))
+        acc = min(acc, free + _follow(v, 0.0, line - s + 0.5, accel, brake, 0.3, 0.4))
         if line - s < 1.2 and v < 0.6:
             x[i, STOPPED] = 1.0
     for j in range(len(actors)):
@@ -257,7 +258,7 @@ def _accelerate(
             leaves = (pair["other_leave"] - sj) / max(vj, 0.1)
             if not (crosses and vj > 0.8 and gap > v * (leaves + 0.3)):
                 lead = 0.0 if crosses else vj * pair["along"]
-                acc = min(acc, _follow(v, lead, gap, accel, brake, time_gap, stand))
+                acc = min(acc, free + _follow(v, lead, gap, accel, brake, time_gap, stand))
             if pair["along"] > 0.7:
                 continue
         if s >= pair["enter"] + COMMITTED_M or sj > pair["other_leave"] or pair["rule"] == 2:
@@ -272,7 +273,7 @@ def _accelerate(
             if merging:
                 leaves = reach_time(pair["other_enter"] - sj, vj, x[j, A], other["accel"], max(vj, 6.0)) + 1.0
             if arrives < leaves + 0.4:
-                acc = min(acc, _follow(v, 0.0, max(bar - s, 0.0) + 0.5, accel, brake, 0.3, 0.4))
+                acc = min(acc, free + _follow(v, 0.0, max(bar - s, 0.0) + 0.5, accel, brake, 0.3, 0.4))
                 if i == 0 and policy["kind"] == GO and s > me["wait"] - 0.5:
                     acc = min(acc, 0.0)  # past its line nobody speeds up towards a place where he waits
     if i == 0:
