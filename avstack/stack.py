@@ -102,7 +102,10 @@ class Stack:
             memory, tracks=tracks, behaviours=behaviours, motion=motion, reference=(scene.recipe, path), steer=control.steer,
             safety=last.memory, tick=frame.tick, accel=control.accel,
         )  # fmt: skip
-        return DriverStep(control=control, memory=memory, trace={**trace_of(decision, scene), **last.trace})
+        trace = {**trace_of(decision, scene), **last.trace}
+        if not config.safety:
+            trace["fallback_verified"] = np.array(int(last.plan_verified))
+        return DriverStep(control=control, memory=memory, trace=trace)
 
 
 def fail_safe(frame: SensorFrame, memory: StackMemory, config: MotionConfig) -> DriverStep[StackMemory]:

@@ -32,7 +32,7 @@ def configured(name: str, driver: object, settings: str) -> Driver[object]:
         except ValueError as error:
             raise InputError(f"driver {name!r}: {error}", fix="Choose another value") from None
     other = copy.copy(driver)
-    other.config = config
+    Stack.__init__(other, config)
     return cast(Driver[object], other)
 
 

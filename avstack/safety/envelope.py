@@ -113,12 +113,14 @@ class SafetyMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastWord:
-    """What is driven, after the envelope had its say; `trace` holds its columns of the recording."""
+    """What is driven, after the envelope had its say; `trace` holds its columns of the recording. plan_verified: the plan itself
+    leaves a way out, which is all there is where the envelope does not have the last word."""
 
     trajectory: Trajectory
     motion: MotionMemory
     memory: SafetyMemory
     verdict: Verdict
+    plan_verified: bool
     trace: dict[str, NDArray[np.generic]]
 
 
@@ -374,7 +376,7 @@ def guard(
     verdict, strict = verify(percepts, way, trajectory, motion.spec, memory, config, assumptions)
     calm = memory.calm + 1 if strict.verified else 0
     active = calm < assumptions.settle if memory.active else not (verdict.verified or verdict.go)
-    secured = verdict.verified
+    secured = plan_verified = verdict.verified
     if active:
         trajectory, motion, verdict, secured, way = _way_out(
             percepts, way, trajectory, verdict, before, vehicle, memory, config, assumptions
@@ -384,7 +386,9 @@ def guard(
     around = frozenset(percepts.things["id"].tolist())
     memory = replace(memory, latches=verdict.latches, active=active, calm=calm if active else 0, seen=seen, around=around)
     trace = trace_of(verdict, active, secured)
-    return LastWord(trajectory=trajectory, motion=motion, memory=memory, verdict=verdict, trace=trace)
+    return LastWord(
+        trajectory=trajectory, motion=motion, memory=memory, verdict=verdict, plan_verified=plan_verified, trace=trace
+    )
 
 
 def _way_out(

@@ -85,6 +85,8 @@ def test_settings_of_the_stack_by_name():
     again = settings_of("no_safety[behaviours.creep=false]")
     assert (again.safety, again.behaviours.creep) == (False, False)
     assert settings_of("marginal").behaviours.assertiveness == 0.5
+    slippery = settings_of("joint[assumptions.friction=0.5]")
+    assert slippery.behaviours.assumptions.friction == 0.5, "planner and envelope go by the same assumptions"
     assert place_of("no_safety")[1] == "safety=false"
 
 

@@ -87,6 +87,12 @@ def test_a_plan_into_a_standing_car_is_overridden_in_time_and_without_dithering(
     assert sum(abs(a - b) for a, b in pairwise(active)) <= 3
 
 
+def test_without_the_last_word_a_plan_into_a_standing_car_leaves_no_way_out():
+    blind = drive(STRAIGHT, ROAD, [standing(X0 + 80.0, Y0)], speed=10.0, safety=False)
+    assert not all(word.plan_verified for word in blind.words)
+    assert all(word.plan_verified for word in drive(STRAIGHT, ROAD, [], speed=10.0, safety=False).words)
+
+
 def test_who_waits_is_passed_and_remembered():
     run = drive(CROSSING, THROUGH, [standing(float(EAST["x"]) + 2.7, float(EAST["y"]), math.pi)], speed=8.0, begin=35.0)
     assert max(run.column("intervention")) == 0
