@@ -36,6 +36,8 @@ AROUND_M = 24.0
 HELD_TICKS = 4
 """Decisions that were held for less are no part of the story."""
 REACH_M = 40.0
+_OF_NOBODY = (Reason.FREE, Reason.LINE, Reason.RED_LIGHT, Reason.CHANGES_LANE, Reason.BAD_INPUT, Reason.NO_WAY)
+"""Reasons that speak of nobody else."""
 _TURNS = {Turn.STRAIGHT: "straight on", Turn.LEFT: "to the left", Turn.RIGHT: "to the right", Turn.U_TURN: "back"}
 
 
@@ -237,7 +239,7 @@ def _middle(recording: Recording) -> tuple[float, float]:
 
 def _caption(beat: Beat, label: Mapping[int, str]) -> tuple[str, str]:
     """What ego does and why, and what it expects."""
-    who = f" {label[beat.other]}" if beat.other in label else ""
+    who = "" if beat.reason in _OF_NOBODY else f" {label.get(beat.other, 'somebody')}"
     says = "the safety envelope brakes" if beat.intervention else f"{REASONS[beat.reason]}{who}"
     return says, _expects(beat, label)
 
