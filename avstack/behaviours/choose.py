@@ -192,9 +192,13 @@ def _goes(option: Option) -> bool:
 
 
 def turning_back(options: list[Option], config: BehaviourConfig) -> Floats:
-    """(A, A) price of following policy a by c: setting off and giving way after all is no way to negotiate."""
+    """(A, A) price of following policy a by c: of changing between going and giving way, and more of setting off in vain.
+
+    A change later costs what it costs now; otherwise giving way for another second would look cheaper for ever.
+    """
     goes = np.array([_goes(option) for option in options])
-    return np.asarray(config.cost.turn_back * (goes[:, None] & ~goes[None, :]), np.float64)
+    changes = goes[:, None] != goes[None, :]
+    return np.asarray(config.cost.switch * changes + config.cost.turn_back * (goes[:, None] & changes), np.float64)
 
 
 def nominal_policy(config: BehaviourConfig) -> NDArray[np.void]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from avstack.behaviours.choose import Option, branches_of
+from avstack.behaviours.choose import Option, branches_of, turning_back
+from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.deadlock import DWELL_S, SLOT_S, Standoff, takes_turn
 from avstack.behaviours.decision import Manoeuvre
 from sim.interface import TICK_S
@@ -44,3 +45,12 @@ def test_every_policy_may_go_on_as_it_is_and_may_go():
     allowed = branches_of(options)
     assert allowed.diagonal().all()
     assert allowed[:, 0].all()
+
+
+def test_giving_way_a_little_longer_does_not_save_the_price_of_a_change():
+    options = [Option(Manoeuvre.GO, frozenset()), Option(Manoeuvre.YIELD, frozenset({1}))]
+    cost = BehaviourConfig().cost
+    price = turning_back(options, BehaviourConfig())
+    assert price[1, 0] == pytest.approx(cost.switch)
+    assert price[0, 1] == pytest.approx(cost.switch + cost.turn_back)
+    assert not price.diagonal().any()
