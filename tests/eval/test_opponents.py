@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eval.company import collisions_with
-from eval.drivers import DRIVERS, load_driver
+from eval.drivers import DRIVERS, Onlooker, load_driver, place_of
 from eval.evaluate import Job as EvaluationJob
 from eval.evaluate import run_job
 from eval.heldout import DRIVERS as HELD_OUT
@@ -63,6 +63,9 @@ class Watched:
         self.world = World((scenario,))
         self.scenario = scenario
         self.drivers = {a: load_driver(actor.driver) for a, actor in enumerate(scenario.actors) if actor.model == Model.EXTERNAL}
+        for a, driver in self.drivers.items():
+            if isinstance(driver, Onlooker):
+                driver.tell(scenario, self.world, a)
         self.memories: dict[int, object] = {}
         self.speeds: list[np.ndarray] = []
         self.places: list[np.ndarray] = []
@@ -100,9 +103,12 @@ class Watched:
         return [int(a) for a in np.argsort(np.argmax(near, axis=0), kind="stable") if near[:, a].any()]
 
 
-PROMISING = [
-    pytest.param(name, marks=[pytest.mark.slow] if place.startswith("avstack.") else []) for name, place in DRIVERS.items()
-]
+def is_stack(name: str) -> bool:
+    """Whether a driver is the stack, or the stack with something changed."""
+    return place_of(name)[0].startswith(("avstack.", "eval.told", "eval.ablations"))
+
+
+PROMISING = [pytest.param(name, marks=[pytest.mark.slow] if is_stack(name) else []) for name in DRIVERS]
 
 
 @pytest.mark.parametrize("sensing", ["state", "objects"])
@@ -116,7 +122,7 @@ def test_memory_is_passed_not_held_and_controls_are_finite(name: str, sensing: s
     run.world.restore(snapshot)
     run.memories = memories
     again = run.run(20)
-    if DRIVERS[name].startswith("avstack."):
+    if is_stack(name):
         # its QP solvers are kept per thread and updated, which moves the last digits
         for one, other in zip(first, again, strict=True):
             for field in ("accel", "steer"):
