@@ -478,6 +478,8 @@ def _reason(scene: Scene, option: Option, motion: Floats, ask: Ask) -> tuple[Rea
             return Reason.FREE, -1
         against = scene.agents[who[0] - 1].id
         return (Reason.THEY_YIELD if _they_are_first(scene, who[0]) else Reason.FIRST), against
+    if scene.ends:
+        return Reason.NO_WAY, -1
     if scene.line < NO_LINE and scene.line - scene.s < SETTLED_M:
         return (Reason.RED_LIGHT if scene.line_kind == RED else Reason.LINE), -1
     if ask.leads:

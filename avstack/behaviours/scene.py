@@ -34,6 +34,8 @@ WALKER_SKIN = 0.6  # m added to a pedestrian's
 AT_LINE_M = 1.6  # m before its line from where the ego has stopped at it
 AMBER_BRAKE = 2.6  # m/s², braking that an amber light is worth
 LIMITS_ROWS = 640
+END_IN_SIGHT_M = 150.0
+PAST_GOAL_BRAKE = 1.3  # m/s², with which the ego stops that has come past its goal
 LINE_M = 0.3  # m before a line at which the ego's front rests
 NOMINAL_ASSUMPTIONS = Assumptions().numbers()
 LIKELY_WAY = 0.25  # share of a way that counts for who keeps whom from going
@@ -59,7 +61,7 @@ class Scene:
     """One tick, ready to be decided about.
 
     paths: path 0 is the ego's. actors: (N, ROUTES) ACTOR_DTYPE, a row's first `len(agent.routes)` are its ways; row 0 the ego's.
-    limit: lowest braking-free speed [m/s]. red: the ego's next light tells it to stop.
+    line: where the ego's centre rests at its next line, NO_LINE for none; ends: there is no way on beyond it.
     """
 
     tick: int
@@ -77,16 +79,19 @@ class Scene:
     line_kind: int
     static: tuple[np.void, ...]
     crowd: int
+    ends: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What must be remembered of the past: how far everybody's coming to a junction is, by id, and the ego's own."""
+    """What must be remembered of the past: how far everybody's coming to a junction is, by id, and the ego's own; whether the ego
+    has come past its goal."""
 
     recipe: Recipe
     s: float
     visits: dict[int, Visit] = field(default_factory=dict)
     own: Visit = field(default_factory=Visit)
+    past_goal: bool = False
 
 
 def start_seeing(atlas: Atlas, x: float, y: float, heading: float) -> Seen:
@@ -132,7 +137,10 @@ def read_scene(
                 static.append(thing)
     chosen = _most_relevant(atlas, agents, path, size, s, ego.speed)
     own = visited(seen.own, path, s + 0.5 * spec.length, ego.speed, percepts.tick, at_line=AT_LINE_M)
-    seen = replace(seen, own=own, visits=lost(seen.visits, percepts.tick) | {agent.id: agent.visit for agent in agents})
+    past_goal = seen.past_goal or _past_goal(atlas, path, s)
+    seen = replace(
+        seen, own=own, past_goal=past_goal, visits=lost(seen.visits, percepts.tick) | {agent.id: agent.visit for agent in agents}
+    )
     scene = _assemble(percepts, atlas, spec, seen, path, (s, d), size, chosen)
     visits = idling(seen.visits, [agent.id for agent in chosen], _kept(scene), percepts.tick)
     return replace(scene, static=tuple(static), crowd=len(agents)), replace(seen, s=s, visits=visits)
@@ -258,8 +266,25 @@ def _assemble(
     return Scene(
         tick=percepts.tick, path=path, recipe=seen.recipe, s=s, d=d, speed=ego.speed, accel=ego.accel, agents=tuple(agents),
         paths=tuple(paths), actors=actors, board=board, line=float(own["line"]), line_kind=int(own["line_kind"]), static=(),
-        crowd=0,
+        crowd=0, ends=_end_of_way(seen, path, s, ego.speed) < NO_LINE,
     )  # fmt: skip
+
+
+def _past_goal(atlas: Atlas, path: Path, s: float) -> bool:
+    """Whether the goal lies behind the ego on this path."""
+    last = atlas.route.lanes[-1]
+    return last in path.lanes and s > path.starts[path.lanes.index(last)] + atlas.route.goal_s
+
+
+def _end_of_way(seen: Seen, path: Path, s: float, speed: float) -> float:
+    """Where the ego's centre has to rest because there is no way on [m]: NO_LINE for nowhere yet.
+
+    Before the end of lanes that end before the goal; past the goal, where braking evenly from here leads.
+    """
+    if seen.past_goal:
+        return s + speed * speed / (2.0 * PAST_GOAL_BRAKE)
+    ends = seen.recipe.beyond < 0.0 and path.length - s < END_IN_SIGHT_M and path.length < own_path.LONGEST - 1.0
+    return path.length if ends else NO_LINE
 
 
 def _own_actor(percepts: Percepts, spec: VehicleSpec, seen: Seen, path: Path, s: float) -> np.void:
@@ -274,9 +299,9 @@ def _own_actor(percepts: Percepts, spec: VehicleSpec, seen: Seen, path: Path, s:
         kind = stops_here(stop, percepts.signals, stop.front - s - half, percepts.ego.speed)
         if kind == RED or (kind == SIGN and seen.own.stopped != stop.lane):
             actor["line"], actor["line_kind"] = stop.front - half - LINE_M, kind
-    if seen.recipe.beyond < 0.0 and path.length - s < 150.0 and path.length < own_path.LONGEST - 1.0:
-        actor["line"] = min(float(actor["line"]), path.length - half - 1.0)
-        actor["line_kind"] = RED if actor["line"] == path.length - half - 1.0 else actor["line_kind"]
+    end = _end_of_way(seen, path, s, percepts.ego.speed) - (0.0 if seen.past_goal else half + 1.0)
+    if end < min(float(actor["line"]), NO_LINE - half - 1.0):
+        actor["line"], actor["line_kind"] = end, RED
     return actor
 
 

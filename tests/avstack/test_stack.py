@@ -171,3 +171,40 @@ def test_a_thing_inside_the_own_box_stops_the_car():
         run.controls[0, run.ego] = as_row(decision.control)
         run.world.step(run.controls)
     assert run.frame().odometry.speed < 0.3
+
+
+def test_past_the_end_of_its_route_the_car_comes_to_rest_and_says_why():
+    run = Drive("four_way_stop", 3)
+    actor = run.scenario.actors[run.ego]
+    assert actor.route is not None
+    short = replace(actor.route, lanes=actor.route.lanes[:2], goal_s=1.0)
+    run.memory = run.driver.start(run.scenario.road_map, short, actor.body, 3)
+    decisions = [run.step() for _ in range(300)]
+    assert not run.world.finished(0)
+    assert run.frame().odometry.speed < 0.1
+    assert int(decisions[-1].trace["reason"]) == Reason.NO_WAY
+    stopping = [d.control.accel for d in decisions if int(d.trace["reason"]) == Reason.NO_WAY]
+    assert min(stopping) > -4.0
+
+
+def test_whatever_the_frames_hold_for_seconds_on_end_nothing_is_raised():
+    run, random = Drive("four_way_chicken", 2), np.random.default_rng(0)
+    spoils = (
+        lambda f: replace(f, objects=f.objects[:0]),
+        lambda f: replace(f, objects=_moved(f.objects, "x", np.nan)),
+        lambda f: replace(f, objects=_moved(f.objects, "vx", np.inf)),
+        lambda f: replace(f, objects=_moved(f.objects, "y", f.objects["y"] + random.uniform(-200.0, 200.0))),
+        lambda f: replace(f, objects=_moved(f.objects, "heading", random.uniform(-9.0, 9.0))),
+        lambda f: replace(f, objects=_at(f.objects, f.pose)),
+        lambda f: replace(f, pose=f.pose + np.array([500.0, -500.0, 1.0])),
+        lambda f: _broken(f, speed=float("nan")),
+        lambda f: f,
+    )
+    for _ in range(120):
+        spoil = spoils[int(random.integers(len(spoils)))]
+        decision = run.driver.step(spoil(run.frame()), run.memory)
+        run.memory = decision.memory
+        assert np.isfinite(decision.control.accel)
+        assert np.isfinite(decision.control.steer)
+        run.controls[0, run.ego] = as_row(decision.control)
+        run.world.step(run.controls)
