@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import eval.matrix as matrix_of
 from eval.cli import execute, program
 from eval.matched_risk import Curve, front, saved
 from eval.matrix import opponents, worst
@@ -87,3 +88,14 @@ def test_a_sweep_needs_values_and_drivers_of_the_stack(tmp_path: Path, capsys: p
     assert execute(["matched-risk", "chicken_tuning", "--values", "1", *store]) == 2
     assert execute(["matched-risk", "chicken_tuning", "--driver", "rules", "--seeds", "0", *store]) == 2
     assert "takes no settings" in capsys.readouterr().err
+
+
+def test_a_matrix_is_one_command_for_text_and_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(matrix_of, "opponents", lambda held_out: {"tailgater": "against_tailgater"})
+    command = ("matrix", "--driver", "rules", "--seeds", "0", "--sensing", "state", "--workers", "1", "--store")
+    found = CliRunner().invoke(program, (*command, str(tmp_path / "m.sqlite"), "--json"), catch_exceptions=False)
+    report = json.loads(found.stdout)
+    assert report["opponents"]["tailgater"]["rules"]["episodes"] == 1
+    assert report["worst"] == {"rules": "tailgater"}
+    text = CliRunner().invoke(program, (*command, str(tmp_path / "m.sqlite")), catch_exceptions=False).stdout
+    assert "worst: rules against tailgater" in text
