@@ -18,6 +18,7 @@ from sim.state import HISTORY, NEIGHBOURS, WorldState
 REFRESH = 5  # ticks between remakes of one actor's list
 RANGE = 45.0  # m, plus
 RANGE_PER_SPEED = 3.0  # s
+COMING_S = 5.5  # s of the way of who comes fast: gaps are told from one another up to 8 s or so
 WALKER_RANGE = 110.0  # m; somebody about to cross looks far
 REAR_RANGE = 40.0  # m, as far as mirrors and a shoulder check show who is not much faster
 FASTER = 3.0  # m/s
@@ -156,7 +157,7 @@ def _noticed(state: WorldState, w: int, square: float, limit: float, farthest: f
     """
     if count == NEIGHBOURS:
         return bool(square <= limit and square <= state.sights[w].distance[NEIGHBOURS - 1])
-    fast = RANGE + RANGE_PER_SPEED * speed
+    fast = RANGE + COMING_S * speed
     return bool(square <= limit or square <= min(fast * fast, farthest))
 
 
@@ -186,7 +187,7 @@ def find_neighbours_in_line(state: WorldState, w: int, rank: int) -> None:
     spots = state.spots[w]
     a = spots[rank].slot
     reach, visibility = _reaches(state, w, a)
-    span = max(reach, min(RANGE + RANGE_PER_SPEED * float(world.fastest), visibility))
+    span = max(reach, min(RANGE + COMING_S * float(world.fastest), visibility))
     x, y, along = spots[rank].x, spots[rank].y, spots[rank].along
     limit, farthest = reach * reach, visibility * visibility
     count = 0

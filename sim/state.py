@@ -135,7 +135,7 @@ MIND_DTYPE = np.dtype(
         ("gate", "i4"), ("zone", "i4"), ("satisfied", "i4"), ("committed", "i4"), ("claimed_tick", "i4"), ("wait_ticks", "i4"),
         # lane change, obstacle passing and reversing
         ("change_to", "i4"), ("change_tick", "i4"), ("goal_shift", "f4"), ("reverse_until", "f4"), ("indicator", "i4"),
-        ("gesture", "i4"),
+        ("gesture", "i4"), ("stay_until", "i4"),
         # free walking of pedestrians
         ("walk_speed", "f4"), ("walk_vx", "f4"), ("walk_vy", "f4"), ("track", "i4"), ("track_length", "i4"), ("jaywalks", "i4"),
         # pull: acceleration [m/s²] it would use now; quiet_ticks: how long it has waited with nobody on the move in its way;

@@ -15,7 +15,16 @@ from sim.geometry import box_gap, boxes_overlap
 from sim.jit import kernel
 from sim.roads.pack import Roads
 from sim.state import HISTORY, WorldState
-from sim.traffic.negotiate import TIE_TICKS, conflict_row, from_the_right, has_entered, matches_signal, needed_braking, outranks
+from sim.traffic.negotiate import (
+    TIE_TICKS,
+    by_side,
+    conflict_row,
+    from_the_right,
+    has_entered,
+    matches_signal,
+    needed_braking,
+    outranks,
+)
 from sim.traffic.obstacles import is_parked
 from sim.traffic.plan import CONTACT, EXIT_BLOCKED, stop_at
 from sim.traffic.swept import LONG, room_to_swing
@@ -45,6 +54,8 @@ WAVE = 1
 EASY = 2.0  # m/s², who would have to brake harder for it comes up to the line
 FIRM = 4.0  # m/s², who would have to brake harder to keep out of the way goes on
 BACK_OFF_TICKS = 25  # of standing nose to nose
+STAY_TICKS = 60  # from the moment it starts reversing, which takes about three seconds
+STAY_MORE_TICKS = 40
 KEPT_BEHIND = 0.8  # m
 BULKY = 5.3  # m; whoever is longer needs more room than the conflict tables' usual vehicles
 LARGE = 2
@@ -211,14 +222,28 @@ def _settled(roads: Roads, there: int, body: np.record, other: np.record, path_l
 
 
 @kernel
-def _leaves_room(body: np.record, seen: np.record, line: float) -> bool:
-    """Whether a driver `line` [m] before its own line lets somebody swing who waits at another and came first."""
+def _leaves_room(body: np.record, seen: np.record, line: float, turn: int, other_turn: int) -> bool:
+    """Whether a driver `line` [m] before its own line lets somebody swing who waits at another and came first.
+
+    Of two who came together it is the one whom right of way lets go first: leaving room for each other, both would wait.
+    """
     if seen.arrived_tick < 0 or line > NEAR_LINE or seen.gesture == WAVE:
         return False
     if needed_braking(max(float(body.speed), 0.0), max(line, 0.0)) > EASY:
         return False
-    first = body.arrived_tick < 0 or body.arrived_tick > seen.arrived_tick + TIE_TICKS
-    return bool(first or (body.arrived_tick >= seen.arrived_tick - TIE_TICKS and outranks(seen, body)))
+    if body.arrived_tick < 0 or body.arrived_tick > seen.arrived_tick + TIE_TICKS:
+        return True
+    return bool(body.arrived_tick >= seen.arrived_tick - TIE_TICKS and by_side(body, seen, turn, other_turn) < 0)
+
+
+@kernel
+def _turn_ahead(roads: Roads, path_lane: NDArray[np.int32], count: int) -> int:
+    """Turn of the first lane through a junction on the own path."""
+    for k in range(count):
+        record = roads.lanes[path_lane[k]]
+        if record.cluster >= 0 and record.stop_s < 0.0:
+            return int(record.turn)
+    return 0
 
 
 @kernel
@@ -271,6 +296,7 @@ def _heed_long_vehicle(
         )  # fmt: skip
         if way >= reach:
             return
+    turn = _turn_ahead(roads, path_lane, count)
     for h in range(seen.hypothesis_count):
         place = seen.hypothesis_s[h] + max(float(seen.speed), 0.0) * lag
         approach = roads.lanes[seen.hypothesis_lane[h]]
@@ -279,7 +305,7 @@ def _heed_long_vehicle(
             _keep_out(state, roads, w, a, b, seen, int(seen.hypothesis_lane[h]), place, lag, line, True, count)
             continue
         inside = has_entered(roads, seen.hypothesis_lane[h], place, 0.5 * other.length)
-        if not inside and (small or not _leaves_room(body, seen, line)):
+        if not inside and small:
             continue
         for e in range(approach.entry_start, approach.entry_start + approach.entry_count):
             entry = roads.entries[e]
@@ -288,6 +314,7 @@ def _heed_long_vehicle(
                 entry.distance - place > NEAR_LINE
                 or roads.lanes[there].stop_s >= 0.0
                 or not matches_signal(seen.indicator, entry.turn)
+                or not (inside or _leaves_room(body, seen, line, turn, int(entry.turn)))
                 or ((not waiting or small) and _settled(roads, there, body, other, path_lane, count))
             ):
                 continue
@@ -362,15 +389,18 @@ def keep_clear(
 
 @kernel
 def back_off(state: WorldState, w: int, a: int, past: int) -> None:
-    """Reverse a little when standing nose to nose with somebody who stands as well, and there is room behind.
+    """Reverse a little when standing nose to nose with somebody who stands as well, and there is room behind; then stay there.
 
-    Long vehicles do not: the others make room for their turns.
+    Long vehicles do not: the others make room for their turns. Who has made room waits until it has been used.
     """
     body = state.bodies[w, a]
     mind = state.minds[w, a]
+    tick = state.worlds[w].tick
     if mind.reverse_until > 0.0 or body.size_class == LARGE or body.standing_since < 0:
         return
-    tick = state.worlds[w].tick
+    if tick < mind.stay_until:
+        stop_at(mind, 0.0, CONTACT, int(mind.other))
+        return
     makes_room = (
         mind.lead >= 0 and mind.lead_gap < BACK_OFF and state.history[w, (tick - past) % HISTORY, mind.lead].speed < -STANDING
     )
@@ -400,3 +430,7 @@ def back_off(state: WorldState, w: int, a: int, past: int) -> None:
             room = min(room, behind - 0.5 * (body.length + other.length) - moving)
     if room - KEPT_BEHIND > 0.5:
         mind.reverse_until = room - KEPT_BEHIND
+        mind.stay_until = tick + STAY_TICKS
+        # where both make room, one of them comes back first
+        if mind.other >= 0 and outranks(state.history[w, (tick - past) % HISTORY, mind.other], body):
+            mind.stay_until += STAY_MORE_TICKS

@@ -28,6 +28,7 @@ from sim.traffic.negotiate import (
     ALL_WAY,
     BEHIND_MORE_S,
     BEHIND_S,
+    CROSS,
     DIVERGE,
     ENTERED_M,
     MERGE,
@@ -68,16 +69,21 @@ from sim.traffic.plan import (
 from sim.traffic.swept import needs_room, room_to_swing
 
 SPAN_S = 6.0  # s of travel that the negotiation looks ahead
+ENTRY_WITHIN = 130.0  # m to a conflict that others have at most
 MEET_WITHIN = 60.0  # m to a conflict's lane from which on it is settled
 CLAIM_TICKS = 20
 REST_BEYOND = 0.4  # m past the line where a front may rest without counting as having entered
 TURN_SHARE = 0.5  # of the usual acceleration up to the middle of a turn; people speed up on the way out of it
+PRESSED_SHARE = 0.9  # of it, into a gap of traffic that does not wait
+ACROSS_BEHIND_S = 1.2  # s more behind who has right of way on the street one crosses from a stop sign
 TURN_AHEAD = 10.0  # m
 AT_LINE = 6.0  # m, long vehicles and those who make room for them stand back
 WAVE_TICKS = 15
 ACTIVE = 1
 CLAIMS_WITHIN = 9.0  # m before its line within which a driver counts the others who claim the junction
 HELD = 2.5  # m beyond the line: a plan to stop nearer than this means that it is not its turn
+CRAWLING = 2.0  # m/s
+ALERT_TICKS = 4  # who crawls through a junction watches the others closely
 CAREFUL_ROLL = 2.4  # m/s over the line at most, shared among the others who claim the junction
 CROWD_SHARE = 0.5  # longer for each further claimant
 LONGEST_LOOK = 3.0  # s
@@ -266,7 +272,10 @@ def _meet(  # noqa: PLR0913  two paths, two drivers and what is known of each
                 gap += 0.25 * max(other_speed - (speed + 2.5), 0.0) + 0.5
             if travel_time(leave, speed, 0.85 * mind.pull, top) + lag + gap < other_start:
                 return False
-        if record.kind != OPPOSE and other_entered and my_enter > other_end + BEHIND_S + BEHIND_MORE_S * mind.claimants:
+        behind = BEHIND_S + BEHIND_MORE_S * mind.claimants
+        if record.kind == CROSS and roads.lanes[lane].regulation == STOP:
+            behind += ACROSS_BEHIND_S
+        if record.kind != OPPOSE and other_entered and my_enter > other_end + behind:
             return on_its_way
         if record.kind == MERGE and other_entered and room > 0.0:
             _merge_behind(mind, body, seen, room, enter, b)
@@ -313,7 +322,7 @@ def _negotiate_with(
         entered_there = has_entered(roads, there, place, 0.5 * other.length)
         for e in range(approach.entry_start, approach.entry_start + approach.entry_count):
             entry = roads.entries[e]
-            if entry.distance - place > 90.0:
+            if entry.distance - place > ENTRY_WITHIN:
                 continue
             if not matches_signal(seen.indicator, entry.turn):
                 continue
@@ -515,7 +524,7 @@ def _note_contested(state: WorldState, roads: Roads, w: int, a: int, last: int) 
             paths.matrix[meets] = cluster.matrix_start + record.local * cluster.size
             meets += 1
         if record.turn > 0 and -0.5 * record.length < paths.base[k] < TURN_AHEAD:
-            mind.pull = TURN_SHARE * mind.accel
+            mind.pull = (TURN_SHARE if record.regulation == ALL_WAY else PRESSED_SHARE) * mind.accel
     return meets
 
 
@@ -554,6 +563,8 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     mind.outranked = 0
     meets = _note_contested(state, roads, w, a, last)
     past = min(int(mind.response_ticks), tick)
+    if speed < CRAWLING and gate < 0 and meets > 0 and path_base[state.paths[w].contested[0]] <= half:
+        past = min(past, ALERT_TICKS)
     lag = 0.1 * past
     claimants = 0
     walkers = False
@@ -586,7 +597,7 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
         _expect_queue(state, w, a, line)
     keep_clear(state, roads, w, a, past, line if gate >= 0 else FAR, path_lane, path_base, count)
     if not led:
-        foresee(state, roads, w, a, past, path_lane, path_base, count)
+        foresee(state, roads, w, a, past, line if gate >= 0 else FAR, path_lane, path_base, count)
         mind.claimants = claimants
     if looking and claimants > 0:
         _hesitate(mind, speed, line, since)
@@ -615,7 +626,8 @@ def wanted_acceleration(mind: np.record, speed: float, pedal: float) -> float:
     """Acceleration [m/s²] that the plan asks for: the least of free driving, following and stopping.
 
     pedal: the acceleration asked for so far. Following is the IDM, with two changes for queues that move up: the time gap
-    shrinks at walking pace, and below the desired gap's reach the interaction falls with its fourth power.
+    shrinks at walking pace, though not below the response time, and below the desired gap's reach the interaction falls with its
+    fourth power.
     """
     top = max(float(mind.desired_speed), 0.1)
     ratio = speed / top
@@ -624,7 +636,8 @@ def wanted_acceleration(mind: np.record, speed: float, pedal: float) -> float:
     else:
         wanted = max(-mind.decel, (top - speed) / 0.8)
     if mind.lead >= 0 and mind.lead_gap < 200.0:
-        time_gap = mind.time_gap * min(QUEUE_SHARE + (1.0 - QUEUE_SHARE) * speed / QUEUE_SPEED, 1.0)
+        share = min(QUEUE_SHARE + (1.0 - QUEUE_SHARE) * speed / QUEUE_SPEED, 1.0)
+        time_gap = max(mind.time_gap * share, 0.1 * mind.response_ticks)
         closing = speed - mind.lead_speed
         desired = mind.min_gap + max(speed * time_gap + speed * closing / (2.0 * math.sqrt(mind.accel * mind.decel)), 0.0)
         share = desired / max(float(mind.lead_gap), 0.1)
@@ -643,6 +656,8 @@ def wanted_acceleration(mind: np.record, speed: float, pedal: float) -> float:
 QUEUE_SHARE = 0.3
 QUEUE_SPEED = 6.0  # m/s
 SQUEEZE = 2.2  # m/s³, how fast people move their feet
+STAMP = 10.0  # m/s³, stamp on it (UN R157's attentive driver: 12.65 m/s³)
+STAMP_M = 0.15
 RELEASE = 4.0  # m/s³, and take them off the brake
 EASE = 1.4  # 1/s, speed per metre over the last half metre of a stop
 
@@ -693,8 +708,10 @@ def act(state: WorldState, roads: Roads, w: int, a: int) -> None:
         wanted = wanted_acceleration(mind, max(speed, 0.0), before)
         grip = 9.0 * state.worlds[w].friction
         wanted = max(wanted, -grip)
-        # people squeeze the pedal; the harder they must brake, the faster
+        # people squeeze the pedal; the harder they must brake, the faster, and they stamp on it where they would touch somebody
         squeeze = SQUEEZE * dt + 3.0 * dt * max(-wanted - 1.8, 0.0)
+        if mind.reason == CONTACT and mind.stop_distance < STAMP_M:
+            squeeze = max(squeeze, STAMP * dt)
         if speed < 0.05:
             before = max(before, -0.3)
         body.command_accel = min(max(wanted, before - squeeze), before + (SQUEEZE if before > -0.01 else RELEASE) * dt)

@@ -17,7 +17,7 @@ from sim.jit import kernel
 from sim.roads.pack import Roads
 from sim.state import HISTORY, WorldState
 from sim.traffic.clearance import SETTLING, box_on_path, slip_at
-from sim.traffic.negotiate import matches_signal, needed_braking, outranks
+from sim.traffic.negotiate import CROSS, STOOD_TICKS, conflict_row, matches_signal, needed_braking, outranks
 from sim.traffic.obstacles import is_parked
 from sim.traffic.plan import CONTACT, stop_at
 
@@ -29,9 +29,12 @@ SLOW = 1.5  # m/s
 BESIDE = 0.3  # m, boxes that come nearer meet
 TURN_TICKS = 3  # over which turning is seen
 MOST_BEND = 0.25  # 1/m
+INSIDE = 15.0  # m to the next line, beyond which the own one is passed
+SETTING_OFF = 3.0  # m/s
+STARTING = 1.5  # m/s², who sets off goes on speeding up by at most that
 MOVING = 0.3  # m/s; who is slower stands (sim.traffic.clearance)
 FAST = 10.0  # m/s, nobody crosses or is crossed at more
-ALIGNED = 0.9  # cosine; leaders and who comes towards us are seen elsewhere
+ALIGNED = 0.9  # cosine; leaders and who comes towards us are seen elsewhere, unless the ways cross
 FIRM = 5.0  # m/s²; who would have to brake harder goes on
 ACTIVE = 1
 PEDESTRIAN = 6
@@ -157,7 +160,9 @@ def _room_before(
     then = int(state.worlds[w].tick) - past
     seen = state.history[w, then % HISTORY, b]
     bend = _bend(state, w, b, then)
-    accel = min(max(float(seen.accel), 0.0), 0.5)  # it may give up braking
+    accel = min(max(float(seen.accel), 0.0), STARTING if seen.speed < SETTING_OFF else 0.5)  # it may give up braking
+    if seen.speed < MOVING:
+        accel = STARTING
     slip = slip_at(roads, path_lane[0], -path_base[0], float(body.cos), float(body.sin))
     near = body.radius + other.radius + BESIDE
     here = 0.0
@@ -181,28 +186,50 @@ def _room_before(
 
 
 @kernel
-def _has_way(body: np.record, seen: np.record) -> bool:
-    """An order of two that both find alike: who has hardly got under way can still wait, else who came first goes first."""
-    slow = body.speed < SLOW
+def _has_way(me: np.record, seen: np.record, then: int) -> bool:
+    """An order of two that both find alike: who has hardly got under way can still wait, else who came first goes first.
+
+    Who has stood for a while does not seem to use its turn (sim.traffic.negotiate), and lets pass who is on the move.
+
+    me, seen: both as they were at one moment; a driver who compared itself as it is now with the other one as it was would be the
+    faster of two who set off together.
+    """
+    slow = me.speed < SLOW
     if slow != (seen.speed < SLOW):
         return not slow
-    if body.arrived_tick < 0 or seen.arrived_tick < 0:
+    if me.standing_since >= 0 and then - me.standing_since >= STOOD_TICKS and seen.standing_since < 0:
+        return False
+    if me.arrived_tick < 0 or seen.arrived_tick < 0:
         return bool(seen.arrived_tick < 0)
-    return bool(
-        body.arrived_tick < seen.arrived_tick or (body.arrived_tick == seen.arrived_tick and outranks(body, seen))
-    )  # fmt: skip
+    return bool(me.arrived_tick < seen.arrived_tick or (me.arrived_tick == seen.arrived_tick and outranks(me, seen)))
+
+
+@kernel
+def _crosses(roads: Roads, body: np.record, other: np.record, there: int, path_lane: NDArray[np.int32], count: int) -> bool:
+    """Whether the own path crosses the lane `there`, and does not just run along it."""
+    for k in range(count):
+        row = conflict_row(roads, path_lane[k], there, int(body.size_class), int(other.size_class))
+        if row >= 0 and roads.conflicts[row].kind == CROSS:
+            return True
+    return False
 
 
 @kernel
 def foresee(
-    state: WorldState, roads: Roads, w: int, a: int, past: int,
+    state: WorldState, roads: Roads, w: int, a: int, past: int, line: float,
     path_lane: NDArray[np.int32], path_base: NDArray[np.float64], count: int,
 ) -> None:  # fmt: skip
-    """Plan to stop clear of the way of anybody visible who is on the move, goes first, and would be met."""
+    """Plan to stop clear of the way of anybody visible who is on the move, goes first, and would be met.
+
+    line: way [m] to the next stop line. Who stands beyond its own starts when those who brake for it have all but stopped:
+    seen a response time late, they may have let go of the brake.
+    """
     body = state.bodies[w, a]
     mind = state.minds[w, a]
     speed = max(float(body.speed), 0.0)
     then = int(state.worlds[w].tick) - past
+    me = state.history[w, then % HISTORY, a]
+    inside = speed < MOVING and line > INSIDE
     if speed > FAST:
         return
     heeded = state.paths[w].heeded
@@ -212,15 +239,22 @@ def foresee(
         if other.model == STILL or other.drive_through or other.kind == PEDESTRIAN:
             continue
         seen = state.history[w, then % HISTORY, b]
-        if seen.speed < MOVING or seen.speed > FAST or is_parked(other, seen):
+        if seen.speed > FAST or is_parked(other, seen):
+            continue
+        # who has just come to rest may set off again at any moment
+        rested = then - seen.standing_since if seen.standing_since >= 0 else 0
+        if seen.speed < (0.0 if inside and rested < STOOD_TICKS else MOVING):
             continue
         facing = seen.cos * body.cos + seen.sin * body.sin
         dx = seen.x - body.x
         dy = seen.y - body.y
         near = body.radius + other.radius + (speed + seen.speed + 2.0) * HORIZON_S
-        if abs(facing) > ALIGNED or dx * dx + dy * dy > near * near or _has_way(body, seen):
+        if dx * dx + dy * dy > near * near or _has_way(me, seen, then):
             continue
-        accel = min(max(float(seen.accel), -4.0), 0.5)
+        aligned = abs(facing) > ALIGNED
+        accel = min(max(float(seen.accel), -0.5 if inside else -4.0), STARTING if seen.speed < SETTING_OFF else 0.5)
+        if seen.speed < MOVING:
+            accel = STARTING
         lane = -1
         s = 0.0
         for h in range(max(int(seen.hypothesis_count), 1)):
@@ -231,6 +265,8 @@ def foresee(
                     s = float(seen.hypothesis_s[h])
                     if seen.hypothesis_count > 1 and not matches_signal(seen.indicator, record.turn):
                         continue
+            if aligned and (lane < 0 or not _crosses(roads, body, other, lane, path_lane, count)):
+                continue
             way = _meeting(state, roads, w, a, b, past, lane, s, accel, path_lane, path_base, count)
             if way >= 0.0:
                 way = _room_before(state, roads, w, a, b, past, lane, s, way, path_lane, path_base, count)

@@ -93,11 +93,11 @@ def _by_arrival(
         return -1
     elif seen.arrived_tick > arrived + TIE_TICKS:
         return 1
-    return _by_side(body, seen, my_turn, other_turn)
+    return by_side(body, seen, my_turn, other_turn)
 
 
 @kernel
-def _by_side(me: np.record, seen: np.record, my_turn: int, other_turn: int) -> int:
+def by_side(me: np.record, seen: np.record, my_turn: int, other_turn: int) -> int:
     """+1 or -1 by what both see alike: priority to the right, straight before left, and for the rest the more northern course."""
     side = from_the_right(float(me.cos), float(me.sin), float(seen.cos), float(seen.sin))
     if side != 0:
@@ -155,6 +155,9 @@ def goes_first(  # noqa: PLR0913  both sides of one meeting
             return priority
         if stuck and me.standing_since < 0:
             return 1
+        if stuck and gap > 0.0 and then - me.standing_since >= STOOD_TICKS and me.arrived_tick != seen.arrived_tick:
+            # who is nearer to the shared zone may be in a ring of three, who came first is not
+            return 1 if me.arrived_tick < seen.arrived_tick else -1
         # who has given way once does so until the other one stands, or is clearly behind
         tie = 1.2 if yielded and stood < STOOD_TICKS else 0.3
         order = _inside_first(gap, out, max(float(me.speed), 0.0), other_gap, other_out, max(float(seen.speed), 0.0), tie)
