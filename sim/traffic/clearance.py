@@ -40,6 +40,7 @@ SQUEEZED = 0.6  # m
 STANDING = 0.3  # m/s
 ERROR_FADES = 5.0  # m
 PAST_SPEED = 1.2  # m/s past somebody that near
+NOT_WORTH_M = 1.0  # from a stand
 SETTLING = 0.2  # m sideways per metre ahead in which the own offset goes over into the wanted one
 NEAR_LINE = 12.0  # m; nearer than this to its line a driver has not entered, and looks at the whole way through
 THROUGH = 16.0  # m beyond the line that a long vehicle must find free
@@ -384,6 +385,8 @@ def keep_clear(
         )  # fmt: skip
         if way < reach:
             reach = way
+            if speed < STANDING and way < NOT_WORTH_M:
+                way = 0.0  # two who each use up what is left between them end up touching
             stop_at(mind, min(way, max(line, 0.0)) if entering else way, CONTACT, b)
 
 
