@@ -57,6 +57,7 @@ FIRM = 4.0  # m/s², who would have to brake harder to keep out of the way goes 
 BACK_OFF_TICKS = 25  # of standing nose to nose
 STAY_TICKS = 60  # from the moment it starts reversing, which takes about three seconds
 STAY_MORE_TICKS = 40
+FACED_M = 16.0
 KEPT_BEHIND = 0.8  # m
 BULKY = 5.3  # m; whoever is longer needs more room than the conflict tables' usual vehicles
 LARGE = 2
@@ -391,6 +392,25 @@ def keep_clear(
 
 
 @kernel
+def _is_faced(state: WorldState, w: int, a: int, past: int) -> bool:
+    """Whether anybody visible is close ahead and not on the way out in the same direction."""
+    body = state.bodies[w, a]
+    heeded = state.paths[w].heeded
+    for n in range(state.paths[w].heeded_count):
+        seen = state.history[w, (int(state.worlds[w].tick) - past) % HISTORY, heeded[n]]
+        dx = seen.x - body.x
+        dy = seen.y - body.y
+        forward = dx * body.cos + dy * body.sin
+        if (
+            forward > 0.5 * body.length
+            and dx * dx + dy * dy < FACED_M * FACED_M
+            and seen.cos * body.cos + seen.sin * body.sin < ALIGNED
+        ):
+            return True
+    return False
+
+
+@kernel
 def back_off(state: WorldState, w: int, a: int, past: int) -> None:
     """Reverse a little when standing nose to nose with somebody who stands as well, and there is room behind; then stay there.
 
@@ -402,8 +422,10 @@ def back_off(state: WorldState, w: int, a: int, past: int) -> None:
     if mind.reverse_until > 0.0 or body.size_class == LARGE or body.standing_since < 0:
         return
     if tick < mind.stay_until:
-        stop_at(mind, 0.0, CONTACT, int(mind.other))
-        return
+        if _is_faced(state, w, a, past):
+            stop_at(mind, 0.0, CONTACT, int(mind.other))
+        else:
+            mind.stay_until = 0
     makes_room = (
         mind.lead >= 0 and mind.lead_gap < BACK_OFF and state.history[w, (tick - past) % HISTORY, mind.lead].speed < -STANDING
     )

@@ -245,3 +245,10 @@ def test_the_program_prints_json():
     assert result.exit_code == 0, result.output
     (outcome,) = json.loads(result.output)
     assert outcome["episodes"] == 2
+
+
+@pytest.mark.parametrize("seed", [2001273, 2004237, 2004960, 2005713, 2006130, 2006697, 2007316])
+def test_episodes_that_once_collided_or_jammed_do_so_no_more(seed):
+    """Ties in which each left the other room, and two who set off inside at one moment."""
+    outcome = episodes.four_way_episodes("four_way", 1, seed)
+    assert (outcome.collisions, outcome.deadlocks) == (0, 0)

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.awareness import RANGE, RANGE_PER_SPEED, REAR_RANGE, WALKER_RANGE, find_neighbours, find_neighbours_in_line, look
+from sim.awareness import (
+    COMING_S,
+    RANGE,
+    RANGE_PER_SPEED,
+    REAR_RANGE,
+    WALKER_RANGE,
+    find_neighbours,
+    find_neighbours_in_line,
+    look,
+)
 from sim.contact import line_up
 from sim.interface import Kind
 from sim.scenario import Actor, Model, Scenario
@@ -25,7 +34,7 @@ def nearest(world: Stage, a: int, fog: float = 150.0) -> tuple[list[int], list[i
     square = (bodies["x"] - me["x"]) ** 2 + (bodies["y"] - me["y"]) ** 2
     own = WALKER_RANGE if me["kind"] == Kind.PEDESTRIAN else RANGE + RANGE_PER_SPEED * float(me["speed"])
     order = [int(b) for b in np.argsort(square, kind="stable") if b != a and bodies["status"][b] == Status.ACTIVE]
-    fast = [min(fog, max(own, RANGE + RANGE_PER_SPEED * float(speed))) for speed in bodies["speed"]]
+    fast = [min(fog, max(own, RANGE + COMING_S * float(speed))) for speed in bodies["speed"]]
     return [b for b in order if square[b] <= min(own, fog) ** 2], [b for b in order if square[b] <= fast[b] ** 2]
 
 

@@ -46,7 +46,7 @@ def stops_of_two(before, speeds, arrived):
         base[0] = -float(mind["s"])
         base[1] = base[0] + float(road_map.lanes["length"][lanes[0]])
         state.paths["heeded"][0, 0], state.paths["heeded_count"][0] = 1 - a, 1
-        foresee(state, world.roads, 0, a, 0, lanes, base, 2)
+        foresee(state, world.roads, 0, a, 0, FAR, lanes, base, 2)
         found.append((float(mind["stop_distance"]), int(mind["reason"])))
     return found
 

@@ -74,7 +74,8 @@ def decision(world: World, state: WorldState, slot: int) -> tuple[bytes, bytes]:
     drive(state, world.roads, 0, slot)
     body = state.bodies[0, slot]
     shown = b"".join(body[name].tobytes() for name in ("command_accel", "command_steer", "gear", "indicator", "gesture"))
-    return shown, state.minds[0, slot].tobytes()
+    mind = state.minds[0, slot]
+    return shown, b"".join(mind[name].tobytes() for name in mind.dtype.names or ())  # what lies between fields is arbitrary
 
 
 def garble(state: WorldState, others: NDArray[np.intp], draw: np.random.Generator) -> None:
