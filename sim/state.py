@@ -145,8 +145,6 @@ MIND_DTYPE = np.dtype(
         # hesitation [s]: how long it looks before it takes its turn, for each other claimant; look_ticks: how long it has looked
         # calm: nothing in sight is likely to ask for a quick answer
         ("hesitation", "f4"), ("look_ticks", "i4"), ("calm", "i4"),
-        # leaves no gap at the end of a record: copies would leave it undefined
-        ("unused", "i4"),
     ],
     align=True,
 )  # fmt: skip

@@ -55,8 +55,8 @@ WAVE = 1
 EASY = 2.0  # m/s², who would have to brake harder for it comes up to the line
 FIRM = 4.0  # m/s², who would have to brake harder to keep out of the way goes on
 BACK_OFF_TICKS = 25  # of standing nose to nose
+LEFT_TO_OTHER_TICKS = 30
 STAY_TICKS = 60  # from the moment it starts reversing, which takes about three seconds
-STAY_MORE_TICKS = 40
 FACED_M = 16.0
 KEPT_BEHIND = 0.8  # m
 BULKY = 5.3  # m; whoever is longer needs more room than the conflict tables' usual vehicles
@@ -438,7 +438,11 @@ def back_off(state: WorldState, w: int, a: int, past: int) -> None:
         seen = state.history[w, (tick - past) % HISTORY, mind.other]
         since = max(int(body.standing_since), int(seen.standing_since))
         aligned = seen.cos * body.cos + seen.sin * body.sin > 0.9
-        if not nose_to_nose or seen.standing_since < 0 or tick - since < BACK_OFF_TICKS or aligned:
+        # one of the two, the same in both their eyes, leaves the other one time to do it
+        waits = BACK_OFF_TICKS
+        if state.bodies[w, mind.other].size_class != LARGE and outranks(body, seen):
+            waits += LEFT_TO_OTHER_TICKS
+        if not nose_to_nose or seen.standing_since < 0 or tick - since < waits or aligned:
             return
     room = BACK_OFF + KEPT_BEHIND
     for n in range(state.neighbours[w, a, 0]):
@@ -456,6 +460,3 @@ def back_off(state: WorldState, w: int, a: int, past: int) -> None:
     if room - KEPT_BEHIND > 0.5:
         mind.reverse_until = room - KEPT_BEHIND
         mind.stay_until = tick + STAY_TICKS
-        # where both make room, one of them comes back first
-        if mind.other >= 0 and outranks(state.history[w, (tick - past) % HISTORY, mind.other], body):
-            mind.stay_until += STAY_MORE_TICKS
