@@ -184,6 +184,54 @@ def _merge_behind(mind: np.record, body: np.record, seen: np.record, room: float
 
 
 @kernel
+def _blocked_by(roads: Roads, body: np.record, other: np.record, lane: int, other_lane: int, ahead: float) -> tuple[float, float]:
+    """Stretch of the own lane that another blocks which is `ahead` [m] of the start of its lane; low > high for none."""
+    back = conflict_row(roads, other_lane, lane, int(other.size_class), int(body.size_class))
+    return blocked_now(roads, back, -ahead) if back >= 0 else (1.0, 0.0)
+
+
+@kernel
+def _margin_before(mind: np.record, kind: int, speed: float, other_speed: float) -> float:
+    """Spare time [s] wanted to somebody who comes after; it shrinks with waiting."""
+    margin = mind.margin_s * max(0.55, 1.0 - 0.004 * mind.wait_ticks)
+    if kind == MERGE:
+        margin += 0.25 * max(other_speed - (speed + 2.5), 0.0) + 0.5
+    return float(margin)
+
+
+@kernel
+def _margin_behind(mind: np.record, across: bool) -> float:
+    """Time [s] kept behind somebody on the way through; across: a street with right of way is crossed."""
+    return float(BEHIND_S + BEHIND_MORE_S * mind.claimants + (ACROSS_BEHIND_S if across else 0.0))
+
+
+@kernel
+def _follow_out(mind: np.record, body: np.record, seen: np.record, b: int, gap: float) -> None:
+    """Follow somebody who leaves by another lane while its tail, `gap` [m] ahead, is still in the own one."""
+    if gap > -2.0:
+        lead_at(mind, body, max(gap, 0.2), max(float(seen.speed), 0.0), float(seen.accel), b, CURVE)
+
+
+@kernel
+def _will_wait(seen: np.record, speed: float, enter: float, inside: bool) -> bool:
+    """Whether somebody at `speed` who should wait `enter` [m] ahead can and seems to; inside: both are in the junction."""
+    # who is in and speeds up does not mean to wait
+    keen = inside and seen.accel > 0.5 and speed > 2.0
+    return bool(speed < 1.0 or (not keen and can_still_stop(speed, float(seen.accel), enter - 0.5)))
+
+
+@kernel
+def _note_order(mind: np.record, me: np.record, seen: np.record, b: int, first: int) -> None:
+    """Remember to whom one gives way, and whether one of those would sooner break a standoff."""
+    if first < 0:
+        if seen.standing_since >= 0 and outranks(seen, me):
+            mind.outranked = 1
+        mind.committed = -1 - b
+    elif mind.committed == -1 - b:
+        mind.committed = 0
+
+
+@kernel
 def _meet(  # noqa: PLR0913  two paths, two drivers and what is known of each
     state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, row: int, base: float, ahead: float,
     lane: int, other_lane: int, line: float, entered: bool, other_entered: bool, past: int, other_speed: float, carried: float,
@@ -202,25 +250,23 @@ def _meet(  # noqa: PLR0913  two paths, two drivers and what is known of each
     mind = state.minds[w, a]
     enter = base + record.enter
     other_enter = ahead + record.other_enter
-    low, high = 1.0, 0.0
-    if other_enter <= 0.0:
-        back = conflict_row(roads, other_lane, lane, int(other.size_class), int(body.size_class))
-        if back >= 0:
-            low, high = blocked_now(roads, back, -ahead)
+    low, high = _blocked_by(roads, body, other, lane, other_lane, ahead) if other_enter <= 0.0 else (1.0, 0.0)
     if record.kind == OPPOSE and entered and other_entered and low <= high and base + high > 0.0:
         face(state, w, a, b, seen, enter, other_enter, base + low)
         return False
     if record.kind == DIVERGE:
-        if low <= high and ahead < base - 0.5 and base + low > -2.0:
-            lead_at(mind, body, max(base + low, 0.2), max(float(seen.speed), 0.0), float(seen.accel), b, CURVE)
+        _follow_out(mind, body, seen, b, base + low if low <= high and ahead < base - 0.5 else -FAR)
         return False
     speed = max(float(body.speed), 0.0)
-    tick = state.worlds[w].tick
-    then = tick - past
+    then = state.worlds[w].tick - past
     # somebody who has stood inside for a while is a thing in the way (sim.traffic.clearance), whatever its lane's table says
     stands = seen.standing_since >= 0 and then - seen.standing_since >= STOOD_TICKS
     blocked = low <= high and base + low > 0.0 and not stands
-    if not other_entered and is_red(roads, other_lane, tick) and can_still_stop(other_speed, float(seen.accel), other_enter):
+    if (
+        not other_entered
+        and is_red(roads, other_lane, then + past)
+        and can_still_stop(other_speed, float(seen.accel), other_enter)
+    ):
         return False
     # when would each be there
     top = max(float(mind.desired_speed), 4.0)
@@ -243,18 +289,11 @@ def _meet(  # noqa: PLR0913  two paths, two drivers and what is known of each
         int(roads.lanes[lane].turn), int(roads.lanes[other_lane].turn), then, my_enter, other_start,
         mind.committed == -1 - b,
     )  # fmt: skip
-    if first < 0:
-        if seen.standing_since >= 0 and outranks(seen, me):
-            mind.outranked = 1
-        mind.committed = -1 - b
-    elif mind.committed == -1 - b:
-        mind.committed = 0
+    _note_order(mind, me, seen, b, first)
     on_its_way = other_entered and other_speed > STANDING
     regulation = roads.lanes[other_lane].regulation
     if first > 0:
-        # who is in and speeds up does not mean to wait
-        keen = other_entered and entered and seen.accel > 0.5 and other_speed > 2.0
-        stops = other_speed < 1.0 or (not keen and can_still_stop(other_speed, float(seen.accel), other_enter - 0.5))
+        stops = _will_wait(seen, other_speed, other_enter, entered and other_entered)
         if stops or travel_time(leave, speed, 0.85 * mind.pull, top) + lag + 0.3 < other_start:
             if blocked and my_enter < other_end + 0.3:
                 stop_at(mind, base + low - 1.0, YIELDING, b)
@@ -266,16 +305,11 @@ def _meet(  # noqa: PLR0913  two paths, two drivers and what is known of each
         if mind.habits & OBLIVIOUS and other_enter > 0.0:
             return False
         in_order = regulation == ALL_WAY and seen.arrived_tick >= 0 and not other_entered
-        if not in_order:
-            gap = mind.margin_s * max(0.55, 1.0 - 0.004 * mind.wait_ticks)
-            if record.kind == MERGE:
-                gap += 0.25 * max(other_speed - (speed + 2.5), 0.0) + 0.5
-            if travel_time(leave, speed, 0.85 * mind.pull, top) + lag + gap < other_start:
-                return False
-        behind = BEHIND_S + BEHIND_MORE_S * mind.claimants
-        if record.kind == CROSS and roads.lanes[lane].regulation == STOP:
-            behind += ACROSS_BEHIND_S
-        if record.kind != OPPOSE and other_entered and my_enter > other_end + behind:
+        before = travel_time(leave, speed, 0.85 * mind.pull, top) + lag
+        if not in_order and before + _margin_before(mind, int(record.kind), speed, other_speed) < other_start:
+            return False
+        across = record.kind == CROSS and roads.lanes[lane].regulation == STOP
+        if record.kind != OPPOSE and other_entered and my_enter > other_end + _margin_behind(mind, across):
             return on_its_way
         if record.kind == MERGE and other_entered and room > 0.0:
             _merge_behind(mind, body, seen, room, enter, b)
