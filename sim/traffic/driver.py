@@ -481,7 +481,8 @@ def _wave(state: WorldState, w: int, a: int, line: float) -> None:
     body = state.bodies[w, a]
     mind = state.minds[w, a]
     tick = int(state.worlds[w].tick)
-    stuck = mind.reason == EXIT_BLOCKED or (mind.reason == CONTACT and state.bodies[w, mind.other].kind != PEDESTRIAN)
+    in_the_way = mind.reason == CONTACT and mind.other >= 0 and state.bodies[w, mind.other].kind != PEDESTRIAN
+    stuck = mind.reason == EXIT_BLOCKED or in_the_way
     stands = body.standing_since >= 0 and tick - body.standing_since >= STOOD_TICKS
     if stuck and stands and -ENTERED_M < line < AT_LINE and mind.stop_distance < 1.0:
         mind.gesture = tick + 1
