@@ -164,7 +164,9 @@ def test_version_and_help(avstack):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_keeps_what_is_finished(tmp_path, workers):
     out = tmp_path / "out"
-    program = "import sys; from eval.cli import execute; sys.exit(execute(sys.argv[1:]))"
+    # a test runner in a shell's background hands an ignored Ctrl-C on to its children
+    heeding = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heeding}; from eval.cli import execute; sys.exit(execute(sys.argv[1:]))"
     arguments = ["run", SCENE, "--seeds", "0..100000", *SHORT, "--workers", workers, "--out", str(out), "--json"]
     run = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -174,6 +176,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, workers):
         printed, said = run.communicate(timeout=300.0)
     finally:
         run.kill()
+        run.communicate()
     assert run.returncode == 130, said
     assert "interrupted after" in said
     report = json.loads(printed)
