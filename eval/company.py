@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from eval.metrics.contacts import contacts
 from eval.statistics import clopper_pearson
 from eval.store import Row
 from sim.recording import RecordedActor, Recording
@@ -21,10 +22,7 @@ def met(recording: Recording) -> str:
 
 def touched(recording: Recording) -> str:
     """Who collided with ego, written like `met`."""
-    header, events = recording.header, recording.events
-    contacts = events[events["kind"] == header.event_names.index("COLLISION")]
-    partners = [int(one["b"] if one["a"] == header.ego else one["a"]) for one in contacts if header.ego in (one["a"], one["b"])]
-    return " ".join(sorted({_name(header.actors[slot]) for slot in partners if slot >= 0}))
+    return " ".join(sorted({_name(recording.header.actors[slot]) for slot, _ in contacts(recording) if slot >= 0}))
 
 
 def collisions_with(rows: Sequence[Row]) -> Mapping[str, Mapping[str, object]]:

@@ -191,26 +191,18 @@ def find_neighbours_in_line(state: WorldState, w: int, rank: int) -> None:
     x, y, along = spots[rank].x, spots[rank].y, spots[rank].along
     limit, farthest = reach * reach, visibility * visibility
     count = 0
-    # the line is sorted by near ends
-    k = rank - 1
-    while k >= 0 and along - spots[k].along <= span + world.widest:
-        spot = spots[k]
-        dx = spot.x - x
-        dy = spot.y - y
-        square = dx * dx + dy * dy
-        if _noticed(state, w, square, limit, farthest, float(spot.speed), count):
-            count = _list(state, w, a, spot.slot, square, count)
-        k -= 1
-    k = rank + 1
     present = world.present
-    while k < present and spots[k].along - along <= span + world.widest:
-        spot = spots[k]
-        dx = spot.x - x
-        dy = spot.y - y
-        square = dx * dx + dy * dy
-        if _noticed(state, w, square, limit, farthest, float(spot.speed), count):
-            count = _list(state, w, a, spot.slot, square, count)
-        k += 1
+    for step in (-1, 1):
+        k = rank + step
+        # the line is sorted by near ends
+        while 0 <= k < present and step * (spots[k].along - along) <= span + world.widest:
+            spot = spots[k]
+            dx = spot.x - x
+            dy = spot.y - y
+            square = dx * dx + dy * dy
+            if _noticed(state, w, square, limit, farthest, float(spot.speed), count):
+                count = _list(state, w, a, spot.slot, square, count)
+            k += step
     state.neighbours[w, a, 0] = count
 
 

@@ -1,18 +1,18 @@
 """Where bodies are on the map: along their own route (hidden), and as anybody can judge it from the pose alone (public).
 
-A local Newton step from the last position along the lane replaces a global search; lanes are uniformly sampled, so the nearest
-sample is an index computation.
+A local Newton step, from where its speed would have taken the body along the lane, replaces a global search; lanes are uniformly
+sampled, so the nearest sample is an index computation.
 """
 
 from __future__ import annotations
 
+from sim.interface import TICK_S
 from sim.jit import kernel
 from sim.roads.pack import Roads
 from sim.state import HYPOTHESES, WorldState
 
 MERGE_S = 0.5  # m, two hypotheses on one lane closer than this are one
 WORSE_BY = 0.9  # m, a hypothesis this much further off its centreline than the best is dropped
-TICK = 0.1  # s; searches begin where the body would be by its speed
 TURNED = 0.65  # cosine: a body turned more than ~50 degrees from a lane is not driving on it
 
 
@@ -47,7 +47,7 @@ def follow_route(state: WorldState, roads: Roads, w: int, a: int) -> None:
     mind = state.minds[w, a]
     route = roads.routes[mind.route]
     lane = mind.lane
-    s, d = project(roads, lane, mind.s + TICK * body.speed, body.x, body.y)
+    s, d = project(roads, lane, mind.s + TICK_S * body.speed, body.x, body.y)
     for _ in range(8):
         length = roads.lanes[lane].length
         if s <= length:
@@ -88,7 +88,7 @@ def _expand(state: WorldState, roads: Roads, w: int, a: int) -> None:
     k = 0
     while k < body.hypothesis_count:
         lane = lanes[k]
-        s, d = project(roads, lane, places[k] + TICK * body.speed, body.x, body.y)
+        s, d = project(roads, lane, places[k] + TICK_S * body.speed, body.x, body.y)
         record = roads.lanes[lane]
         index = min(max(int(s / record.spacing + 0.5), 0), record.point_count - 1)
         half = roads.points[record.point_start + index].half_width

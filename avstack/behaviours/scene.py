@@ -34,7 +34,7 @@ WALKER_SKIN = 0.6  # m added to a pedestrian's
 AT_LINE_M = 1.6  # m before its line from where the ego has stopped at it
 AMBER_BRAKE = 2.6  # m/s², braking that an amber light is worth
 LIMITS_ROWS = 640
-END_IN_SIGHT_M = 150.0
+END_IN_SIGHT_M, END_ROOM_M = 150.0, 1.0
 PAST_GOAL_BRAKE = 1.3  # m/s², with which the ego stops that has come past its goal
 LINE_M = 0.3  # m before a line at which the ego's front rests
 NOMINAL_ASSUMPTIONS = Assumptions().numbers()
@@ -266,7 +266,7 @@ def _assemble(
     return Scene(
         tick=percepts.tick, path=path, recipe=seen.recipe, s=s, d=d, speed=ego.speed, accel=ego.accel, agents=tuple(agents),
         paths=tuple(paths), actors=actors, board=board, line=float(own["line"]), line_kind=int(own["line_kind"]), static=(),
-        crowd=0, ends=_end_of_way(seen, path, s, ego.speed) < NO_LINE,
+        crowd=0, ends=_end_of_way(seen, path, s, ego.speed, spec) < NO_LINE,
     )  # fmt: skip
 
 
@@ -276,15 +276,15 @@ def _past_goal(atlas: Atlas, path: Path, s: float) -> bool:
     return last in path.lanes and s > path.starts[path.lanes.index(last)] + atlas.route.goal_s
 
 
-def _end_of_way(seen: Seen, path: Path, s: float, speed: float) -> float:
+def _end_of_way(seen: Seen, path: Path, s: float, speed: float, spec: VehicleSpec) -> float:
     """Where the ego's centre has to rest because there is no way on [m]: NO_LINE for nowhere yet.
 
-    Before the end of lanes that end before the goal; past the goal, where braking evenly from here leads.
+    END_ROOM_M before the end of lanes that end before the goal; past the goal, where braking evenly from here leads.
     """
     if seen.past_goal:
         return s + speed * speed / (2.0 * PAST_GOAL_BRAKE)
     ends = seen.recipe.beyond < 0.0 and path.length - s < END_IN_SIGHT_M and path.length < own_path.LONGEST - 1.0
-    return path.length if ends else NO_LINE
+    return path.length - 0.5 * spec.length - END_ROOM_M if ends else NO_LINE
 
 
 def _own_actor(percepts: Percepts, spec: VehicleSpec, seen: Seen, path: Path, s: float) -> np.void:
@@ -299,8 +299,8 @@ def _own_actor(percepts: Percepts, spec: VehicleSpec, seen: Seen, path: Path, s:
         kind = stops_here(stop, percepts.signals, stop.front - s - half, percepts.ego.speed)
         if kind == RED or (kind == SIGN and seen.own.stopped != stop.lane):
             actor["line"], actor["line_kind"] = stop.front - half - LINE_M, kind
-    end = _end_of_way(seen, path, s, percepts.ego.speed) - (0.0 if seen.past_goal else half + 1.0)
-    if end < min(float(actor["line"]), NO_LINE - half - 1.0):
+    end = _end_of_way(seen, path, s, percepts.ego.speed, spec)
+    if end < float(actor["line"]):
         actor["line"], actor["line_kind"] = end, RED
     return actor
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from eval.metrics.boxes import boxes, boxes_at
+from eval.metrics.contacts import contacts
 from eval.metrics.result import MetricResult, References
 from sim.interface import Floats
 from sim.kinematics import R157_CRITICAL_TTC_S, R157_DECEL, R157_JERK, R157_RESPONSE_S, time_to_collision
@@ -22,12 +23,10 @@ STEP_S = 0.02
 def avoidable_collisions(recording: Recording, references: References) -> MetricResult:
     """How many of ego's collisions the R157 driver would have avoided."""
     ego = recording.header.ego
-    if ego is None or "COLLISION" not in recording.header.event_names:
-        return MetricResult(value=0.0, unit="collisions", valid=ego is not None)
-    contacts = recording.events[recording.events["kind"] == recording.header.event_names.index("COLLISION")]
-    mine = [event for event in contacts if ego in (event["a"], event["b"])]
-    partners = [(int(event["b"] if event["a"] == ego else event["a"]), int(event["tick"])) for event in mine]
-    return MetricResult(value=float(sum(_avoids(recording, ego, other, tick) for other, tick in partners)), unit="collisions")
+    if ego is None:
+        return MetricResult(value=0.0, unit="collisions", valid=False)
+    avoided = sum(_avoids(recording, ego, other, tick) for other, tick in contacts(recording))
+    return MetricResult(value=float(avoided), unit="collisions")
 
 
 def _avoids(recording: Recording, ego: int, other: int, contact: int) -> bool:

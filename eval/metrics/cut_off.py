@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from eval.metrics.boxes import boxes
+from eval.metrics.contacts import contacts
 from eval.metrics.result import MetricResult, References
 from sim.kinematics import stopping_distance, time_to_collision
 from sim.recording import Recording
@@ -25,12 +26,8 @@ def cut_off_collisions(recording: Recording, references: References) -> MetricRe
     ego = recording.header.ego
     if ego is None:
         return MetricResult(value=0.0, unit="collisions", valid=False)
-    if "COLLISION" not in recording.header.event_names:
-        return MetricResult(value=0.0, unit="collisions")
-    contacts = recording.events[recording.events["kind"] == recording.header.event_names.index("COLLISION")]
-    mine = [event for event in contacts if ego in (event["a"], event["b"])]
-    others = [(int(event["b"] if event["a"] == ego else event["a"]), int(event["tick"])) for event in mine]
-    return MetricResult(value=float(sum(_cut_off(recording, ego, other, tick) for other, tick in others)), unit="collisions")
+    late = sum(_cut_off(recording, ego, other, tick) for other, tick in contacts(recording))
+    return MetricResult(value=float(late), unit="collisions")
 
 
 def _cut_off(recording: Recording, ego: int, other: int, contact: int) -> bool:

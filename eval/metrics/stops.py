@@ -1,6 +1,6 @@
 """How ego comes to rest where nothing forces it: jerk and braking of unforced stops.
 
-A stop: ego slows down from STOP_FROM or more to below STOPS; from where it was last no slower than before to where it gets no
+A stop: ego slows down from STOP_FROM or more to below STOPPED; from where it was last no slower than before to where it gets no
 slower any more. It is unforced unless the fallback drove at any moment of it. What others do late does not excuse a stop: the
 figure errs on the hard side. Source of the bounds: our own comfort target (METRICS, closed-loop driving score).
 """
@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.metrics.crossings import STOPPED
 from eval.metrics.result import Better, MetricResult, References
 from eval.metrics.traced import ego_numbers
 from sim.recording import Recording
 
 STOP_FROM = 3.0  # m/s
-STOPS = 0.5  # m/s: people call this a stop (METRICS, right of way at an all-way stop)
 UNEVEN = 0.01  # m/s by which speed may rise from tick to tick within a stop
 JERK, DECEL = 1.5, 2.0  # m/s³, m/s²
 
@@ -53,7 +53,7 @@ def unforced_stops(recording: Recording) -> list[NDArray[np.void]]:
     driven_by_fallback = set(ticks[active > 0].tolist())
     speed = np.abs(track["speed"])
     found = []
-    for below in np.flatnonzero((speed[1:] < STOPS) & (speed[:-1] >= STOPS)) + 1:
+    for below in np.flatnonzero((speed[1:] < STOPPED) & (speed[:-1] >= STOPPED)) + 1:
         first = end = int(below)
         while first > 0 and speed[first - 1] > speed[first] - UNEVEN:
             first -= 1

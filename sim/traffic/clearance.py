@@ -26,6 +26,7 @@ from sim.traffic.negotiate import (
     outranks,
 )
 from sim.traffic.obstacles import is_parked
+from sim.traffic.path import first_inside
 from sim.traffic.plan import CONTACT, EXIT_BLOCKED, stop_at
 from sim.traffic.swept import LONG, room_to_swing
 
@@ -40,7 +41,7 @@ SQUEEZED = 0.6  # m
 STANDING = 0.3  # m/s
 ERROR_FADES = 5.0  # m
 PAST_SPEED = 1.2  # m/s past somebody that near
-NOT_WORTH_M = 1.0  # from a stand
+NOT_WORTH_M = 1.0  # m, nobody sets off for less towards whom it stands before
 SETTLING = 0.2  # m sideways per metre ahead in which the own offset goes over into the wanted one
 NEAR_LINE = 12.0  # m; nearer than this to its line a driver has not entered, and looks at the whole way through
 THROUGH = 16.0  # m beyond the line that a long vehicle must find free
@@ -55,9 +56,9 @@ WAVE = 1
 EASY = 2.0  # m/s², who would have to brake harder for it comes up to the line
 FIRM = 4.0  # m/s², who would have to brake harder to keep out of the way goes on
 BACK_OFF_TICKS = 25  # of standing nose to nose
-LEFT_TO_OTHER_TICKS = 30
+LEFT_TO_OTHER_TICKS = 30  # more, in which the other one may make room
 STAY_TICKS = 60  # from the moment it starts reversing, which takes about three seconds
-FACED_M = 16.0
+FACED_M = 16.0  # m, nearer than that somebody still needs the room one has made
 KEPT_BEHIND = 0.8  # m
 BULKY = 5.3  # m; whoever is longer needs more room than the conflict tables' usual vehicles
 LARGE = 2
@@ -239,16 +240,6 @@ def _leaves_room(body: np.record, seen: np.record, line: float, turn: int, other
 
 
 @kernel
-def _turn_ahead(roads: Roads, path_lane: NDArray[np.int32], count: int) -> int:
-    """Turn of the first lane through a junction on the own path."""
-    for k in range(count):
-        record = roads.lanes[path_lane[k]]
-        if record.cluster >= 0 and record.stop_s < 0.0:
-            return int(record.turn)
-    return 0
-
-
-@kernel
 def _keep_out(
     state: WorldState, roads: Roads, w: int, a: int, b: int, seen: np.record, there: int, place: float, lag: float, line: float,
     inside: bool, count: int,
@@ -298,7 +289,8 @@ def _heed_long_vehicle(
         )  # fmt: skip
         if way >= reach:
             return
-    turn = _turn_ahead(roads, path_lane, count)
+    inner = first_inside(roads, path_lane, count)
+    turn = int(roads.lanes[path_lane[inner]].turn) if inner >= 0 else 0
     for h in range(seen.hypothesis_count):
         place = seen.hypothesis_s[h] + max(float(seen.speed), 0.0) * lag
         approach = roads.lanes[seen.hypothesis_lane[h]]

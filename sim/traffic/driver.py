@@ -50,7 +50,7 @@ from sim.traffic.negotiate import (
     outranks,
 )  # fmt: skip
 from sim.traffic.obstacles import consider_body, is_parked
-from sim.traffic.path import speed_ahead, travel_time, walk_path
+from sim.traffic.path import first_inside, speed_ahead, travel_time, walk_path
 from sim.traffic.plan import (
     ARRIVAL_ORDER,
     CONTACT,
@@ -395,12 +395,8 @@ def _keep_box_clear(
     """Wait at the line while a slow leader leaves no room behind the junction."""
     if mind.lead < 0 or mind.lead_speed > 2.0 or mind.lead_gap < line:
         return
-    beyond = -FAR
-    for k in range(last):
-        record = roads.lanes[path_lane[k]]
-        if record.cluster >= 0 and record.stop_s < 0.0:
-            beyond = path_base[k] + record.length + half - 1.0
-            break
+    k = first_inside(roads, path_lane, last)
+    beyond = path_base[k] + roads.lanes[path_lane[k]].length + half - 1.0 if k >= 0 else -FAR
     if mind.lead_gap - mind.min_gap < beyond and line > -0.3:
         stop_at(mind, line, EXIT_BLOCKED, mind.lead)
 
@@ -503,11 +499,9 @@ def _note_gate(state: WorldState, roads: Roads, w: int, a: int, gate_lane: int, 
     mind.zone = -1
     if gate_lane < 0:
         return
-    for k in range(last):
-        record = roads.lanes[path_lane[k]]
-        if record.cluster >= 0 and record.stop_s < 0.0:
-            mind.zone = record.cluster
-            break
+    k = first_inside(roads, path_lane, last)
+    if k >= 0:
+        mind.zone = roads.lanes[path_lane[k]].cluster
 
 
 @kernel
@@ -671,8 +665,8 @@ def wanted_acceleration(mind: np.record, speed: float, pedal: float) -> float:
     else:
         wanted = max(-mind.decel, (top - speed) / 0.8)
     if mind.lead >= 0 and mind.lead_gap < 200.0:
-        share = min(QUEUE_SHARE + (1.0 - QUEUE_SHARE) * speed / QUEUE_SPEED, 1.0)
-        time_gap = max(mind.time_gap * share, 0.1 * mind.response_ticks)
+        at_pace = mind.time_gap * min(QUEUE_SHARE + (1.0 - QUEUE_SHARE) * speed / QUEUE_SPEED, 1.0)
+        time_gap = max(at_pace, 0.1 * mind.response_ticks)
         closing = speed - mind.lead_speed
         desired = mind.min_gap + max(speed * time_gap + speed * closing / (2.0 * math.sqrt(mind.accel * mind.decel)), 0.0)
         share = desired / max(float(mind.lead_gap), 0.1)
@@ -690,10 +684,10 @@ def wanted_acceleration(mind: np.record, speed: float, pedal: float) -> float:
 
 QUEUE_SHARE = 0.3
 QUEUE_SPEED = 6.0  # m/s
-SQUEEZE = 2.2  # m/s³, how fast people move their feet
-STAMP = 10.0  # m/s³, stamp on it (UN R157's attentive driver: 12.65 m/s³)
-STAMP_M = 0.15
-RELEASE = 4.0  # m/s³, and take them off the brake
+SQUEEZE = 2.2  # m/s³, how fast people move their feet,
+RELEASE = 4.0  # m/s³, take them off the brake,
+STAMP = 10.0  # m/s³, and stamp on it (UN R157's attentive driver: 12.65 m/s³)
+STAMP_M = 0.15  # m of way left, below which they do that
 EASE = 1.4  # 1/s, speed per metre over the last half metre of a stop
 
 

@@ -69,6 +69,14 @@ def _gone(speed: float, accel: float, top: float, t: float) -> float:
 
 
 @kernel
+def _foreseen_accel(seen: np.record, hardest: float) -> float:
+    """Acceleration [m/s²] that somebody is taken to go on with: braking by `hardest` at most, and setting off from a stand."""
+    if seen.speed < MOVING:
+        return STARTING
+    return min(max(float(seen.accel), hardest), STARTING if seen.speed < SETTING_OFF else 0.5)
+
+
+@kernel
 def _later_box(
     roads: Roads, other: np.record, seen: np.record, lane: int, s: float, bend: float, along: float
 ) -> tuple[float, float, float, float]:
@@ -160,9 +168,7 @@ def _room_before(
     then = int(state.worlds[w].tick) - past
     seen = state.history[w, then % HISTORY, b]
     bend = _bend(state, w, b, then)
-    accel = min(max(float(seen.accel), 0.0), STARTING if seen.speed < SETTING_OFF else 0.5)  # it may give up braking
-    if seen.speed < MOVING:
-        accel = STARTING
+    accel = _foreseen_accel(seen, 0.0)  # it may give up braking
     slip = slip_at(roads, path_lane[0], -path_base[0], float(body.cos), float(body.sin))
     near = body.radius + other.radius + BESIDE
     here = 0.0
@@ -252,9 +258,7 @@ def foresee(
         if dx * dx + dy * dy > near * near or _has_way(me, seen, then):
             continue
         aligned = abs(facing) > ALIGNED
-        accel = min(max(float(seen.accel), -0.5 if inside else -4.0), STARTING if seen.speed < SETTING_OFF else 0.5)
-        if seen.speed < MOVING:
-            accel = STARTING
+        accel = _foreseen_accel(seen, -0.5 if inside else -4.0)
         lane = -1
         s = 0.0
         for h in range(max(int(seen.hypothesis_count), 1)):

@@ -40,6 +40,16 @@ def walk_path(
 
 
 @kernel
+def first_inside(roads: Roads, path_lane: NDArray[np.int32], count: int) -> int:
+    """Place in the path of the first lane through a junction; -1 where there is none."""
+    for k in range(count):
+        record = roads.lanes[path_lane[k]]
+        if record.cluster >= 0 and record.stop_s < 0.0:
+            return k
+    return -1
+
+
+@kernel
 def travel_time(distance: float, speed: float, accel: float, top: float) -> float:
     """Time [s] to cover `distance` from `speed`, speeding up at `accel` > 0 to at most `top`; 0 where it is behind already."""
     if distance <= 0.0:

@@ -65,16 +65,22 @@ def test_a_ladder_of_drivers_reaches_the_goal_of_an_all_way_stop(name):
     assert not any(event["kind"] == 0 and run.ego in (event["a"], event["b"]) for event in events)
 
 
-def test_memory_is_passed_and_a_branch_replays_bit_for_bit(drive):
-    frames, memory, controls = [], copy.deepcopy(drive.memory), []
-    for _ in range(10):
-        frames.append(drive.frame())
-        controls.append(drive.step().control)
+def replayed(run, ticks):
+    """Controls of a new driver on a copy of a drive's memory now, for its next frames; and those of the drive itself."""
+    frames, memory, controls = [], copy.deepcopy(run.memory), []
+    for _ in range(ticks):
+        frames.append(run.frame())
+        controls.append(run.step().control)
     again = []
     for frame in frames:
         decision = Joint().step(frame, memory)
         memory = decision.memory
         again.append(decision.control)
+    return again, controls
+
+
+def test_memory_is_passed_and_a_branch_replays_bit_for_bit(drive):
+    again, controls = replayed(drive, 10)
     assert again == controls
 
 
@@ -83,16 +89,8 @@ def test_a_copied_memory_replays_bit_for_bit_whatever_was_driven_since(family, s
     run = Drive(family, seed)
     for _ in range(20):
         run.step()
-    frames, memory, controls = [], copy.deepcopy(run.memory), []
-    assert isinstance(memory, StackMemory)
-    for _ in range(60):
-        frames.append(run.frame())
-        controls.append(run.step().control)
-    again = []
-    for frame in frames:
-        decision = Joint().step(frame, memory)
-        memory = decision.memory
-        again.append(decision.control)
+    assert isinstance(run.memory, StackMemory)
+    again, controls = replayed(run, 60)
     assert again == controls
 
 
