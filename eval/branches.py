@@ -17,7 +17,7 @@ import numpy as np
 
 from eval.clock import WallClock
 from eval.describe import header_of
-from eval.episode import Episode, Kept, drive, restore
+from eval.episode import Episode, Kept, drive, kept, restore
 from eval.metrics.boxes import boxes
 from eval.metrics.crossings import crossings
 from eval.metrics.foresight import bins_of, goes_first, match_places
@@ -126,8 +126,7 @@ def _at(scenario: Scenario, tick: int) -> Kept:
     world = World((scenario,))
     episode = Episode(world, scenario, seated(scenario, world), None, WallClock(None), to_the_end=True)
     drive(episode, until=tick)
-    memories = {actor: (seat.started, seat.memory) for actor, seat in episode.seats.items()}
-    return Kept(world=world.snapshot(), memories=memories, driven=(episode.driven_m, episode.driven_s))
+    return kept(episode)
 
 
 def _from(scenario: Scenario, start: Kept, until: int, *, commits: bool | None) -> Recording:

@@ -52,11 +52,20 @@ class Partner(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """Somebody who looks at an episode at every tick, and leaves it as it was."""
+
+    def watch(self, episode: Episode) -> None:
+        """Look at it, before anybody decides."""
+        ...
+
+
 @dataclass(slots=True)
 class Episode:
     """An episode while it runs. driven_m, driven_s: way and time on the road so far, of ego or of everybody without one.
 
-    to_the_end: it goes on after ego has arrived until everybody has. partner: another simulator, which drives some.
+    to_the_end: it goes on after ego has arrived until everybody has. partner: another simulator, which drives some. watcher:
+    who looks on.
     """
 
     world: World
@@ -69,6 +78,7 @@ class Episode:
     driven_s: float = 0.0
     to_the_end: bool = False
     partner: Partner | None = None
+    watcher: Watcher | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +115,8 @@ def drive(episode: Episode, until: int | None = None) -> None:
     while world.tick < last and not (until is None and _over(episode)):
         episode.clock.check()
         _keep(episode)
+        if episode.watcher is not None:
+            episode.watcher.watch(episode)
         traces = {}
         for actor in _seated_now(episode):
             decision = _decide(episode, actor)
@@ -118,8 +130,14 @@ def drive(episode: Episode, until: int | None = None) -> None:
     _record(episode, {})
 
 
+def kept(episode: Episode) -> Kept:
+    """What the episode goes on from at this tick."""
+    memories = {actor: (seat.started, seat.memory) for actor, seat in episode.seats.items()}
+    return Kept(world=episode.world.snapshot(), memories=memories, driven=(episode.driven_m, episode.driven_s))
+
+
 def restore(episode: Episode, snapshot: object) -> None:
-    """Go on from what `_keep` recorded. Raises ValueError where it is not of this episode."""
+    """Go on from what `kept` gave. Raises ValueError where it is not of this episode."""
     if not isinstance(snapshot, Kept) or snapshot.memories.keys() != episode.seats.keys():
         raise ValueError("the snapshot is not of this episode")
     episode.world.restore(snapshot.world)
@@ -151,11 +169,9 @@ def _keep(episode: Episode) -> None:
     recorder, world = episode.recorder, episode.world
     if recorder is None or recorder.header.record != "full" or world.tick % SNAPSHOT_TICKS:
         return
-    memories = {actor: (seat.started, seat.memory) for actor, seat in episode.seats.items()}
-    kept = Kept(world=world.snapshot(), memories=memories, driven=(episode.driven_m, episode.driven_s))
     try:
         with writing(recorder.path):
-            recorder.snapshot(world.tick, kept, known_objects(episode.scenario))
+            recorder.snapshot(world.tick, kept(episode), known_objects(episode.scenario))
     except SnapshotError as error:
         raise DriverError(f"a memory at {world.tick * TICK_S:.1f} s cannot be recorded") from error
 

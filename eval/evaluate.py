@@ -212,6 +212,8 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
         "crashed": result.ending is Ending.CRASHED,
         "time_s": result.time_s,
         **asdict(result.counts),
+        "rescues": None if result.rescues is None else len(result.rescues),
+        "rescued_by": json.dumps(result.rescues),
         **values,
         "livelocks": (values["creep_cycles"] or 0.0) >= CYCLES,
         "close_call": None if values["min_pet"] is None else values["min_pet"] < CLOSE_S,
@@ -239,4 +241,4 @@ def _less(value: float | None, by: float | None) -> float | None:
 def _lost(seed: int, failure: str) -> dict[str, Value]:
     """The row of an episode whose process died."""
     nothing: dict[str, Value] = dict.fromkeys((*RATES, *MEANS.values(), *METRICS))
-    return nothing | {"seed": seed, "ending": str(Ending.CRASHED), "crashed": True, "error": failure, "rescues": 0, "time_s": 0.0}
+    return nothing | {"seed": seed, "ending": str(Ending.CRASHED), "crashed": True, "error": failure, "time_s": 0.0}

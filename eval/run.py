@@ -18,6 +18,7 @@ from eval.describe import header_of
 from eval.drivers import Onlooker, load_driver
 from eval.episode import Episode, Seat, drive_guarded, writing
 from eval.metrics.outcome import EventCounts, count_events
+from eval.rescues import RescueWatch
 from eval.sumo import needs_sumo, partner
 from scenarios.compile import compile_scenario
 from scenarios.errors import InputError
@@ -62,7 +63,8 @@ class EpisodeResult:
     """One row of a run. completed: the goal was reached in the scenario's duration; timeout: it was not, and time ran out.
 
     counts: see EventCounts; mean_speed: ego's, or everybody's without one [m/s]; time_s: simulated time at the end.
-    decision_ms: thread CPU time of each step of ego's driver; empty for an episode read from a recording.
+    decision_ms: thread CPU time of each step of ego's driver; rescues: see `eval.rescues`, None where others cannot be driven
+    again. An episode read from a recording has neither.
     """
 
     seed: int
@@ -75,6 +77,7 @@ class EpisodeResult:
     mean_speed: float = 0.0
     trace_hash: str = ""
     decision_ms: tuple[float, ...] = ()
+    rescues: tuple[tuple[int, int], ...] | None = None
     recording: str | None = None
     error: str = ""
 
@@ -157,9 +160,10 @@ def run_scenario(
                 )
         clock = stack.enter_context(WallClock(time_limit_s))
         joined = stack.enter_context(partner(scenario)) if needs_sumo(scenario) else None
-        episode = Episode(world, scenario, seats, recorder, clock, to_the_end=to_the_end, partner=joined)
+        watch = RescueWatch() if joined is None and scenario.ego is not None else None
+        episode = Episode(world, scenario, seats, recorder, clock, to_the_end=to_the_end, partner=joined, watcher=watch)
         ending, error, details = drive_guarded(episode)
-        result = _judge(episode, ending, error)
+        result = replace(_judge(episode, ending, error), rescues=None if watch is None else tuple(watch.found))
         if recorder is not None:
             with writing(path):
                 recorder.finish(_footer(result, episode, details))

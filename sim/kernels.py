@@ -26,7 +26,7 @@ TICK = 0.1
 SUBSTEPS = 2
 WAITING, ACTIVE, FINISHED = 0, 1, 2
 NEGOTIATOR, PEDESTRIAN, REPLAY, EXTERNAL, STILL = 0, 1, 2, 3, 4
-EVENT_FINISHED, EVENT_DEADLOCK, EVENT_RED_LIGHT, EVENT_STOP_IGNORED, EVENT_RESCUE = 2, 3, 4, 5, 6
+EVENT_FINISHED, EVENT_DEADLOCK, EVENT_RED_LIGHT, EVENT_STOP_IGNORED = 2, 3, 4, 5
 PLACE_GAP = 2.5  # m before and behind a newcomer
 BESIDE_M = 0.3  # m beside it
 CHANGING_S = 2.0  # s of somebody's coming over that a newcomer waits for
@@ -37,8 +37,6 @@ ARRIVED_M = 4.0  # m before the line within which a slow front has arrived
 ARRIVED_SPEED = 1.5  # m/s
 DEADLOCK_TICKS = 80
 ROLLING = 3.0  # m/s over a stop line that nobody would call a stop
-RESCUE_BRAKING = 4.0  # m/s²
-RESCUE_TICKS = 30
 STOP_SIGN, ALL_WAY_STOP = 1, 2
 RED = 2
 USING_SPEED = 0.5  # m/s
@@ -231,22 +229,6 @@ def _check_line(state: WorldState, roads: Roads, w: int, a: int) -> None:
 
 
 @kernel
-def _check_rescue(state: WorldState, w: int, a: int) -> None:
-    """Note a traffic driver who brakes hard for somebody driven from outside: it may hide that one's fault."""
-    body = state.bodies[w, a]
-    other = state.minds[w, a].other
-    if body.accel > -RESCUE_BRAKING or other < 0 or state.bodies[w, other].model != EXTERNAL:
-        return
-    tick = state.worlds[w].tick
-    for row in range(min(state.worlds[w].event_count, state.events.shape[1])):
-        event = state.events[w, row]
-        if event.kind == EVENT_RESCUE and event.a == a and event.b == other and tick - event.tick < RESCUE_TICKS:
-            event.tick = tick  # one rescue, however long it takes
-            return
-    add_event(state, w, EVENT_RESCUE, a, int(other))
-
-
-@kernel
 def check_all(state: WorldState, roads: Roads, w: int) -> None:
     """Note who of world w left the drivable area, and take those off the road who reached their goal."""
     tick = state.worlds[w].tick
@@ -257,8 +239,6 @@ def check_all(state: WorldState, roads: Roads, w: int) -> None:
         if body.model != PEDESTRIAN and not body.rests:
             check_offroad(state, roads, w, a)
             _check_line(state, roads, w, a)
-        if body.model == NEGOTIATOR:
-            _check_rescue(state, w, a)
         if state.minds[w, a].to_goal <= 0.0:
             add_event(state, w, EVENT_FINISHED, a, -1)
             body.finished_tick = tick

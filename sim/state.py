@@ -70,7 +70,6 @@ class EventKind(IntEnum):
     DEADLOCK = 3
     RED_LIGHT = 4
     STOP_IGNORED = 5
-    RESCUE = 6
 
 
 EVENT_DTYPE = np.dtype(

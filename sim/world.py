@@ -120,6 +120,11 @@ class World:
         mind["track_length"] = row - int(mind["track"]) + 1
         self._tracks[row, 1:] = (*pose, speed)
 
+    def remove(self, world: int, actor: int) -> None:
+        """Take an actor off the road at once; nobody goes on answering to what it showed a moment ago."""
+        self.state.bodies["status"][world, actor] = Status.FINISHED
+        self.state.history["status"][world, :, actor] = Status.FINISHED
+
     def observe(self, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """(W, A, SIZE) observations, see `sim.observe`; `out` (all zero at first use) is filled and returned where given."""
         shape = (*self.state.bodies.shape, SIZE)

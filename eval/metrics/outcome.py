@@ -23,7 +23,6 @@ class EventCounts:
     offroad: int = 0
     red_lights: int = 0
     stops_ignored: int = 0
-    rescues: int = 0
 
 
 def count_events(events: NDArray[np.void], event_names: Sequence[str], ego: int | None) -> EventCounts:
@@ -48,5 +47,4 @@ def count_events(events: NDArray[np.void], event_names: Sequence[str], ego: int 
         offroad=int(np.sum(happened("OFFROAD") & mine)),
         red_lights=int(np.sum(happened("RED_LIGHT") & mine)),
         stops_ignored=int(np.sum(happened("STOP_IGNORED") & mine)),
-        rescues=int(np.sum(happened("RESCUE"))),
     )

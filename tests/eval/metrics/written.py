@@ -54,7 +54,7 @@ def recording(
     actors = tuple(
         RecordedActor(name=name, kind=kind, length=4.6, width=1.8) for name, kind in zip(("ego", "other"), kinds, strict=True)
     )
-    names = ("COLLISION", "RESCUE")
+    names = ("COLLISION",)
     header = Header(scenario="cross", seed=0, duration_s=30.0, ego=EGO, actors=actors, event_names=names, reason_names=())
     happened = np.zeros(len(events), RECORDED_EVENT_DTYPE)
     for row, (kind, tick, a, b) in zip(happened, events, strict=True):
