@@ -37,17 +37,22 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
-    """A sampled path; see `zones` for rows. lanes and starts: lanes under it and where each begins [m along the path]."""
+    """A sampled path; see `zones` for rows. lanes and starts: lanes under it and where each begins [m along the path]. astray:
+    stretches (from, to) [m] on which it leaves its lane, and lets go first whoever is at home there."""
 
     key: Hashable
     rows: Floats
     lanes: tuple[int, ...] = ()
     starts: tuple[float, ...] = ()
     stops: tuple[Stop, ...] = ()
-    gives_way: bool = False
-    """It leaves its lane, and lets go first whoever is at home where it goes."""
+    astray: tuple[tuple[float, float], ...] = ()
     brief: bool = False
     """It is one of this tick alone, not worth laying against everybody's."""
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether it leaves its lane somewhere."""
+        return bool(self.astray)
 
     @property
     def length(self) -> float:
@@ -311,8 +316,6 @@ class Atlas:
             find_zone(rows, against, a.rows, b.rows, record)
             record["start"], record["rows"] = self._store(rows), len(rows)
         rule = self._rule(path, mine, other)
-        if path.gives_way != other.gives_way and (rule == FOLLOWING or (rule == 0 and abs(mine["along"][0]) > 0.7)):
-            rule = -1 if path.gives_way else 1
         mine["rule"], theirs["rule"] = rule, rule if rule == FOLLOWING else -rule
         mine["lean"] = _lean(path, mine, other)
         theirs["lean"] = -mine["lean"]
@@ -334,7 +337,16 @@ class Atlas:
             self.used = 0
 
     def _rule(self, path: Path, pair: NDArray[np.void], other: Path) -> int:
-        """Who goes first by the map where two paths meet: the first conflict between lanes along the zone."""
+        """Who goes first where two paths meet: by the map, and on the same road before who leaves its lane there."""
+        rule = self._map_rule(path, pair, other)
+        if rule == FOLLOWING or (rule == 0 and abs(pair["along"][0]) > 0.7):
+            mine = _strays(path, float(pair["enter"][0]), float(pair["leave"][0]))
+            theirs = _strays(other, float(pair["other_enter"][0]), float(pair["other_leave"][0]))
+            return rule if mine == theirs else -1 if mine else 1
+        return rule
+
+    def _map_rule(self, path: Path, pair: NDArray[np.void], other: Path) -> int:
+        """The first conflict between lanes along the zone."""
         here = _lanes_between(path, float(pair["enter"][0]), float(pair["leave"][0]))
         there = _lanes_between(other, float(pair["other_enter"][0]), float(pair["other_leave"][0]))
         for lane in here:
@@ -358,6 +370,11 @@ class Atlas:
         size = int(FootprintClass.CAR if lanes["kind"][lane] == LaneKind.DRIVING else FootprintClass.SMALL)
         found: np.void = self.road_map.conflicts[first + size * CLASSES + int(FootprintClass.CAR)]
         return found
+
+
+def _strays(path: Path, low: float, high: float) -> bool:
+    """Whether a path leaves its lane somewhere in [low, high]."""
+    return any(start < high and end > low for start, end in path.astray)
 
 
 def _lanes_between(path: Path, low: float, high: float) -> tuple[int, ...]:

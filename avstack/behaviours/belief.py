@@ -8,6 +8,7 @@ value, passed in and out.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -41,7 +42,7 @@ class Track:
     3) of recent ticks, oldest first; speeds measured at these ticks."""
 
     weights: Floats
-    keys: tuple[object, ...]
+    keys: tuple[Hashable, ...]
     predicted: Floats
     speeds: tuple[float, ...]
 
@@ -111,9 +112,13 @@ def _updated(track: Track | None, agent: Agent, predicted: Floats, ego_speed: fl
     speed = float(agent.thing["speed"])
     if track is None or not config.learn:
         return Track(fresh, keys, predicted[None], (speed,))
-    weights = _carried(track, keys, fresh)
-    history = np.concatenate([track.predicted, predicted[None]])[-(WINDOW + TICKS_BACK) :]
-    if keys != track.keys:
+    before = continued(track.keys, keys)
+    weights = _carried(track, before, fresh)
+    if all(k >= 0 for k in before):
+        # the same ways, maybe in another order
+        order = [*before, *(k for k in range(4) if k not in before)]
+        history = np.concatenate([track.predicted[:, order], predicted[None]])[-(WINDOW + TICKS_BACK) :]
+    else:
         history = predicted[None]
     speeds = (*track.speeds, speed)[-(WINDOW + 1) :]
     if len(speeds) > WINDOW and len(history) >= WINDOW:
@@ -135,16 +140,36 @@ def _updated(track: Track | None, agent: Agent, predicted: Floats, ego_speed: fl
     return Track(_floored(weights, agent), keys, history, speeds)
 
 
-def _carried(track: Track, keys: tuple[object, ...], fresh: Floats) -> Floats:
-    """Weights for the present ways: ways that go on keep what was learned, new ones start from the prior."""
-    if keys == track.keys:
-        # what it shows now (lights, position) counts beside what it did
-        shown = fresh.sum(axis=(1, 2))
-        held = track.weights.sum(axis=(1, 2))
-        mixed = np.where(held > 0.0, 0.9 * held + 0.1 * shown, shown)
-        return np.asarray(track.weights * (mixed / np.maximum(held, 1e-12))[:, None, None])
+def continued(before: tuple[Hashable, ...], keys: tuple[Hashable, ...]) -> list[int]:
+    """Which of the ways `before` each of the present ways goes on, -1 for none: the same one, or the rest of it."""
+    found = []
+    for key in keys:
+        same = (k for k, old in enumerate(before) if _goes_on(old, key))
+        found.append(next((k for k in same if k not in found), -1))
+    return found
+
+
+def _goes_on(old: Hashable, new: Hashable) -> bool:
+    """Whether a path by its key is another, or what is left of it some lanes further on."""
+    if old == new or not (isinstance(old, tuple) and isinstance(new, tuple)):
+        return old == new
+    if isinstance(old[0], str) or isinstance(new[0], str):
+        return bool(old[:2] == new[:2])  # off the lanes: what it is, and whose
+    passed, ahead = old[0], new[0]
+    left = passed[passed.index(ahead[0]) :] if ahead[0] in passed else ()
+    return len(left) > 1 and left == ahead[: len(left)]
+
+
+def _carried(track: Track, before: list[int], fresh: Floats) -> Floats:
+    """Weights for the present ways: ways that go on keep what was learned, new ones start from the prior. before: `continued`."""
     kind = track.weights.sum(axis=0)
-    return np.asarray(fresh.sum(axis=(1, 2))[:, None, None] * kind[None])
+    weights = np.zeros_like(fresh)
+    for r, k in enumerate(before):
+        shown = float(fresh[r].sum())
+        held = float(track.weights[k].sum()) if k >= 0 else 0.0
+        # what it shows now (lights, position) counts beside what it did
+        weights[r] = track.weights[k] * ((0.9 * held + 0.1 * shown) / held) if held > 0.0 else shown * kind
+    return weights
 
 
 def _floored(weights: Floats, agent: Agent) -> Floats:

@@ -32,9 +32,8 @@ from avstack.behaviours.scene import Scene
 from avstack.behaviours.tree import Mode, Scenarios, Verdict, enumerate_scenarios, judge, roll, scripts_for
 from avstack.behaviours.zones import COMMITTED_M, ROW
 from sim.geometry import Floats
-from sim.interface import TICK_S, Kind
+from sim.interface import TICK_S
 
-PEDESTRIAN = int(Kind.PEDESTRIAN)
 USUAL_ACTORS = 6
 LEAST_SCENARIOS, MOST_SCENARIOS = 4, 16
 ORDERED = 3
@@ -146,7 +145,7 @@ def _may_creep(scene: Scene, who: list[int]) -> bool:
         return False
     row = scene.path.rows[min(max(int(scene.s / ROW), 0), len(scene.path.rows) - 1)]
     for agent in scene.agents:
-        if agent.thing["kind"] == PEDESTRIAN:
+        if agent.walks:
             away = np.hypot(float(agent.thing["x"]) - row[0], float(agent.thing["y"]) - row[1])
             if away < CREEP_AWAY + 2.5 + 0.5:
                 return False
@@ -371,7 +370,7 @@ def asks_of(
             _ask_one(scene, world, j, written[:, j], (option, wait), (stops, windows, leads))
     cap = CREEP_SPEED if option.manoeuvre == Manoeuvre.CREEP else 100.0
     held = None
-    if option.manoeuvre == Manoeuvre.YIELD and (wait >= NO_LINE or scene.s > wait - AT_LINE_M) and _for_nothing(scene, windows):
+    if option.manoeuvre != Manoeuvre.CREEP and (wait >= NO_LINE or scene.s > wait - AT_LINE_M) and _for_nothing(scene, windows):
         if scene.speed < ROLLS:
             held = hold if hold is not None else scene.s + scene.speed**2 / (2.0 * HOLD_BRAKE)
             stops = [*stops, held]

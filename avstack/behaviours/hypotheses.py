@@ -16,8 +16,12 @@ from sim.roads.lane_map import LaneKind, Turn
 # members of an enum are looked up slowly, and these are asked for hundreds of times a decision
 LEFT, RIGHT, HAZARD = int(Indicator.LEFT), int(Indicator.RIGHT), int(Indicator.HAZARD)
 PEDESTRIAN, OBJECT = int(Kind.PEDESTRIAN), int(Kind.OBJECT)
+WALKER_M = 1.2  # m, what moves by itself and is no larger than this walks
+MOVES = 0.8  # m/s, above which a thing is not lying
 DRIVEN = (int(LaneKind.DRIVING), int(LaneKind.CYCLE))
-WALKED = (int(LaneKind.CROSSWALK), int(LaneKind.PATH))
+CROSSED, SIDEWALK = (int(LaneKind.CROSSWALK), int(LaneKind.PATH)), int(LaneKind.SIDEWALK)
+WALKED_BESIDE = 2.0  # m beside where people walk that they are still taken to be on it
+KERB_M = 6.0  # m before the end of a sidewalk from where somebody is seen to come to the crossings that begin there
 TO_LEFT, TO_RIGHT, ROUND = int(Turn.LEFT), int(Turn.RIGHT), int(Turn.U_TURN)
 ROUTES = 4
 ASIDE = 0.8  # m, how far off a lane's centre drivers stray
@@ -56,18 +60,25 @@ def spot(thing: np.void) -> Route:
 
 def rests(thing: np.void) -> bool:
     """Whether a thing is an obstacle that will not move by itself: a lying thing, or a vehicle standing with its hazard lights
-    on."""
+    on. Whatever moves is neither, whatever it looks like."""
     if thing["kind"] == OBJECT:
-        return True
+        return bool(abs(thing["speed"]) < MOVES)
     hazard = float(thing["indicator"][HAZARD]) > 0.5
     return bool(hazard and abs(float(thing["speed"])) < STILL and thing["kind"] != PEDESTRIAN)
+
+
+def on_foot(thing: np.void) -> bool:
+    """Whether a thing is a person on foot, or moves like one and is taken for a lying thing."""
+    if thing["kind"] == OBJECT:
+        return not rests(thing) and max(float(thing["length"]), float(thing["width"])) < WALKER_M
+    return bool(thing["kind"] == PEDESTRIAN)
 
 
 def ways(atlas: Atlas, thing: np.void, tick: int) -> list[Route]:
     """Up to ROUTES paths of a thing, their weights adding to one."""
     if rests(thing):
         return [spot(thing)]
-    if thing["kind"] == PEDESTRIAN:
+    if on_foot(thing):
         return _walks(atlas, thing, tick)
     found = _lane_ways(atlas, thing)
     if found:
@@ -109,9 +120,10 @@ def _lane_ways(atlas: Atlas, thing: np.void) -> list[Route]:
 
 
 def _ahead(atlas: Atlas, thing: np.void, place: Place, likely: float) -> list[Route]:
+    """Lane sequences ahead of one place. In a junction lanes overlap: each is as likely as the turn that it is."""
     sequences = atlas.sequences(place.lane)
     shares = [_share(atlas, thing, chain) for chain in sequences]
-    total = sum(shares)
+    total = sum(shares) if atlas.road_map.lanes["junction"][place.lane] < 0 else 1.0
     return [
         Route(atlas.lane_path(chain), place.s, likely * share / total) for chain, share in zip(sequences, shares, strict=True)
     ]
@@ -153,23 +165,38 @@ def _changes(atlas: Atlas, thing: np.void, place: Place, likely: float) -> list[
 
 
 def _walks(atlas: Atlas, thing: np.void, tick: int) -> list[Route]:
-    """Straight on where it walks; along a crosswalk that it stands at or is on, in both directions."""
+    """Straight on where it walks; along a crosswalk that it stands at or is on, in both directions, or comes to."""
     x, y, speed = float(thing["x"]), float(thing["y"]), math.hypot(float(thing["vx"]), float(thing["vy"]))
-    heading = math.atan2(float(thing["vy"]), float(thing["vx"])) if speed > 0.2 else float(thing["heading"])
-    lanes = atlas.road_map.lanes
-    found: list[Route] = []
-    for facing in (heading, heading + math.pi):
-        for place in atlas.places(x, y, facing):
-            record = lanes[place.lane]
-            if record["kind"] not in WALKED or abs(place.d) > 2.0 or place.facing < 0.5:
-                continue
-            if place.s > float(record["length"]) - 0.3:
-                continue
-            if facing == heading or speed <= 0.2:
-                found.append(Route(atlas.lane_path((place.lane,)), place.s, 1.0 if speed > 0.2 else 0.35 * place.facing))
-    if speed > 0.2:
+    moves = speed > 0.2
+    heading = math.atan2(float(thing["vy"]), float(thing["vx"])) if moves else float(thing["heading"])
+    directions = (heading,) if moves else (heading, heading + math.pi)
+    places = [place for facing in directions for place in atlas.places(x, y, facing)]
+    places = [place for place in places if abs(place.d) <= WALKED_BESIDE and place.facing >= 0.5]
+    found = [route for place in places for route in _crossing(atlas, place, 1.0 if moves else 0.35 * place.facing)]
+    if moves and not found:
+        found = [route for place in places for route in _from_kerb(atlas, place)]
+    if moves:
         key = ("walk", int(thing["id"]), tick)
         found.append(Route(straight(key, x, y, heading, WALK_AHEAD, max(speed, 1.0), True), 0.0, 0.4 if found else 1.0))
     else:
         found.append(Route(spot(thing).path, 0.0, 0.4 if found else 1.0))
     return _strongest(found)
+
+
+def _crossing(atlas: Atlas, place: Place, weight: float) -> list[Route]:
+    """The crossing that a place is on, or at."""
+    record = atlas.road_map.lanes[place.lane]
+    if record["kind"] not in CROSSED or place.s > float(record["length"]) - 0.3:
+        return []
+    return [Route(atlas.lane_path((place.lane,)), place.s, weight)]
+
+
+def _from_kerb(atlas: Atlas, place: Place) -> list[Route]:
+    """The crossings that begin where this sidewalk ends, each as likely as any other way on from there."""
+    lanes = atlas.road_map.lanes
+    length = float(lanes["length"][place.lane])
+    if lanes["kind"][place.lane] != SIDEWALK or not length - KERB_M < place.s < length:
+        return []
+    onward = [int(n) for n in atlas.road_map.lane_successors(place.lane)]
+    crossed = [n for n in onward if lanes["kind"][n] in CROSSED]
+    return [Route(atlas.lane_path((place.lane, n)), place.s, 1.0 / len(onward)) for n in crossed]

@@ -25,24 +25,27 @@ STEP_SHIFT = 0.1  # m, shifts are rounded up to this
 
 
 def past_obstacles(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> Recipe | None:
-    """The recipe with a shift for each thing that stands in the way and can be passed; None where nothing changes."""
-    if not scene.static:
+    """The recipe with a shift for each thing that stands in the way and can be passed; None where nothing changes.
+
+    Shifts that have begun are finished; one ahead is given up as soon as nothing lies there any more.
+    """
+    if not scene.static and not scene.recipe.shifts:
         return None
     base = atlas.lane_path(scene.recipe.lanes, scene.recipe.begin, scene.recipe.beyond)
     blend = scene.recipe.blend
-    kept = [shift for shift in scene.recipe.shifts if shift[1] > scene.s - 25.0]
-    added = False
-    for thing in scene.static:
-        shift = _shift_past(atlas, base, thing, spec, scene.s)
-        if shift is None or (blend is not None and shift[0] < blend[0] + blend[1]):
-            continue
-        if any(abs(shift[0] - old[0]) < 3.0 and abs(shift[1] - old[1]) < 3.0 for old in kept):
-            continue
-        kept.append(shift)
-        added = True
-    if not added:
-        return None
-    return replace(scene.recipe, shifts=tuple(sorted(kept)))
+    wanted = [_shift_past(atlas, base, thing, spec, scene.s) for thing in scene.static]
+    shifts = [shift for shift in wanted if shift is not None and (blend is None or shift[0] >= blend[0] + blend[1])]
+    begun = [old for old in scene.recipe.shifts if scene.s > old[0] - own_path.ramp(old[2])]
+    ahead = [old for old in scene.recipe.shifts if old not in begun and any(_same(old, shift) for shift in shifts)]
+    kept = [old for old in begun if old[1] > scene.s - 25.0] + ahead
+    kept += [shift for shift in shifts if not any(_same(old, shift) for old in kept)]
+    new = tuple(sorted(kept))
+    return None if new == scene.recipe.shifts else replace(scene.recipe, shifts=new)
+
+
+def _same(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Whether two shifts go past the same thing."""
+    return abs(one[0] - other[0]) < 3.0 and abs(one[1] - other[1]) < 3.0
 
 
 def _shift_past(atlas: Atlas, base: Path, thing: np.void, spec: VehicleSpec, s: float) -> tuple[float, float, float] | None:

@@ -96,8 +96,8 @@ def offsets(recipe: Recipe, s: Floats) -> Floats:
         total += _blend(s, recipe.blend)
     low, high = np.zeros(len(s)), np.zeros(len(s))
     for start, end, offset in recipe.shifts:
-        ramp = max(RAMP_LEAST, RAMP * abs(offset))
-        bump = offset * smoothstep((s - start + ramp) / ramp) * smoothstep((end + ramp - s) / ramp)
+        way = ramp(offset)
+        bump = offset * smoothstep((s - start + way) / way) * smoothstep((end + way - s) / way)
         low, high = np.minimum(low, bump), np.maximum(high, bump)
     return total + low + high
 
@@ -123,8 +123,20 @@ def _shifted(key: object, base: Path, recipe: Recipe) -> Path:
         limited(moved)
         moved.setflags(write=False)
         rows = moved
-    gives_way = recipe.changes or bool(recipe.shifts)
-    return Path(key=(key,), rows=rows, lanes=base.lanes, starts=base.starts, stops=base.stops, gives_way=gives_way)
+    return Path(key=(key,), rows=rows, lanes=base.lanes, starts=base.starts, stops=base.stops, astray=_astray(recipe))
+
+
+def _astray(recipe: Recipe) -> tuple[tuple[float, float], ...]:
+    """Stretches on which a recipe leaves its lane: a lane change, which gives way where it goes, and shifts."""
+    found = [(start - ramp(offset), end + ramp(offset)) for start, end, offset in recipe.shifts]
+    if recipe.changes and recipe.blend is not None:
+        found.append((recipe.blend[0], recipe.blend[0] + recipe.blend[1]))
+    return tuple(found)
+
+
+def ramp(offset: float) -> float:
+    """Way [m] on which a shift by `offset` begins and ends."""
+    return max(RAMP_LEAST, RAMP * abs(offset))
 
 
 def project(path: Path, x: float, y: float, near: float | None = None) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avstack.behaviours import own_path
 from avstack.behaviours.atlas import Atlas, Path, Stop, needs_stop
-from avstack.behaviours.hypotheses import Route, rests, ways
+from avstack.behaviours.hypotheses import Route, on_foot, rests, ways
 from avstack.behaviours.own_path import Recipe
 from avstack.behaviours.precedence import Visit, arrival, idling, lost, next_stop, recognised, rests_beyond, visited
 from avstack.behaviours.response import ACTOR_DTYPE, NO_LINE, RED, SIGN, Board
@@ -24,7 +24,7 @@ from sim.geometry import Floats
 from sim.interface import TICK_S, Colour, Kind, VehicleSpec
 from sim.roads.lane_map import Regulation
 
-PEDESTRIAN, BICYCLE = int(Kind.PEDESTRIAN), int(Kind.BICYCLE)
+BICYCLE = int(Kind.BICYCLE)
 OTHERS = 6
 KNOWN_WAYS = 2  # likeliest ways of somebody on which others are expected to reckon with him
 LOOKED_AT = 16
@@ -180,7 +180,7 @@ def _read_agent(atlas: Atlas, thing: np.void, percepts: Percepts, seen: Seen) ->
     routes = tuple(ways(atlas, thing, percepts.tick))
     if not routes:
         return None
-    walks = bool(thing["kind"] == PEDESTRIAN)
+    walks = on_foot(thing)
     grow = WALKER_SKIN if walks else 0.0
     size = rounded_size(float(thing["length"]) + grow, float(thing["width"]) + grow)
     moves = not rests(thing) and not (len(routes) == 1 and routes[0].path.length <= ROW)

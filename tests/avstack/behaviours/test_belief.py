@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from avstack.behaviours.atlas import Atlas
-from avstack.behaviours.belief import LEVELS, NO, Belief, modes_of, update_belief
+from avstack.behaviours.belief import LEVELS, NO, Belief, continued, modes_of, update_belief
 from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.decide import BehaviourMemory, decide
+from avstack.behaviours.hypotheses import ways
 from avstack.behaviours.scene import Scene, read_scene, start_seeing
 from avstack.perception.percepts import THING_DTYPE, EgoEstimate, Percepts
 from sim.interface import SPECS, Kind
 from sim.rng import Purpose, generator
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
+from sim.roads.lane_map import Turn
 from sim.roads.route import shortest_route
 
 CAR = SPECS[Kind.CAR]
@@ -139,3 +141,46 @@ def test_what_is_told_counts_for_one_tick_and_is_not_learned(junction):
     assert told[2].privilege is None
     np.testing.assert_array_equal(told[2].belief.tracks[7].weights, blind[2].belief.tracks[7].weights)
     assert not np.array_equal(told[0].go_first, blind[0].go_first)
+
+
+def test_ways_are_recognised_in_another_order_and_further_on():
+    straight, left, right = (((0, 9, 5), 0.0, 0.0), ((0, 8, 3), 0.0, 0.0), ((0, 10, 7), 0.0, 0.0))
+    assert continued((straight, left, right), (left, straight, right)) == [1, 0, 2]
+    # inside the junction the lane it came from is no part of its way any more
+    assert continued((straight, left, right), (((9, 5, 2), 0.0, 0.0), ((10, 7), 0.0, 0.0))) == [0, 2]
+    assert continued((straight, left), (right, ((5, 2), 0.0, 0.0))) == [-1, -1]
+    # ways of one tick are told by what they are and whose
+    assert continued((("walk", 7, 10),), (("walk", 7, 11),)) == [0]
+    assert continued((("walk", 7, 10),), (("walk", 8, 11),)) == [-1]
+
+
+def test_what_was_learned_of_a_way_outlives_a_new_order_of_the_ways(junction):
+    atlas, ego, other = junction
+    scene, _ = read_scene(percepts(0, ego, other, 0.0, 0.0, 0.0), atlas, CAR, start_seeing(atlas, *ego))
+    config = BehaviourConfig()
+    agent = scene.agents[0]
+    assert len(agent.routes) > 1
+    first = update_belief(Belief(), scene, config)
+    track = first.tracks[agent.id]
+    weights = track.weights.copy()
+    weights[0], weights[1] = 0.97 * weights[0] / weights[0].sum(), 0.01 * weights[1] / weights[1].sum()
+    weights[2:] *= 0.02 / weights[2:].sum()
+    learned = Belief({agent.id: replace(track, weights=weights)})
+    turned = replace(agent, routes=(agent.routes[1], agent.routes[0], *agent.routes[2:]))
+    actors = scene.actors.copy()
+    actors[1, [0, 1]] = actors[1, [1, 0]]
+    after = update_belief(learned, replace(scene, agents=(turned,), actors=actors), config).of(turned)
+    assert after[1].sum() > 0.8
+    assert after.sum() == pytest.approx(1.0)
+
+
+def test_a_turn_signal_is_remembered_where_lanes_part_in_the_junction(junction):
+    atlas, _, other = junction
+    lane = next(p.lane for p in atlas.places(*other) if p.facing > 0.9 and abs(p.d) < 0.5)
+    onward = [int(n) for n in atlas.road_map.lane_successors(lane)]
+    left = next(n for n in onward if atlas.road_map.lanes["turn"][n] == Turn.LEFT)
+    point = atlas.road_map.lane_points(left)[2]
+    thing = percepts(0, other, (float(point["x"]), float(point["y"]), float(point["heading"])), 0.0, 3.0, 0.0).things[0].copy()
+    thing["indicator"] = np.array([0.02, 0.96, 0.01, 0.01])
+    found = ways(atlas, thing, 0)
+    assert next(route.weight for route in found if left in route.path.lanes) > 0.7
