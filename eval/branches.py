@@ -8,10 +8,8 @@ the episode's row.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -27,10 +25,9 @@ from eval.run import seated
 from eval.store import Value
 from sim.interface import TICK_S, Control, Driver, DriverStep, SensorFrame, VehicleSpec
 from sim.kinematics import time_to_collision
-from sim.recorder import Recorder
-from sim.recording import Ending, Footer, Recording, read_recording
+from sim.recorder import Tape
+from sim.recording import Ending, Recording
 from sim.roads.lane_map import LaneMap
-from sim.roads.outline import outline
 from sim.roads.route import Route
 from sim.scenario import Scenario
 from sim.state import Status
@@ -139,13 +136,9 @@ def _from(scenario: Scenario, start: Kept, until: int, *, commits: bool | None) 
         world.state.bodies["status"][0, ego] = Status.FINISHED
     elif ego is not None and commits is not None:
         episode.seats[ego].driver = Determined(episode.seats[ego].driver, commits)
-    with tempfile.TemporaryDirectory(prefix="avstack-branch-") as folder:
-        path = Path(folder, "branch.arrow")
-        with Recorder(path, header_of(scenario, {}, "scalar"), outline(scenario.road_map)) as recorder:
-            episode.recorder = recorder
-            drive(episode, until=until)
-            recorder.finish(Footer(ending=Ending.PASSED))
-        return read_recording(path)
+    episode.recorder = tape = Tape(header_of(scenario, {}))
+    drive(episode, until=until)
+    return tape.recording(Ending.PASSED)
 
 
 def _meets(recording: Recording, ghosts: Recording, ego: int, other: int) -> bool:

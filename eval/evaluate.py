@@ -14,10 +14,12 @@ import click
 import numpy as np
 
 from eval.branches import BRANCHES
+from eval.clock import WallClock
 from eval.company import met, touched
 from eval.configuration import driver_hash, product_hash
-from eval.describe import product_version
+from eval.describe import header_of, product_version
 from eval.drivers import load_driver
+from eval.episode import Episode, drive_guarded
 from eval.errors import ExitCode
 from eval.executors import choose_executor
 from eval.figures import MEANS, PRIVILEGED, RATES, by_scenario, differences, figures
@@ -29,12 +31,14 @@ from eval.metrics.registry import METRICS, measure
 from eval.metrics.result import References
 from eval.progress import progress
 from eval.references import alone, junction_of, ordinary, without_ego
-from eval.run import EpisodeResult, check_sensing, run_scenario
+from eval.run import EpisodeResult, check_sensing, run_scenario, seated
 from eval.store import EpisodeSet, Row, Store, Value
 from eval.suites import SAME, Suite, suite_of
 from scenarios.errors import InputError
+from sim.recorder import Tape
 from sim.recording import Ending, Recording, read_recording
 from sim.scenario import Model, Scenario
+from sim.world import World
 
 SENSING = "objects"
 """Level that a driver is evaluated at unless told otherwise."""
@@ -99,7 +103,7 @@ def run_job(job: Job) -> dict[str, Row]:
     suite = suite_of(job.suite)
     scenario = replace(suite.scenario(job.seed), sensing=job.sensing)
     with tempfile.TemporaryDirectory(prefix="avstack-eval-") as folder:
-        references = _references(scenario, suite, Path(folder))
+        references = _references(scenario, suite)
         return {name: _episode(scenario, name, suite, references, Path(folder)) for name in job.drivers}
 
 
@@ -161,12 +165,12 @@ def _run(store: Store, keys: Mapping[str, str], jobs: Sequence[Job], workers: in
     return False
 
 
-def _references(scenario: Scenario, suite: Suite, folder: Path) -> References:
+def _references(scenario: Scenario, suite: Suite) -> References:
     """What an episode is held against; runs of everybody else only where ego's arrival does not end the episode, for otherwise
     nobody knows what the others did."""
     if scenario.ego is None:
         return References()
-    free = _recorded(alone(scenario), folder / "alone.arrow")[1]
+    free = _recorded(alone(scenario))
     if not suite.to_the_end:
         return References(alone=free)
     junction = junction_of(scenario)
@@ -174,16 +178,17 @@ def _references(scenario: Scenario, suite: Suite, folder: Path) -> References:
         return References(alone=free)
     if any(actor.driver == SAME for actor in scenario.actors):
         return References(junction=junction, alone=free)  # who the others are hangs on the driver
-    absent = _recorded(without_ego(scenario), folder / "without_ego.arrow", to_the_end=True)[1]
-    usual = _recorded(ordinary(scenario), folder / "ordinary.arrow", to_the_end=True)[1]
+    absent = _recorded(without_ego(scenario), to_the_end=True)
+    usual = _recorded(ordinary(scenario), to_the_end=True)
     return References(junction=junction, without_ego=absent, alone=free, ordinary=usual)
 
 
-def _recorded(
-    scenario: Scenario, path: Path, *, to_the_end: bool = False, record: str = "scalar"
-) -> tuple[EpisodeResult, Recording]:
-    result = run_scenario(scenario, path, to_the_end=to_the_end, record=record)
-    return result, read_recording(path)
+def _recorded(scenario: Scenario, *, to_the_end: bool = False) -> Recording:
+    """A reference run, as far as it came; it leaves no file."""
+    world, tape = World((scenario,), traced=False), Tape(header_of(scenario, {}))
+    episode = Episode(world, scenario, seated(scenario, world), tape, WallClock(None), to_the_end=to_the_end)
+    cut_short, _, _ = drive_guarded(episode)
+    return tape.recording(cut_short or Ending.PASSED)
 
 
 def _episode(scenario: Scenario, driver: str, suite: Suite, references: References, folder: Path) -> Row:
@@ -191,11 +196,13 @@ def _episode(scenario: Scenario, driver: str, suite: Suite, references: Referenc
         raise InputError(f"scenario {scenario.name!r} has no ego for driver {driver!r} to drive", fix="Choose another suite")
     actors = [replace(actor, driver=driver) if actor.driver == SAME else actor for actor in scenario.actors]
     actors[scenario.ego] = replace(actors[scenario.ego], driver=driver, model=Model.EXTERNAL)
-    seated = replace(scenario, actors=tuple(actors))
-    result, recording = _recorded(seated, folder / "episode.arrow", to_the_end=suite.to_the_end, record="arrays")
+    manned = replace(scenario, actors=tuple(actors))
+    path = folder / "episode.arrow"
+    result = run_scenario(manned, path, to_the_end=suite.to_the_end, record="arrays", watched=True)
+    recording = read_recording(path)
     more: dict[str, Value] = {}
     for name in suite.branches:
-        more |= BRANCHES[name](seated, recording, references)
+        more |= BRANCHES[name](manned, recording, references)
     return row_of(result, recording, references) | more
 
 

@@ -64,7 +64,7 @@ class EpisodeResult:
 
     counts: see EventCounts; mean_speed: ego's, or everybody's without one [m/s]; time_s: simulated time at the end.
     decision_ms: thread CPU time of each step of ego's driver; rescues: see `eval.rescues`, None where others cannot be driven
-    again. An episode read from a recording has neither.
+    again or nobody watched. An episode read from a recording has neither.
     """
 
     seed: int
@@ -147,8 +147,10 @@ def run_scenario(
     record: str = "scalar",
     time_limit_s: float | None = None,
     to_the_end: bool = False,
+    watched: bool = False,
 ) -> EpisodeResult:
-    """Drive one concrete scenario, recorded at `path`. `to_the_end`: until everybody has arrived, not ego alone."""
+    """Drive one concrete scenario, recorded at `path`. to_the_end: until everybody has arrived, not ego alone; watched: see
+    `eval.rescues`."""
     world = World((scenario,))
     seats = seated(scenario, world)
     with ExitStack() as stack:
@@ -160,7 +162,7 @@ def run_scenario(
                 )
         clock = stack.enter_context(WallClock(time_limit_s))
         joined = stack.enter_context(partner(scenario)) if needs_sumo(scenario) else None
-        watch = RescueWatch() if joined is None and scenario.ego is not None else None
+        watch = RescueWatch() if watched and joined is None and scenario.ego is not None else None
         episode = Episode(world, scenario, seats, recorder, clock, to_the_end=to_the_end, partner=joined, watcher=watch)
         ending, error, details = drive_guarded(episode)
         result = replace(_judge(episode, ending, error), rescues=None if watch is None else tuple(watch.found))

@@ -32,6 +32,7 @@ from sim.recording import (
     Ending,
     Footer,
     Header,
+    Recording,
     RecordingError,
     batches_of,
     part_path,
@@ -113,27 +114,12 @@ class Recorder:
         if tick == self._last_tick:
             return
         self._last_tick = tick
-        actors = len(self.header.actors)
-        status = bodies["status"][:actors]
-        changed = (status != self._status) & (self._status == self.header.status_active)
-        here = np.flatnonzero((status == self.header.status_active) | changed)
-        self._status = status.astype(np.int32)
+        here, self._status = _present(self.header, self._status, bodies)
         if self._count + len(here) > len(self._buffer):
             self._flush()
         first, last = self._count, self._count + len(here)
-        rows = self._buffer[first:last]
-        rows["tick"] = tick
-        rows["actor"] = here
-        for name, _ in BODY_COLUMNS:
-            rows[name] = bodies[name][here]
-        for name, _ in MIND_COLUMNS:
-            rows[name] = minds[name][here]
-        for offset, actor in enumerate(here):
-            trace = traces.get(int(actor), {})
-            reason = trace.get("reason")
-            if reason is not None and reason.ndim == 0:
-                rows["reason"][offset] = int(reason)
-            self._traces[first + offset] = trace
+        _fill(self._buffer[first:last], tick, here, bodies, minds, traces)
+        self._traces[first:last] = [traces.get(int(actor), {}) for actor in here]
         self._count = last
         self._events_new = events[self._events_seen :]
         if (tick + 1) % FLUSH_TICKS == 0:
@@ -185,6 +171,47 @@ class Recorder:
         self._file.flush()
 
 
+class Tape:
+    """Ticks and events of an episode in memory, for who needs no file: no traces, no arrays, no outline of the map."""
+
+    path = None
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+        self._ticks: list[NDArray[np.void]] = []
+        self._last_tick = -1
+        self._events: NDArray[np.void] = np.zeros(0, dtype=RECORDED_EVENT_DTYPE)
+        self._status = np.full(len(header.actors), -1, dtype=np.int32)
+
+    def append(
+        self,
+        tick: int,
+        bodies: NDArray[np.void],
+        minds: NDArray[np.void],
+        events: NDArray[np.void],
+        traces: Mapping[int, Trace],
+    ) -> None:
+        """As `Recorder.append`."""
+        if tick == self._last_tick:
+            return
+        self._last_tick = tick
+        here, self._status = _present(self.header, self._status, bodies)
+        rows = np.zeros(len(here), dtype=TICK_DTYPE)
+        _fill(rows, tick, here, bodies, minds, traces)
+        self._ticks.append(rows)
+        self._events = events
+
+    def recording(self, ending: Ending) -> Recording:
+        """What there is so far."""
+        rows = np.frombuffer(b"".join(tick.tobytes() for tick in self._ticks), dtype=TICK_DTYPE)
+        events = np.zeros(len(self._events), dtype=RECORDED_EVENT_DTYPE)
+        for name in RECORDED_EVENT_DTYPE.names or ():
+            events[name] = self._events[name]
+        events.flags.writeable = False
+        nowhere = MapOutline(name="", left_hand_traffic=False, lanes=(), crosswalks=(), edges=(), scenery=(), signals=())
+        return Recording(header=self.header, road_map=nowhere, rows=rows, events=events, traces={}, footer=Footer(ending=ending))
+
+
 def finalise_part(path: Path, footer: Footer) -> bool:
     """Turn what a dead process left of the recording `path` into a finished file; False where it left nothing readable."""
     part = part_path(path)
@@ -204,6 +231,30 @@ def finalise_part(path: Path, footer: Footer) -> bool:
     path.with_name(path.name + ".tmp").replace(path)
     part.unlink()
     return True
+
+
+def _present(header: Header, before: NDArray[np.int32], bodies: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Actors that get a row: who is active, and once more who was; and everybody's status now, for the next time."""
+    status = bodies["status"][: len(header.actors)]
+    changed = (status != before) & (before == header.status_active)
+    return np.flatnonzero((status == header.status_active) | changed), status.astype(np.int32)
+
+
+def _fill(
+    rows: NDArray[np.void], tick: int, here: NDArray[np.int64], bodies: NDArray[np.void], minds: NDArray[np.void],
+    traces: Mapping[int, Trace],
+) -> None:  # fmt: skip
+    """Write one tick's rows (K,) of the actors `here` (K,)."""
+    rows["tick"] = tick
+    rows["actor"] = here
+    for name, _ in BODY_COLUMNS:
+        rows[name] = bodies[name][here]
+    for name, _ in MIND_COLUMNS:
+        rows[name] = minds[name][here]
+    for offset, actor in enumerate(here):
+        reason = traces[int(actor)].get("reason") if int(actor) in traces else None
+        if reason is not None and reason.ndim == 0:
+            rows["reason"][offset] = int(reason)
 
 
 def _numbers(trace: Trace) -> list[tuple[str, float]] | None:

@@ -86,6 +86,10 @@ class World:
         self._fill = entry_point(_observe, self.state, self.roads, 0, 1, rows)
         self._traced = traced
         self._hashes = [bytes(_HASH_BYTES) for _ in scenarios]
+        self._bound = [
+            [a for a, actor in enumerate(scenario.actors) if actor.route is not None and actor.model != Model.STILL]
+            for scenario in scenarios
+        ]
         for w, scenario in enumerate(self.scenarios):
             self._place(w, scenario)
 
@@ -156,8 +160,7 @@ class World:
 
     def all_finished(self, world: int) -> bool:
         """Whether everybody with a goal has reached it."""
-        actors = self.scenarios[world].actors
-        bound = [a for a, actor in enumerate(actors) if actor.route is not None and actor.model != Model.STILL]
+        bound = self._bound[world]
         return bool(bound) and bool(np.all(self.state.bodies["status"][world, bound] == Status.FINISHED))
 
     def state_bytes(self, world: int) -> bytes:
@@ -198,6 +201,8 @@ class World:
         if controls.shape != self._idle.shape or controls.dtype != CONTROL_DTYPE:
             raise ValueError(f"controls must be CONTROL_DTYPE of shape {self._idle.shape}, got {controls.dtype} {controls.shape}")
         for name in ("accel", "steer"):
+            if np.isfinite(controls[name]).all():
+                continue
             bad = np.argwhere((controls["given"] != 0) & ~np.isfinite(controls[name]))
             if len(bad):
                 w, a = (int(index) for index in bad[0])

@@ -57,7 +57,7 @@ def scenario(control, *actors, duration_s=7.0):
 def driven(tmp_path, scene):
     """Who rescued ego, and who braked hard at all."""
     path = tmp_path / "episode.arrow"
-    result = run_scenario(scene, path, to_the_end=True)
+    result = run_scenario(scene, path, to_the_end=True, watched=True)
     recording = read_recording(path)
     hard = {k for k in range(1, len(scene.actors)) if np.any(recording.track(k)["accel"] <= -HARD_BRAKING)}
     return [who for _, who in result.rescues or ()], hard
