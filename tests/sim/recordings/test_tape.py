@@ -16,9 +16,9 @@ from sim.world import World
 def test_a_tape_has_the_rows_and_events_of_the_file(tmp_path):
     road_map = assemble(BUILDERS["four_way"](control="none"))
     route = shortest_route(road_map, road_map.lane("south_in_0"), road_map.lane("north_out_0"))
-    front = Actor(name="front", route=route, s=40.0, speed=0.0, model=Model.EXTERNAL)
-    crash = Actor(name="crash", route=route, s=20.0, speed=12.0, model=Model.EXTERNAL)
-    late = Actor(name="late", route=route, s=5.0, speed=5.0, depart_s=1.0)
+    front = Actor(name="front", route=route, s=45.0, speed=0.0, model=Model.EXTERNAL)
+    crash = Actor(name="crash", route=route, s=15.0, speed=6.0, model=Model.EXTERNAL)
+    late = Actor(name="late", route=route, s=5.0, speed=5.0, depart_s=2.5)
     scene = Scenario(name="crash", road_map=road_map, actors=(front, crash, late), seed=3, duration_s=6.0)
     world, path = World((scene,)), tmp_path / "file.arrow"
     reason = np.asarray(4.0)
