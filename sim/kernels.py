@@ -36,11 +36,12 @@ INDICATES_LEFT, INDICATES_RIGHT = 1, 2
 ARRIVED_M = 4.0  # m before the line within which a slow front has arrived
 ARRIVED_SPEED = 1.5  # m/s
 DEADLOCK_TICKS = 80
+CHAIN = 4  # of those who wait for each other that are looked at
 ROLLING = 3.0  # m/s over a stop line that nobody would call a stop
 STOP_SIGN, ALL_WAY_STOP = 1, 2
 RED = 2
 USING_SPEED = 0.5  # m/s
-STOPPING, SIGNALLED, EXIT_BLOCKED, CROSSWALK, WALKER = 3, 4, 7, 8, 9
+LEADER, STOPPING, SIGNALLED, EXIT_BLOCKED, CROSSWALK, WALKER = 2, 3, 4, 7, 8, 9
 PERSON = 6  # kind
 
 
@@ -260,7 +261,21 @@ def _note_use(state: WorldState, roads: Roads, w: int) -> None:
 
 
 @kernel
-def _watch_deadlock(state: WorldState, roads: Roads, w: int) -> None:
+def _waits_for_green(state: WorldState, w: int, a: int) -> bool:
+    """Whether whom this driver waits for stands at red itself, or waits for somebody who does."""
+    other = int(state.minds[w, a].other)
+    for _ in range(CHAIN):
+        if other < 0 or state.bodies[w, other].status != ACTIVE or state.bodies[w, other].model != NEGOTIATOR:
+            return False
+        mind = state.minds[w, other]
+        if mind.reason == SIGNALLED:
+            return True
+        other = int(mind.lead) if mind.reason == LEADER else int(mind.other)
+    return False
+
+
+@kernel
+def watch_deadlock(state: WorldState, roads: Roads, w: int) -> None:
     """Report a zone that claimants have stood before for DEADLOCK_TICKS while nobody entered it or moved in it.
 
     Waiting at red, behind a queue or for people on foot is no claim.
@@ -281,6 +296,8 @@ def _watch_deadlock(state: WorldState, roads: Roads, w: int) -> None:
         ):
             continue
         if mind.reason == CROSSWALK or mind.reason == WALKER or (mind.other >= 0 and state.bodies[w, mind.other].kind == PERSON):
+            continue
+        if _waits_for_green(state, w, a):
             continue
         zone = state.zones[w, mind.zone]
         if zone.last_claim < tick - 1:
@@ -308,4 +325,4 @@ def step_worlds(
         find_contacts(state, roads, w)
         look_all(state, roads, w)
         check_all(state, roads, w)
-        _watch_deadlock(state, roads, w)
+        watch_deadlock(state, roads, w)

@@ -159,6 +159,7 @@ WORLD_DTYPE = np.dtype(
         ("visibility", "f4"), ("event_count", "i4"), ("wall_start", "i4"), ("wall_end", "i4"),
         # of the line of `spots`: how many are in it, the largest radius [m] and the highest speed [m/s] among them
         ("present", "i4"), ("widest", "f4"), ("fastest", "f4"), ("unused", "i4"),
+        ("lane_start", "i4"), ("lane_end", "i4"),  # of its map, in the packed roads
     ],
     align=True,
 )  # fmt: skip

@@ -224,6 +224,8 @@ class World:
         world["seed"], world["actors"] = scenario.seed & 0xFFFFFFFFFFFFFFFF, len(scenario.actors)
         world["road_map"], world["friction"], world["visibility"] = number, scenario.friction, scenario.visibility_m
         world["wall_start"], world["wall_end"] = walls[number], walls[number + 1]
+        lane_base = int(self._packed.lane_base[w])
+        world["lane_start"], world["lane_end"] = lane_base, lane_base + len(self.road_maps[w].lanes)
         routes = _routes(scenario)
         for a, actor in enumerate(scenario.actors):
             body, mind = self.state.bodies[w, a], self.state.minds[w, a]

@@ -124,32 +124,34 @@ def group_lanes(lane_count: int, pairs: NDArray[np.int64]) -> NDArray[np.int32]:
     return label
 
 
-def _entries_from(lane: int, lanes: NDArray[np.void], successors: Links) -> list[tuple[int, int, float]]:
-    """Lanes with conflicts ahead of one lane: (lane, first branch taken, distance), nearest first."""
-    found: list[tuple[int, int, float]] = []
+def _entries_from(lane: int, lanes: NDArray[np.void], successors: Links) -> list[tuple[int, int, float, float]]:
+    """Lanes with conflicts ahead of one lane: (lane, first branch taken, distance, stop line on the way), nearest first."""
+    found: list[tuple[int, int, float, float]] = []
     horizon = float(lanes["length"][lane]) + ENTRY_HORIZON
-    queue: list[tuple[float, int, int]] = [(0.0, lane, -1)]
+    queue: list[tuple[float, int, int, float]] = [(0.0, lane, -1, -1.0)]
     seen: set[int] = set()
     while queue:
-        distance, current, branch = heapq.heappop(queue)
+        distance, current, branch, line = heapq.heappop(queue)
         if current in seen:
             continue
         seen.add(current)
         if lanes["cluster"][current] >= 0:
-            found.append((current, branch, distance))
+            found.append((current, branch, distance, line))
         ahead = distance + float(lanes["length"][current])
         if ahead > horizon:
             continue
+        if current != lane and lanes["stop_s"][current] >= 0.0:
+            line = distance + float(lanes["stop_s"][current])
         for following in successors[current]:
             forks = branch < 0 and len(successors[current]) > 1
-            heapq.heappush(queue, (ahead, following, int(lanes["turn"][following]) if forks else branch))
+            heapq.heappush(queue, (ahead, following, int(lanes["turn"][following]) if forks else branch, line))
     return found
 
 
 def find_entries(lanes: NDArray[np.void], successors: Links) -> NDArray[np.void]:
     """Entry table (E,) of ENTRY_DTYPE; fills entry_start and entry_count of `lanes`. The horizon counts from the end of each
     lane."""
-    flat: list[tuple[int, int, float]] = []
+    flat: list[tuple[int, int, float, float]] = []
     for lane in range(len(lanes)):
         own = _entries_from(lane, lanes, successors) if lanes["kind"][lane] != LaneKind.PARKING else []
         lanes["entry_start"][lane], lanes["entry_count"][lane] = len(flat), len(own)

@@ -102,9 +102,10 @@ regulation, signal: on a lane through a junction (copied from its approach where
 stop_s: on an approach lane, where the front bumper should rest; -1 where there is no line.
 cluster, local: the set of mutually conflicting lanes it belongs to, and its index there."""
 
-ENTRY_DTYPE = np.dtype([("lane", "i4"), ("turn", "i4"), ("distance", "f4")], align=True)
-"""A lane with conflicts that is reachable ahead: distance [m] from this lane's start to that lane's start (0 for itself), and the
-Turn of the first branch taken on the way (-1 when no branch was passed)."""
+ENTRY_DTYPE = np.dtype([("lane", "i4"), ("turn", "i4"), ("distance", "f4"), ("line", "f4")], align=True)
+"""A lane with conflicts that is reachable ahead: distance [m] from this lane's start to that lane's start (0 for itself), the
+Turn of the first branch taken on the way (-1 when no branch was passed), and the distance to the last stop line on the lanes
+between (-1 where there is none)."""
 ENTRY_HORIZON = 120.0  # m
 
 CLUSTER_DTYPE = np.dtype([("matrix_start", "i4"), ("size", "i4"), ("x", "f8"), ("y", "f8"), ("radius", "f4")], align=True)

@@ -78,7 +78,8 @@ def _unsigned(side: Side, other: Side, kind: ConflictKind, left_hand: bool, to_r
         return _facing(side, other, left_hand)
     if abs(angle) < SAME_WAY:
         return _same_way(side, other, kind)
-    if not to_right:
+    both_stop = side.regulation == other.regulation == Regulation.STOP  # neighbouring arms: who has stopped first, goes
+    if both_stop or not to_right:
         return BY_ARRIVAL
     return YIELDS if angle > 0.0 else FIRST
 

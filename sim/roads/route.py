@@ -19,6 +19,7 @@ the route), and the distance [m] from the lane's start to the goal (inf if off t
 OFF_ROUTE = 127
 
 LANE_CHANGE_PENALTY = 60.0  # m, detour that one lane change is worth
+WRONG_LANE_SHARE = 0.1  # more that a metre counts for each change still to come, so that changes are made early
 DRIVING_ONLY = frozenset({LaneKind.DRIVING})
 WALKING = frozenset({LaneKind.SIDEWALK, LaneKind.CROSSWALK, LaneKind.PATH})
 RANDOM_TRIES = 50
@@ -155,21 +156,23 @@ def route_steps(road_map: LaneMap, route: Route) -> NDArray[np.void]:
             if following in corridor:
                 before[following].append(lane)
     goal = route.lanes[-1]
-    queue: list[tuple[float, int, int, int, float]] = [(route.goal_s, goal, -1, 0, route.goal_s)]
+    queue: list[tuple[float, int, int, int, float, int]] = [(route.goal_s, goal, -1, 0, route.goal_s, 0)]
     while queue:
-        cost, lane, following, side, to_goal = heapq.heappop(queue)
+        cost, lane, following, side, to_goal, changes = heapq.heappop(queue)
         if steps["side"][lane] != OFF_ROUTE:
             continue
         steps[lane] = (following, side, to_goal)
         for previous in before[lane]:
             if previous != goal:
                 length = float(road_map.lanes["length"][previous])
-                heapq.heappush(queue, (cost + length, previous, lane, 0, to_goal + length))
+                way = length * (1.0 + changes * WRONG_LANE_SHARE)
+                heapq.heappush(queue, (cost + way, previous, lane, 0, to_goal + length, changes))
         for other, to_other in _sides(road_map, lane):
             # the neighbour changes towards us, if it may change at all
             if other in corridor and any(back == lane for back, _ in _sides(road_map, other)):
                 onward = [n for n in road_map.lane_successors(other).tolist() if n in corridor]
-                heapq.heappush(queue, (cost + LANE_CHANGE_PENALTY, other, onward[0] if onward else -1, -to_other, to_goal))
+                after = onward[0] if onward else -1
+                heapq.heappush(queue, (cost + LANE_CHANGE_PENALTY, other, after, -to_other, to_goal, changes + 1))
     return steps
 
 

@@ -28,7 +28,8 @@ ACTIVE = 1
 def is_led(mind: np.record, speed: float, line: float) -> bool:
     """Whether by the plan so far a leader has to pass the line first, and one can still stop there with ease once it has.
 
-    line: front's way [m] to the stop line. Whoever crosses beyond it concerns the leader.
+    line: front's way [m] to the stop line, -1 where there is none or others cross before it. Who crosses beyond it concerns the
+    leader.
     """
     return bool(mind.lead >= 0 and mind.lead_gap < line and line > speed * speed / (2.0 * EASY_BRAKING) + LED_ROOM)
 
@@ -37,7 +38,8 @@ def is_led(mind: np.record, speed: float, line: float) -> bool:
 def is_calm(roads: Roads, mind: np.record, speed: float, line: float, junction: float) -> bool:
     """Whether a new plan is unlikely to be overtaken soon: one lane, the junction far or a leader to pass its line first.
 
-    line: front's way [m] to the stop line, -1 where there is none; junction: to lanes in conflict with others.
+    line: front's way [m] to the stop line, -1 where there is none or others cross before it; junction: to lanes where others may
+    cross.
     """
     lane = roads.lanes[mind.lane]
     settled = mind.reason <= ARRIVAL_ORDER and mind.goal_shift == 0.0 and mind.shift == 0.0 and mind.reverse_until <= 0.0

@@ -373,7 +373,10 @@ def _negotiate_with(
                 # a line further on than the zone does not hold us back from the zone
                 zone = path_base[k] + roads.conflicts[row].enter
                 gated = gate >= 0 and line <= zone + 0.5
-                other_entered = entered_there or (entry.distance > 0.0 and approach.cluster >= 0 and approach.stop_s < 0.0)
+                if entry.line >= 0.0:
+                    other_entered = place + 0.5 * other.length > entry.line + ENTERED_M
+                else:
+                    other_entered = entered_there or (entry.distance > 0.0 and approach.cluster >= 0 and approach.stop_s < 0.0)
                 if _meet(
                     state, roads, w, a, b, seen, row, path_base[k], entry.distance - place, paths.lane[k], entry.lane,
                     line if gated else FAR, not gated, other_entered, past, speed, carried,
@@ -571,7 +574,9 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     count = walk_path(roads, mind.route, mind.lane, mind.s, horizon, path_lane, path_base)
     line, gate, last = _gate(roads, path_lane, path_base, count, half)
     since = int(tick - mind.plan_tick) if mind.plan_tick >= 0 else DECISION_TICKS
-    led = gate >= 0 and is_led(mind, speed, line)
+    meets = _note_contested(state, roads, w, a, last)
+    before_line = line if gate >= 0 and (meets == 0 or state.paths[w].contested[0] > gate) else -1.0
+    led = is_led(mind, speed, before_line)
     far = mind.lead_gap + half + LED_SIGHT if led else FAR
     mind.plan_tick = tick
     mind.reason = FREE
@@ -590,7 +595,6 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     if end < horizon and mind.to_goal > end + 1.0:
         stop_at(mind, end - half - 2.0, STOPPING, -1)
     mind.outranked = 0
-    meets = _note_contested(state, roads, w, a, last)
     past = min(int(mind.response_ticks), tick)
     if speed < CRAWLING and gate < 0 and meets > 0 and path_base[state.paths[w].contested[0]] <= half:
         past = min(past, ALERT_TICKS)
@@ -637,7 +641,7 @@ def decide(state: WorldState, roads: Roads, w: int, a: int) -> None:
     _wave(state, w, a, line if gate >= 0 else FAR)
     body.indicator = _indicate(roads, mind, path_lane, path_base, count, speed)
     junction = path_base[state.paths[w].contested[0]] - half if meets > 0 else FAR
-    mind.calm = not walkers and is_calm(roads, mind, speed, line if gate >= 0 else -1.0, junction)
+    mind.calm = not walkers and is_calm(roads, mind, speed, before_line, junction)
 
 
 @kernel

@@ -31,6 +31,8 @@ URGENT_BRAKING = 3.5  # m/s², when the lane is about to end
 THRESHOLD = 0.35  # m/s² worth changing for
 CHANGE_TICKS = 5
 SETTLE_TICKS = 40
+RETURN_M = 240.0  # m before a change that the route needs, and
+RETURN_S = 30.0  # s, overtaking in another lane is not begun any more
 HURRIED_GAP = 0.5  # s, time gap that a needed change is content with
 SLIDE_LENGTH = 15.0  # m a change takes at walking pace
 ACTIVE = 1
@@ -210,11 +212,12 @@ def _start_change(roads: Roads, body: np.record, mind: np.record, side: int, tic
 
 
 @kernel
-def _change_room(roads: Roads, mind: np.record) -> tuple[float, int]:
-    """(distance [m] to where the last change towards the route must be done, how many changes that takes)."""
+def _change_room(roads: Roads, mind: np.record, own: int) -> tuple[float, int]:
+    """(distance [m] to where the last change towards the route must be done, how many changes that takes) for who is beside its
+    place on the lane `own`."""
     route = roads.routes[mind.route]
     first = int(route.table_start - route.lane_base)
-    lane = int(mind.lane)
+    lane = own
     room = -float(mind.s)
     for _ in range(6):
         room += float(roads.lanes[lane].length)
@@ -226,7 +229,7 @@ def _change_room(roads: Roads, mind: np.record) -> tuple[float, int]:
             break
         lane = onward
     changes = 0
-    lane = int(mind.lane)
+    lane = own
     for _ in range(5):
         side = roads.route_steps[first + lane].side
         if side != 1 and side != -1:
@@ -329,7 +332,7 @@ def change_lanes(state: WorldState, roads: Roads, w: int, a: int, lag: float, li
         if line > 25.0 and body.speed > 2.0 and tick - mind.change_tick > SETTLE_TICKS and (tick + a) % CHANGE_TICKS < 2:
             _overtake(state, roads, w, a, lag)
         return
-    room, changes = _change_room(roads, mind)
+    room, changes = _change_room(roads, mind, int(mind.lane))
     _change_when_possible(state, roads, w, a, lag, needed, room, changes)
 
 
@@ -409,7 +412,7 @@ def _overtake(state: WorldState, roads: Roads, w: int, a: int, lag: float) -> No
     mind = state.minds[w, a]
     lane = roads.lanes[mind.lane]
     route = roads.routes[mind.route]
-    if lane.length - mind.s < 25.0 or abs(mind.goal_shift) > 0.1:
+    if lane.junction >= 0 or lane.length - mind.s < 25.0 or abs(mind.goal_shift) > 0.1:
         return
     now = 0.0
     if mind.lead >= 0:
@@ -421,8 +424,12 @@ def _overtake(state: WorldState, roads: Roads, w: int, a: int, lag: float) -> No
         if target < 0 or roads.lanes[target].kind != lane.kind:
             continue
         onward = roads.route_steps[route.table_start + target - route.lane_base]
-        if onward.side != 0 or (onward.next < 0 and onward.to_goal > roads.lanes[target].length):
+        if onward.next < 0 and onward.to_goal > roads.lanes[target].length:
             continue
+        if onward.side != 0:
+            room, changes = _change_room(roads, mind, target)
+            if onward.side == OFF_ROUTE or room < max(RETURN_M, RETURN_S * body.speed) * changes:
+                continue
         if _merge_side(roads, int(mind.route), target, int(body.size_class)) != 0:
             continue
         own, follower, nearest, _ = _slot(state, roads, w, a, side, lag, False)

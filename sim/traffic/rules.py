@@ -15,7 +15,7 @@ from sim.awareness import find_neighbours, look, remember
 from sim.interface import Control, DriverStep, Gear, Gesture, Indicator, Kind, SensorFrame, VehicleSpec
 from sim.jit import kernel
 from sim.kernels import note_arrival
-from sim.localise import follow_route, judge_lanes, project
+from sim.localise import acquire, follow_route, judge_lanes
 from sim.roads.lane_map import LaneMap
 from sim.roads.pack import Roads
 from sim.roads.route import Route
@@ -33,31 +33,6 @@ _OBJECT = int(Kind.OBJECT)
 _SHOWN = (
     "x", "y", "heading", "vx", "vy", "speed", "accel", "yaw_rate", "length", "width", "indicator", "brake_light", "gesture",
 )  # fmt: skip
-ON_LANE_M = 2.5  # m off a centreline within which a newly seen body may be on that lane
-
-
-@kernel
-def _acquire(state: WorldState, roads: Roads, w: int, a: int) -> None:
-    """Find the lanes a newly seen body may be on: nearest sample of each lane within ON_LANE_M that it faces along."""
-    body = state.bodies[w, a]
-    body.hypothesis_count = 0
-    for k in range(roads.lanes.shape[0]):
-        lane = roads.lanes[k]
-        nearest = ON_LANE_M * ON_LANE_M
-        place = -1
-        for m in range(lane.point_count):
-            point = roads.points[lane.point_start + m]
-            dx = body.x - point.x
-            dy = body.y - point.y
-            if dx * dx + dy * dy < nearest and point.cos * body.cos + point.sin * body.sin > 0.7 and abs(body.z - point.z) < 3.0:
-                nearest = dx * dx + dy * dy
-                place = m
-        if place < 0 or body.hypothesis_count >= body.hypothesis_lane.shape[0]:
-            continue
-        s, _ = project(roads, k, place * lane.spacing, body.x, body.y)
-        body.hypothesis_lane[body.hypothesis_count] = k
-        body.hypothesis_s[body.hypothesis_count] = s
-        body.hypothesis_count += 1
 
 
 @kernel
@@ -70,7 +45,7 @@ def think(state: WorldState, roads: Roads, w: int, me: int) -> None:
         if a == me:
             follow_route(state, roads, w, a)
         if body.hypothesis_count == 0 and body.kind != _OBJECT:
-            _acquire(state, roads, w, a)
+            acquire(state, roads, w, a)
         if body.hypothesis_count > 0:
             judge_lanes(state, roads, w, a)
         note_arrival(state, roads, w, a)
@@ -105,6 +80,7 @@ class RulesDriver:
         body["status"], body["model"] = _ACTIVE, _EXTERNAL
         mind["route"], mind["lane"], mind["to_goal"] = 0, route.lanes[0], 1e6
         state.worlds["seed"], state.worlds["actors"], state.worlds["friction"], state.worlds["visibility"] = seed, 1, 0.9, 150.0
+        state.worlds["lane_end"] = len(road_map.lanes)
         return Memory(roads=packed.roads, state=state, slot_of={}, first=True)
 
     def step(self, frame: SensorFrame, memory: Memory) -> DriverStep[Memory]:

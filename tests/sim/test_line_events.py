@@ -1,15 +1,17 @@
-"""What passing a stop line is booked as: running a red light, and ignoring a stop sign."""
+"""What passing a stop line is booked as, and standing at one: a red light run, a stop sign ignored, a deadlock."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from sim.kernels import watch_deadlock
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
 from sim.roads.route import shortest_route
 from sim.scenario import Actor, Model, Scenario
-from sim.state import CONTROL_DTYPE, EventKind
+from sim.state import CONTROL_DTYPE, EventKind, Reason
 from sim.world import World
+from tests.sim.worlds import Stage
 
 CROSSINGS = {control: assemble(BUILDERS["four_way"](control=control)) for control in ("signal", "all_way", "none")}
 
@@ -40,3 +42,21 @@ def test_not_stopping_at_a_stop_sign_is_booked_and_stopping_is_not():
     assert EventKind.STOP_IGNORED in run(approach("all_way", Model.NEGOTIATOR, style="stop_runner"), 300)
     assert EventKind.STOP_IGNORED not in run(approach("all_way", Model.NEGOTIATOR), 300)
     assert EventKind.STOP_IGNORED not in run(approach("none", Model.EXTERNAL), 200)
+
+
+def watched(reason: Reason, waits_for: int = 0) -> int:
+    """Deadlocks reported in 12 s of one driver giving way to another who stands because of `reason`."""
+    stage = Stage(CROSSINGS["all_way"])
+    for name in ("south_in_0", "east_in_0"):
+        stage.put_on(name, 30.0, model=Model.NEGOTIATOR)
+    stage.minds["zone"][:2], stage.minds["stop_distance"][:2] = 0, 0.0
+    stage.minds["reason"][:2], stage.minds["other"][:2] = (Reason.YIELD, reason), (1, waits_for)
+    for _ in range(120):
+        stage.state.worlds["tick"] += 1
+        watch_deadlock(stage.state, stage.roads, 0)
+    return int(stage.state.worlds["event_count"][0])
+
+
+def test_two_who_wait_for_each_other_are_a_deadlock_and_waiting_for_who_stands_at_red_is_not():
+    assert watched(Reason.YIELD) == 1
+    assert watched(Reason.SIGNAL, waits_for=-1) == 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.localise import follow_route, judge_lanes, project
+from sim.localise import LOOKED_FOR, follow_route, judge_lanes, project
 from sim.roads.lane_map import LaneKind, LaneMap
 from sim.roads.pack import Roads
 from sim.roads.route import Route, RouteError, shortest_route
@@ -187,3 +187,19 @@ def test_walks_follow_crosswalk_lanes():
         follow_route(world.state, world.roads, 0, 0)
     assert mind["lane"] == route.lanes[-1] == onward
     assert mind["to_goal"] < 1.0
+
+
+def test_a_body_taken_for_somewhere_else_is_found_again_without_reading_the_route():
+    road_map = built("four_way")
+    wrong, right = road_map.lane("south_to_east"), road_map.lane("south_to_north")
+    length = float(road_map.lanes["length"][right])
+    world = Stage(road_map, routes=[through(road_map, "south", "east")])
+    for turned, found in ((0.0, True), (np.pi / 2.0, False)):
+        x, y, heading = lane_pose(road_map, right, length - 1.0)
+        body = world.bodies[world.put(x, y, heading + turned, lane=wrong, s=5.0)]
+        for _ in range(LOOKED_FOR):
+            judge_lanes(world.state, world.roads, 0, int(world.state.worlds["actors"][0]) - 1)
+            world.state.worlds["tick"] += 1
+        believed = body["hypothesis_lane"][: body["hypothesis_count"]].tolist()
+        assert (right in believed) == found
+        assert (wrong in believed) != found

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from sim.interface import Kind
+from sim.roads.lane_map import Regulation
 from sim.roads.route import Route
 from sim.scenario import Actor, Model, Scenario
-from sim.state import CONTROL_DTYPE
+from sim.state import CONTROL_DTYPE, EventKind, Reason
 from sim.traffic.calm import CALM_TICKS, DECISION_TICKS, RESTING_TICKS
 from sim.world import World
-from tests.sim.roads.maps import built
+from tests.sim.roads.maps import assembled, built, lane
 from tests.sim.worlds import through
 
 
@@ -106,3 +107,30 @@ def test_waiting_is_counted_in_ticks_however_often_one_decides():
     waited = world.state.minds["wait_ticks"][0, 1:] - before
     assert np.any(before > 0)
     assert np.all(waited[before > 0] == 3 * RESTING_TICKS)
+
+
+def test_who_follows_a_leader_to_the_next_line_still_heeds_who_crosses_before_it():
+    """In a junction, behind a leader that has left it, with the next stop line in sight; the crossing car does not stop."""
+    road_map = assembled(
+        lane("across", [[0, 0], [40, 0]], successors=("out",), junction="j"),
+        lane("out", [[40, 0], [80, 0]], successors=("second",), regulation=Regulation.STOP),
+        lane("second", [[80, 0], [120, 0]], junction="k"),
+        lane("side", [[100, -30], [100, 30]], junction="k"),
+        lane("major", [[30, -60], [30, 60]], junction="j", priority_road=True),
+    )
+    route = Route(lanes=tuple(road_map.lane(name) for name in ("across", "out", "second")), goal_s=30.0)
+    crossing = Route(lanes=(road_map.lane("major"),), goal_s=110.0)
+    actors = (
+        Actor(name="follower", route=route, s=5.0, speed=5.0),
+        Actor(name="leader", route=route, s=20.0, speed=5.0),
+        Actor(name="crosses", model=Model.EXTERNAL, route=crossing, s=22.0, speed=10.0),
+    )
+    world = World([Scenario(name="t", road_map=road_map, actors=actors, seed=3)], traced=False)
+    controls = np.zeros((1, 3), CONTROL_DTYPE)
+    controls["given"] = 1
+    heeded = []
+    for _ in range(40):
+        world.step(controls)
+        heeded.append(bool(world.state.minds["reason"][0, 0] == Reason.YIELD and world.state.minds["other"][0, 0] == 2))
+    assert any(heeded)
+    assert EventKind.COLLISION not in world.events(0)["kind"].tolist()

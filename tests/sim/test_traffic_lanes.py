@@ -11,10 +11,11 @@ from sim.interface import SPECS, Kind
 from sim.kinematics import idm_equilibrium_gap
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
-from sim.roads.route import RouteError, shortest_route
+from sim.roads.route import Route, RouteError, shortest_route
 from sim.scenario import Actor, Model, Scenario
-from sim.state import EventKind, Status
+from sim.state import CONTROL_DTYPE, EventKind, Status
 from sim.world import World
+from tests.sim.roads.maps import assembled, lane
 
 
 def through_routes(road_map):
@@ -168,3 +169,22 @@ def test_two_that_meet_in_a_narrow_street_resolve_it_by_reversing(starts):
     assert events_of(world, EventKind.COLLISION) == 0
     assert np.all(world.state.bodies["status"][0] == Status.FINISHED)
     assert np.any(slowest[0] < -0.5)
+
+
+@pytest.mark.parametrize(("junction", "changes"), [(None, True), ("j", False)])
+def test_nobody_overtakes_inside_a_junction(junction, changes):
+    """A slow leader on a road of two lanes, which is a junction's or is not."""
+    road_map = assembled(
+        lane("left", [[0, 3.5], [900, 3.5]], right="right", junction=junction),
+        lane("right", [[0, 0], [900, 0]], left="left", junction=junction),
+    )
+    route = Route(lanes=(road_map.lane("right"),), goal_s=880.0)
+    actors = (
+        Actor(name="follower", route=route, s=20.0, speed=12.0),
+        Actor(name="leader", model=Model.EXTERNAL, route=route, s=110.0, speed=5.0),
+    )
+    world, controls = World([Scenario(name="t", road_map=road_map, actors=actors, seed=3)]), np.zeros((1, 2), CONTROL_DTYPE)
+    controls["given"] = 1
+    for _ in range(100):
+        world.step(controls)
+    assert (world.state.minds["lane"][0, 0] == road_map.lane("left")) == changes

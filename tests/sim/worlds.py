@@ -32,6 +32,7 @@ class Stage:
         self.state = empty_state(1, slots, max(len(road_map.clusters), 1))
         world = self.state.worlds[0]
         world["friction"], world["visibility"], world["wall_end"] = friction, 150.0, len(self.roads.walls)
+        world["lane_end"] = len(road_map.lanes)
         self.bodies, self.minds, self.events = self.state.bodies[0], self.state.minds[0], self.state.events[0]
 
     @property

@@ -180,6 +180,24 @@ def test_entries_list_what_lies_ahead_with_distance_and_first_turn():
     assert (own["lane"], own["turn"], own["distance"]) == (road_map.lane("south_to_west"), -1, 0.0)
 
 
+def test_entries_tell_where_the_next_stop_line_before_them_is():
+    """From inside one junction, the next one is only entered past its line."""
+    road_map = built("grid_town", rows=1, columns=2, crosswalks=False)
+    lanes = road_map.lanes
+    lined = 0
+    for k in np.flatnonzero(lanes["junction"] >= 0).tolist():
+        way_out = int(road_map.lane_successors(k)[0])
+        for entry in road_map.entries[lanes["entry_start"][k] : lanes["entry_start"][k] + lanes["entry_count"][k]]:
+            if entry["lane"] == k:
+                assert entry["line"] == -1.0
+            else:
+                way_in = int(road_map.lane_successors(way_out)[0])
+                line = lanes["length"][k] + lanes["length"][way_out] + lanes["stop_s"][way_in]
+                assert entry["line"] == pytest.approx(line)
+                lined += 1
+    assert lined > 4
+
+
 def test_the_entry_horizon_counts_from_the_end_of_the_lane():
     road_map = built("four_way", arm_length=ENTRY_HORIZON + 100.0)
     assert road_map.lanes["entry_count"][road_map.lane("south_in_0")] == 3

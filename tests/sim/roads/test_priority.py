@@ -67,6 +67,14 @@ def test_unsigned_crossings_give_way_to_the_right_in_both_regions():
         assert priority(road_map, "south_to_north", "west_to_east") == FIRST
 
 
+def test_neighbouring_arms_with_stop_signs_go_by_arrival_and_with_yield_signs_to_the_right():
+    stops = _controlled("four_way", south="stop", east="stop", north="stop")
+    assert priority(stops, "south_to_north", "east_to_west") == BY_ARRIVAL
+    assert priority(stops, "south_to_west", "north_to_south") == YIELDS
+    yields = _controlled("four_way", south="yield", east="yield", north="yield")
+    assert priority(yields, "south_to_north", "east_to_west") == YIELDS
+
+
 def test_without_the_rule_of_the_right_unsigned_crossings_go_by_arrival():
     road_map = built("four_way", control="none", priority_to_right=False)
     assert priority(road_map, "south_to_north", "east_to_west") == BY_ARRIVAL

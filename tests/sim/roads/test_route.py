@@ -114,6 +114,19 @@ def test_steps_tell_every_lane_of_the_carriageway_where_to_go():
     assert np.isinf(steps["to_goal"][road_map.lane("main_after_0")])
 
 
+def test_a_change_of_lane_is_due_early_and_not_on_the_last_short_piece_of_road():
+    road_map = assembled(
+        lane("long left", [[0, 0], [60, 0]], successors=("short left",), right="long right"),
+        lane("long right", [[0, -3.5], [60, -3.5]], successors=("short right",), left="long left"),
+        lane("short left", [[60, 0], [61, 0]], right="short right"),
+        lane("short right", [[60, -3.5], [61, -3.5]], successors=("on",), left="short left"),
+        lane("on", [[61, -3.5], [90, -3.5]], junction="j"),
+    )
+    route = Route(lanes=tuple(road_map.lane(name) for name in ("long right", "short right", "on")), goal_s=20.0)
+    steps = route_steps(road_map, route)
+    assert [int(steps["side"][road_map.lane(name)]) for name in ("long left", "short left", "long right")] == [-1, -1, 0]
+
+
 def test_random_routes_depend_on_the_seed_alone_and_are_long_enough():
     road_map = built("grid_town")
     routes = [random_route(road_map, seed, 300.0) for seed in range(10)]
