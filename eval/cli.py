@@ -168,6 +168,31 @@ def matrix(
     context.exit(matrix(request, held_out=held_out, as_json=as_json))
 
 
+@program.command(name="report")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/report"), show_default=True, help="Its folder.")
+@click.option("--hours", type=float, help="Stop after this time; the same command goes on.  [default: to the end]")
+@click.option("--share", type=float, default=1.0, show_default=True, help="Run this share of the episodes.")
+@click.option("--part", "parts", multiple=True, help="Only this part; may be repeated.")
+@click.option("--tuning", is_flag=True, help="A rehearsal: seeds from 0 on, and nothing that is kept for reports.")
+@click.option("--workers", default="auto", show_default=True, help="Processes to run in.")
+def whole_report(
+    out: Path, hours: float | None, share: float, parts: tuple[str, ...], tuning: bool, workers: str
+) -> ExitCode:  # fmt: skip
+    """Run the whole report, in pieces if need be, and print its figures beside their targets.
+
+    Its seeds follow from the commit at which it was begun, and it goes on only with the same sources.
+    """
+    from eval.report.run import Order, frozen_seed, report
+
+    first = frozen_seed(out)
+    if first is None:
+        first = 0 if tuning else commit_seeds(f"{COMMIT_SEEDS}1")[0]
+    order = Order(
+        folder=out, first_seed=first, share=share, hours=hours, workers=parse_workers(workers), parts=parts, tuning=tuning
+    )
+    return report(order)
+
+
 @program.command(name="story")
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option(

@@ -1,0 +1,138 @@
+"""The whole report, part by part, in pieces: what is finished stays, what was cut short goes on where it stopped.
+
+A folder holds one report: `report.json` says of which commit and seeds it is, each finished part leaves NAME.json, and the store
+beside them keeps the episodes of the one that is under way. Every part runs in a process of its own; when a piece's time is up it
+is told so as by Ctrl-C, and keeps what it has.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from eval.configuration import product_hash
+from eval.errors import ExitCode
+from eval.outputs import check_folder
+from eval.report.plan import Part, parts_of
+from eval.report.table import report_text
+from scenarios.errors import InputError
+
+GRACE_S = 120.0
+"""What a part may take to put its episodes away once its time is up."""
+GOOD = (ExitCode.OK, ExitCode.DRIVER_CRASHED)
+"""Ends of a command that has a result: episodes in which a driver crashed are in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What was asked for. first_seed: of every part; share: of the episodes; hours: how long this piece may take, None: to the
+    end; tuning: without anything that is held out."""
+
+    folder: Path
+    first_seed: int
+    share: float = 1.0
+    hours: float | None = None
+    workers: int | None = None
+    parts: tuple[str, ...] = ()
+    tuning: bool = False
+
+
+def report(order: Order) -> ExitCode:
+    """Run what is missing, as long as there is time, and print the table of what there is.
+
+    Raises InputError: an unknown part, a folder that holds another report or cannot be written to.
+    """
+    if not 0.0 < order.share <= 1.0:
+        raise InputError(f"the share of the episodes must be above 0 and at most 1, got {order.share!r}", fix="Use --share 0.1")
+    chosen = parts_of(order.parts, tuning=order.tuning)
+    _claim(order)
+    until = None if order.hours is None else time.monotonic() + 3600.0 * order.hours
+    results: dict[str, object] = {}
+    left: list[str] = []
+    failed: list[str] = []
+    for part in chosen:
+        place = order.folder / f"{part.name}.json"
+        if place.is_file():
+            code = ExitCode.OK
+        else:
+            code = ExitCode.INTERRUPTED if left else _run(part, order, place, until)
+        if code is ExitCode.INTERRUPTED:
+            left.append(part.name)
+        elif place.is_file():
+            results[part.name] = json.loads(place.read_text())
+        else:
+            failed.append(part.name)
+    click.echo(report_text(results).rstrip("\n"))
+    for names, word in ((failed, "failed"), (left, "not finished; the same command goes on")):
+        if names:
+            click.echo(f"{word}: {', '.join(names)}", err=True)
+    return ExitCode.INTERRUPTED if left else ExitCode.CRITERIA_FAILED if failed else ExitCode.OK
+
+
+def frozen_seed(folder: Path) -> int | None:
+    """First seed of the report that a folder holds, None for a new one."""
+    file = folder / "report.json"
+    return int(json.loads(file.read_text())["first_seed"]) if file.is_file() else None
+
+
+def _claim(order: Order) -> None:
+    """Note in the folder whose report it is, or check that it is this one's."""
+    check_folder(order.folder, "the report")
+    order.folder.mkdir(parents=True, exist_ok=True)
+    mine: Mapping[str, object] = {
+        "first_seed": order.first_seed, "share": order.share, "tuning": order.tuning, "product": product_hash(),
+    }  # fmt: skip
+    file = order.folder / "report.json"
+    if not file.is_file():
+        file.write_text(json.dumps(mine) + "\n")
+        return
+    held = json.loads(file.read_text())
+    other = [name for name in mine if held.get(name) != mine[name]]
+    if other:
+        raise InputError(f"the folder holds another report: its {other[0]} is not this one's", file=str(file), fix="Use --out")
+
+
+def _run(part: Part, order: Order, place: Path, until: float | None) -> ExitCode:
+    """Run one part into `place`; INTERRUPTED where there was no time left, or it was cut short."""
+    if until is not None and time.monotonic() >= until:
+        return ExitCode.INTERRUPTED
+    arguments = part.arguments(order.first_seed, order.share, tuning=order.tuning)
+    click.echo(f"{part.name}: avstack {' '.join(arguments)}", err=True)
+    if part.seeded:
+        arguments += ["--store", str(order.folder / "episodes.sqlite")]
+        arguments += ["--workers", "auto" if order.workers is None else str(order.workers)]
+    unfinished = place.with_suffix(".part")
+    with unfinished.open("wb") as out:
+        command = [sys.executable, "-m", "eval.cli", *arguments, "--json"]
+        # a shell's background jobs are born deaf to Ctrl-C
+        process = subprocess.Popen(command, stdout=out, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        code = _wait(process, until)
+    if code in GOOD:
+        unfinished.replace(place)
+        return ExitCode.OK
+    unfinished.unlink()
+    return ExitCode.INTERRUPTED if code == ExitCode.INTERRUPTED else ExitCode.CRITERIA_FAILED
+
+
+def _wait(process: subprocess.Popen[bytes], until: float | None) -> int:
+    """The process's exit code; at `until` it is asked to put its episodes away, as by Ctrl-C."""
+    try:
+        return process.wait(None if until is None else max(until - time.monotonic(), 0.0))
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        pass  # it has had the same Ctrl-C
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return ExitCode.INTERRUPTED

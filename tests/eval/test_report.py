@@ -1,0 +1,114 @@
+"""The whole report: every part is a command that there is, what is finished stays, and targets can be missed."""
+
+import json
+from typing import Any
+
+import pytest
+
+import eval.report.plan as plan
+from eval.cli import program
+from eval.drivers import DRIVERS
+from eval.errors import ExitCode
+from eval.figures import CALIBRATIONS, MEANS, QUANTILES, RATES, RATIOS
+from eval.heldout import DRIVERS as HELD_OUT
+from eval.heldout import MAPS
+from eval.report.plan import PARTS, Part, parts_of
+from eval.report.run import Order, report
+from eval.report.table import TARGETS, Target, look_up, report_text
+from eval.suites import SUITES
+from scenarios.errors import InputError
+
+FIGURES = {*RATES, *MEANS, *RATIOS, *QUANTILES, *CALIBRATIONS, "regret", "influence_predicted", "influence_observed"}
+
+
+def parsed(part, **changes):
+    """The parameters of the command that a part is."""
+    command: Any
+    command, words = program, part.arguments(5, 0.1, **({"tuning": False} | changes))
+    while hasattr(command, "commands"):
+        command, words = command.commands[words[0]], words[1:]
+    return command.make_context("part", list(words)).params
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_every_part_is_a_command_on_what_there_is(part):
+    found = parsed(part)
+    if not part.seeded:
+        return
+    assert found["seeds"].startswith("5..")
+    assert found.get("suite", "chicken") in SUITES
+    assert {*found.get("drivers", ()), found.get("versus") or "joint"} <= DRIVERS.keys()
+
+
+def test_a_rehearsal_runs_nothing_that_is_kept_for_reports():
+    for part in parts_of((), tuning=True):
+        found = parsed(part, tuning=True)
+        suite = SUITES.get(found.get("suite", ""))
+        assert not found.get("held_out")
+        assert suite is None or not {*suite.others} & {*HELD_OUT}
+        assert suite is None or not any(name in source for source in suite.sources for name in MAPS)
+    assert any("chicken" in part.command and part.held_out for part in PARTS), "something is kept for reports"
+
+
+def test_a_share_of_the_episodes_is_at_least_one():
+    assert PARTS[2].arguments(7, 0.001, tuning=False)[-1] == "7..9"
+    assert PARTS[2].arguments(7, 1e-9, tuning=False)[-1] == "7..7"
+
+
+def test_targets_are_about_figures_of_parts():
+    names = {part.name for part in PARTS}
+    for target in TARGETS:
+        assert target.part in names
+        assert target.keys[0] != "drivers" or target.keys[2] in FIGURES, target.what
+
+
+def test_a_target_can_be_met_and_missed():
+    rate = {"rate": 0.02, "low": 0.0, "high": 0.07}
+    assert Target(what="", part="", keys=(), limit=0.01, bound="rate").met(rate) is False
+    assert Target(what="", part="", keys=(), limit=0.03, bound="rate").met(rate) is True
+    assert Target(what="", part="", keys=(), limit=10.0, least=True).met(11.4) is True
+    assert Target(what="", part="", keys=(), limit=0.0, least=True, bound="low").met({"value": 1.0, "low": -0.1}) is False
+    assert Target(what="", part="", keys=()).met(rate) is None
+    target = next(target for target in TARGETS if target.keys == ("drivers", "joint", "regret"))
+    results = {"chicken": {"drivers": {"joint": {"regret": {"value": 1.5, "low": 1.0, "high": 2.0, "episodes": 9}}}}}
+    assert look_up(results, target) == results["chicken"]["drivers"]["joint"]["regret"]
+    line = next(line for line in report_text(results).splitlines() if "regret" in line)
+    assert "1.5 [1, 2]" in line
+    assert "NO" in line
+    assert "regret [s]" in line
+    nothing = [line for line in report_text({}).splitlines() if "real-time" in line or "worst" in line]
+    assert len(nothing) == 2
+    assert not any("yes" in line or "NO" in line for line in nothing), "what was not run meets no target, and misses none"
+
+
+@pytest.fixture
+def small(monkeypatch):
+    part = Part(name="chicken", command="eval four_way_stop --driver rules --sensing state --seeds {2}")
+    monkeypatch.setattr(plan, "PARTS", (part,))
+
+
+def test_a_report_goes_on_where_its_time_was_up(small, tmp_path):
+    folder = tmp_path / "report"
+    assert report(Order(folder=folder, first_seed=3, hours=0.0, workers=1)) is ExitCode.INTERRUPTED
+    assert not (folder / "chicken.json").exists()
+    assert report(Order(folder=folder, first_seed=3, workers=1)) is ExitCode.OK
+    rows = json.loads((folder / "chicken.json").read_text())["drivers"]["rules"]["rows"]
+    assert [row["seed"] for row in rows] == [3, 4]
+    before = (folder / "chicken.json").stat().st_mtime_ns
+    assert report(Order(folder=folder, first_seed=3, workers=1)) is ExitCode.OK
+    assert (folder / "chicken.json").stat().st_mtime_ns == before, "what is finished is not run again"
+    with pytest.raises(InputError, match="another report"):
+        report(Order(folder=folder, first_seed=4, workers=1))
+
+
+def test_a_part_that_fails_is_told(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(plan, "PARTS", (Part(name="chicken", command="eval no_such_suite --seeds {2}"),))
+    assert report(Order(folder=tmp_path / "report", first_seed=0, workers=1)) is ExitCode.CRITERIA_FAILED
+    assert "failed: chicken" in capsys.readouterr().err
+
+
+def test_unknown_parts_are_refused():
+    with pytest.raises(InputError, match="no part"):
+        parts_of(("chickens",), tuning=False)
+    with pytest.raises(InputError, match="no part"):
+        parts_of(("bluffers",), tuning=True)
