@@ -473,7 +473,8 @@ def _note_waiting(state: WorldState, w: int, a: int, since: int) -> None:
 
 @kernel
 def _wave(state: WorldState, w: int, a: int, line: float) -> None:
-    """Wave the others through while standing at the line with no room to go: somebody waits in the way, or the exit is full.
+    """Wave the others through while standing at the line with no room to go (somebody waits in the way, or the exit is full), or
+    having backed off for somebody.
 
     The hand comes down WAVE_TICKS after there is room: whoever has seen it may be on the way.
     """
@@ -483,9 +484,10 @@ def _wave(state: WorldState, w: int, a: int, line: float) -> None:
     in_the_way = mind.reason == CONTACT and mind.other >= 0 and state.bodies[w, mind.other].kind != PEDESTRIAN
     stuck = mind.reason == EXIT_BLOCKED or in_the_way
     stands = body.standing_since >= 0 and tick - body.standing_since >= STOOD_TICKS
-    if stuck and stands and -ENTERED_M < line < AT_LINE and mind.stop_distance < 1.0:
+    makes_room = tick < mind.stay_until and body.standing_since >= 0
+    if makes_room or (stuck and stands and -ENTERED_M < line < AT_LINE and mind.stop_distance < 1.0):
         mind.gesture = tick + 1
-    body.gesture = 1 if stands and mind.gesture > 0 and tick - mind.gesture < WAVE_TICKS else 0
+    body.gesture = 1 if (stands or makes_room) and mind.gesture > 0 and tick - mind.gesture < WAVE_TICKS else 0
 
 
 @kernel

@@ -17,6 +17,7 @@ from sim.traffic.plan import CONTACT, FAR, LEADER, MERGING, OBSTACLE, WALKER, fo
 
 SIDE_GAP = 0.25  # m kept beside somebody on the same lane before following it
 PASSING_GAP = 0.6  # m kept beside a parked thing when passing it
+ROOM_STEP = 2.0  # m between the places where the road's width is looked at
 EDGE_GAP = 0.1  # m kept to the edge of the drivable area when passing
 SWING_ROOM = 4.5  # m ahead for each metre to the side, from a stand
 LOOK = 45.0  # m ahead in which bodies off the path are looked at
@@ -276,6 +277,22 @@ def _consider_walker(
 
 
 @kernel
+def _room_right(roads: Roads, path_lane: np.ndarray, path_base: np.ndarray, count: int, ahead: float) -> float:
+    """Least room [m] from the line to the right edge of the road over the next `ahead` metres of the path."""
+    least = FAR
+    k = 0
+    way = 0.0
+    while way <= ahead:
+        while k + 1 < count and path_base[k + 1] <= way:
+            k += 1
+        record = roads.lanes[path_lane[k]]
+        index = min(max(int((way - path_base[k]) / record.spacing + 0.5), 0), record.point_count - 1)
+        least = min(least, float(roads.points[record.point_start + index].room_right))
+        way += ROOM_STEP
+    return least
+
+
+@kernel
 def _give_way_sideways(
     mind: np.record, body: np.record, other: np.record, room_right: float, gap: float, offset: float, b: int
 ) -> None:
@@ -352,6 +369,7 @@ def consider_body(
     if point.cos * seen.cos + point.sin * seen.sin < -0.5:
         # inside a junction there is no side to keep to
         inside = lane.junction >= 0 or roads.lanes[path_lane[0]].junction >= 0
-        _give_way_sideways(mind, body, other, 0.0 if inside else float(point.room_right), gap, offset, b)
+        room = 0.0 if inside else _room_right(roads, path_lane, path_base, count, ahead)
+        _give_way_sideways(mind, body, other, room, gap, offset, b)
     else:
         lead_at(mind, body, max(gap, 0.1), max(along_speed, 0.0), 1.0 * seen.accel, b, LEADER)

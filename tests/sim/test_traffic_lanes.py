@@ -188,3 +188,29 @@ def test_nobody_overtakes_inside_a_junction(junction, changes):
     for _ in range(100):
         world.step(controls)
     assert (world.state.minds["lane"][0, 0] == road_map.lane("left")) == changes
+
+
+@pytest.mark.parametrize(("narrow", "kept"), [(2.5, 0.5), (1.1, 0.15)])
+def test_who_keeps_right_for_somebody_stays_on_the_road_where_it_is_narrow_before_they_meet(narrow, kept):
+    """Somebody comes towards us over the middle of the road; before they meet, the road's right edge comes close to the lane."""
+    x = np.arange(0.0, 300.5, 0.5)
+    half = np.where((x > 45.0) & (x < 65.0), narrow, 2.5)
+    road_map = assembled(
+        lane("east", np.stack([x, 0.0 * x], axis=1), half_width=half, opposite="west"),
+        lane("west", [[300, 4.2], [0, 4.2]], half_width=3.2, opposite="east"),
+    )
+    route, towards = Route(lanes=(0,), goal_s=290.0), Route(lanes=(1,), goal_s=290.0)
+    actors = (
+        Actor(name="us", route=route, s=20.0, speed=8.0),
+        Actor(name="them", model=Model.EXTERNAL, route=towards, s=210.0, speed=5.0),
+    )
+    world, controls = World([Scenario(name="t", road_map=road_map, actors=actors, seed=3)]), np.zeros((1, 2), CONTROL_DTYPE)
+    controls["given"] = 1
+    world.state.bodies["y"][0, 1] -= 2.3
+    right = 0.0
+    for _ in range(60):
+        world.step(controls)
+        right = min(right, float(world.state.minds["d"][0, 0]))
+    assert -kept < right
+    assert right < -0.15 or narrow < 2.0, "it does keep right where there is room"
+    assert events_of(world, EventKind.OFFROAD) == 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.interface import Kind
+from sim.interface import Gesture, Kind
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
+from sim.roads.route import Route
 from sim.scenario import Actor, Scenario
 from sim.state import EventKind, Status
 from sim.world import World
@@ -68,3 +69,22 @@ def test_saturated_arms_do_not_collide(all_way):
         episodes.append(tuple(actors))
     kinds, _ = ended(all_way, 150.0, episodes)
     assert EventKind.COLLISION not in kinds
+
+
+def test_who_backs_off_inside_waves_the_other_one_through(all_way):
+    """Nose to nose in the junction: by arrival it is the left turn's go, which finds no room until the other one backs off."""
+    left, across = through(all_way, "west", "north"), through(all_way, "east", "west")
+    actors = tuple(
+        Actor(name=name, kind=Kind.VAN, style="timid", route=Route(lanes=route.lanes[1:], goal_s=route.goal_s), s=s)
+        for name, route, s in (("left", left, 6.2), ("across", across, 4.6))
+    )
+    world = World([Scenario(name="meeting", road_map=all_way, actors=actors, seed=3)], traced=False)
+    world.state.bodies["arrived_tick"][0] = (0, 10)
+    world.state.bodies["entered_tick"][0] = (1, 11)
+    waved = False
+    for _ in range(600):
+        world.step()
+        waved = waved or world.state.bodies["gesture"][0, 1] == Gesture.WAVE
+    assert waved
+    assert np.all(world.state.bodies["status"][0] == Status.FINISHED)
+    assert not [event for event in world.events(0) if event["kind"] == EventKind.COLLISION]
