@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from avstack.behaviours.atlas import Atlas, Path
 from avstack.behaviours.config import BehaviourConfig
@@ -29,12 +30,13 @@ from avstack.perception.tracking import track as perceive
 from avstack.safety.assumptions import Assumptions
 from avstack.safety.envelope import SafetyMemory, Way, guard, start_safety
 from avstack.safety.failsafe import failsafe_brake, problem_of
-from sim.geometry import smooth
+from sim.geometry import Floats, smooth
 from sim.interface import Control, DriverStep, Gesture, Indicator, SensorFrame, VehicleSpec
 from sim.roads.lane_map import LaneMap
 from sim.roads.route import Route
 
-BEND_WINDOW = 7  # samples over which a path's curvature is evened out
+BEND_WINDOWS = (7, 15, 31)  # samples over which a path's curvature is evened out
+EVENED_M = 0.1  # m that a path whose bend sets in evenly over such a window leaves the line, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,7 @@ def as_reference(path: Path, spec: VehicleSpec, config: MotionConfig) -> Referen
     """A path of the behaviours as a reference path, curvature evened out."""
     rows = path.rows
     heading = np.unwrap(np.arctan2(rows[:, 3], rows[:, 2]))
-    curvature = smooth(np.ascontiguousarray(rows[:, 5]), BEND_WINDOW, odd=False) if len(rows) > 2 * BEND_WINDOW else rows[:, 5]
+    curvature = evened(np.ascontiguousarray(rows[:, 5]))
     s = np.asarray(ROW * np.arange(len(rows)), np.float64)
     limit = rows[:, 4]
     room = np.full(len(rows), 1.0)
@@ -137,6 +139,26 @@ def as_reference(path: Path, spec: VehicleSpec, config: MotionConfig) -> Referen
         s=s, x=rows[:, 0].copy(), y=rows[:, 1].copy(), heading=heading, curvature=curvature, speed_limit=limit.copy(),
         caps=np.minimum(limit, speed_caps(curvature, spec, config.path)), room_left=room, room_right=room, goal_s=float(s[-1]),
     )  # fmt: skip
+
+
+def evened(curvature: Floats) -> Floats:
+    """Curvature (P,) as one steers it: bends set in over as long a way as leaves the line by EVENED_M at most, gentle ones early.
+
+    A bend of curvature k that sets in over a way w instead of at once leaves the line by k w² / 24.
+    """
+    out = curvature
+    for window in BEND_WINDOWS:
+        if len(curvature) <= 2 * window:
+            break
+        wide = smooth(curvature, window, odd=False)
+        if window == BEND_WINDOWS[0]:
+            out = wide
+            continue
+        sharpest = maximum_filter1d(np.abs(curvature), 2 * window + 1)
+        fits = (sharpest * (window * ROW) ** 2 / 24.0 <= EVENED_M).astype(np.float64)
+        share = smooth(fits, window, odd=False)  # from one window to the next without a step
+        out = share * wide + (1.0 - share) * out
+    return np.asarray(out)
 
 
 def constraints_of(ask: Ask, spec: VehicleSpec) -> Constraints:

@@ -32,7 +32,10 @@ WINDOW = 5  # ticks
 SPEED_NOISE = 0.1  # m/s, of one measured speed at best
 MODEL_NOISE = 0.7  # m/s², what real drivers do differently from any hypothesis
 SWITCH = 0.004  # share that forgets per tick: people change their minds
-WAVE_FACTOR = 6.0  # how much likelier a wave makes it that somebody lets the ego go
+STANDS = 0.5  # m/s
+LOOKS_UP = 0.05  # share that looks round anew per tick of standing: whoever has stopped looks before it sets off
+WAVE_FACTOR = 20.0  # how much likelier a wave makes it that somebody lets the ego go
+WAVE_S = 1.0  # s that a wave lasts
 TICKS_BACK = 4  # ticks by which people respond later than the response model
 
 
@@ -71,7 +74,7 @@ class Belief:
 def asleep_share(agent: Agent) -> float:
     """Probability that it does not see the ego, before any evidence."""
     speed = float(agent.thing["speed"])
-    return ASLEEP_STOPPED if abs(speed) < 0.5 or float(agent.thing["accel"]) < -0.8 else ASLEEP
+    return ASLEEP_STOPPED if abs(speed) < STANDS or float(agent.thing["accel"]) < -0.8 else ASLEEP
 
 
 def prior(agent: Agent) -> Floats:
@@ -79,9 +82,13 @@ def prior(agent: Agent) -> Floats:
     ways = np.zeros(4)
     for k, route in enumerate(agent.routes):
         ways[k] = route.weight
+    return np.asarray(ways[:, None, None] * PRIOR[None, :, None] * _attention(agent)[None, None, :])
+
+
+def _attention(agent: Agent) -> Floats:
+    """(3,) prior of attending, as it moves now."""
     asleep = asleep_share(agent)
-    attention = np.array([asleep, 1.0 - asleep - LATE_SHARE, LATE_SHARE])
-    return np.asarray(ways[:, None, None] * PRIOR[None, :, None] * attention[None, None, :])
+    return np.array([asleep, 1.0 - asleep - LATE_SHARE, LATE_SHARE])
 
 
 def update_belief(belief: Belief, scene: Scene, config: BehaviourConfig) -> Belief:
@@ -134,9 +141,12 @@ def _updated(track: Track | None, agent: Agent, predicted: Floats, ego_speed: fl
     weights = weights / max(float(weights.sum()), 1e-12)
     wave = float(agent.thing["wave"])
     if wave > 0.5:
-        weights = weights * np.where(np.arange(5) >= 3, WAVE_FACTOR, 1.0)[None, :, None]
+        # one wave is seen for many ticks, and is evidence once
+        weights = weights * np.where(np.arange(5) >= 3, WAVE_FACTOR ** (TICK_S / WAVE_S), 1.0)[None, :, None]
         weights = weights / weights.sum()
     weights = (1.0 - SWITCH) * weights + SWITCH * fresh
+    if abs(speed) < STANDS:
+        weights = (1.0 - LOOKS_UP) * weights + LOOKS_UP * weights.sum(axis=2, keepdims=True) * _attention(agent)
     return Track(_floored(weights, agent), keys, history, speeds)
 
 

@@ -21,7 +21,8 @@ class CostConfig:
     collision: per unit of severity ((relative speed / 10 m/s)², at least 0.3); tail: on top, for the mean severity of the worst
     `tail_share` of outcomes; close: per conflict whose time gap falls from 1.5 s to 0; delay: per second of ego; courtesy: per
     second of others; imposed_braking: per (m/s²)² s beyond 1 m/s² that others brake; right_of_way: per slot taken from somebody
-    who was first; blocking: per second standing in a zone; comfort: per (m/s²)² s; switch: for another manoeuvre than before.
+    who was first; blocking: per second standing in a zone; comfort: per (m/s²)² s; switch: for another manoeuvre than before;
+    probing: for inching forward right at somebody on foot.
     """
 
     collision: float = 400.0
@@ -38,6 +39,7 @@ class CostConfig:
     turn_back: float = 3.0
     overruled: float = 8.0
     change: float = 1.0
+    probing: float = 4.0
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -59,7 +59,7 @@ REASONS = {
     Reason.BACKS_OFF: "backs off for",
     Reason.CHANGES_LANE: "changes lane",
     Reason.PASSES: "passes",
-    Reason.COMMITTED: "is in the zone already: clears it, before",
+    Reason.COMMITTED: "has committed itself: goes on, before",
     Reason.BAD_INPUT: "stops: the input makes no sense",
     Reason.NO_WAY: "stops: no way ahead",
 }

@@ -84,13 +84,16 @@ MERGE_BRAKE, MERGE_GAP_S = 3.0, 0.9  # m/s², s: braking, and time gap left, of 
 MERGED_M = 10.0  # m into a shared lane after which one has merged
 CLAIM_S = 6.0  # s to the zone within which somebody has a claim to a slot
 CLAIM_M = 4.0  # m before its line from where somebody has a claim to one in any case
+STANDS = 0.5  # m/s, below which somebody stands who could set off
 ENTERED_M = 1.2  # m past the place where one waits at a line from which one is taken to be on one's way
 
 S, V, A, STOOD, STOPPED, WENT, NEXT, CLEAR, PASSED = range(9)
 """Columns of the rollout state (N, 9). WENT: bits of the actors before which this one has decided to go; NEXT: acceleration for
-the coming step; CLEAR: 0 while boxes overlap that did so from the start, 1 free, 2 the ego has entered their zone first; PASSED:
-1 once nothing would stop the ego before its zone with that actor any more."""
+the coming step; CLEAR: 0 while boxes overlap that did so from the start, 1 free, FIRST or CHOOSES once the ego has entered their
+zone before it; PASSED: 1 once nothing would stop the ego before its zone with that actor any more."""
 COLUMNS = 9
+FIRST, CHOOSES = 2.0, 3.0
+"""Values of CLEAR. CHOOSES: it could see the ego enter and wait, and how closely it follows is its own choice."""
 
 DELAY, OTHERS_DELAY, SEVERITY, CLOSE, BRAKING, ORDER, BLOCKING, COMFORT, OVERRULED, PARTNER, ENTERED = range(11)
 FEATURES = 11
@@ -171,6 +174,16 @@ def _follow(v: float, lead: float, gap: float, accel: float, brake: float, time_
 
 
 @kernel
+def _merge_behind(way: float, v: float, their_way: float, vj: float, accel: float, brake: float, time_gap: float) -> float:
+    """Interaction part of one `way` before a lane that it comes into behind another who is `their_way` before it: that one is
+    followed as if it drove ahead already. Who is further on drops back, at the latest to stand where the lanes meet."""
+    gap = way - max(their_way, 0.0)
+    if gap > 0.5:
+        return _follow(v, vj, gap, accel, brake, time_gap, 0.6)
+    return -max(brake, min(v * v / (2.0 * max(way - MARGIN, 0.1)), HARD))
+
+
+@kernel
 def _advantage(pair: np.record, mine: Floats, theirs: Floats, me: np.record, other: np.record, order: float, top: float) -> float:
     """How many seconds i is ahead of j at their zone, the rules counted in; without i's own threshold."""
     ti = reach_time(pair["enter"] - mine[S], mine[V], 0.0, me["accel"], top)
@@ -209,6 +222,30 @@ def _gives_way(
     goes = advantage > threshold
     mine[WENT] = (went | bit) if goes else (went & ~bit)
     return bool(not goes)
+
+
+@kernel
+def _stay_behind(
+    mine: Floats, theirs: Floats, me: np.record, other: np.record, pair: np.record, how: tuple[float, float, float, float],
+    creeps: bool,
+) -> float:  # fmt: skip
+    """Interaction part of one who lets another go first: it waits at its line or the edge, or falls in behind where both go
+    the same way; 0 where the other will be through in time. how: acceleration, braking, time gap, most speed."""
+    accel, brake, time_gap, top = how
+    s, v, vj = mine[S], mine[V], theirs[V]
+    bar, merges = pair["enter"] - MARGIN, pair["along"] > 0.7
+    their_way = pair["other_enter"] - theirs[S]
+    if me["wait"] < bar and s < me["wait"] + 0.5 and not creeps:
+        bar = me["wait"]
+    elif merges:
+        return _merge_behind(pair["enter"] - s, v, their_way, vj, accel, brake, time_gap)
+    if merges:
+        leaves = reach_time(their_way, vj, theirs[A], other["accel"], max(vj, 6.0)) + 1.0
+    else:
+        leaves = reach_time(pair["other_leave"] - theirs[S], vj, theirs[A], other["accel"], max(vj, 6.0))
+    if reach_time(pair["enter"] - s, v, 0.0, accel, top) < leaves + 0.4:
+        return _follow(v, 0.0, max(bar - s, 0.0) + 0.5, accel, brake, 0.3, 0.4)
+    return 0.0
 
 
 @kernel
@@ -263,19 +300,11 @@ def _accelerate(
                 continue
         if s >= pair["enter"] + COMMITTED_M or sj > pair["other_leave"] or pair["rule"] == 2:
             continue
-        bar = pair["enter"] - MARGIN
         if _gives_way(i, j, actors, x, pair, _order_now(board, i, j, pair, actors, x), top, policy):
-            if me["wait"] < bar and s < me["wait"] + 0.5 and not (i == 0 and policy["kind"] == CREEP):
-                bar = me["wait"]
-            leaves = reach_time(pair["other_leave"] - sj, vj, x[j, A], other["accel"], max(vj, 6.0))
-            arrives = reach_time(pair["enter"] - s, v, 0.0, accel, top)
-            merging = pair["along"] > 0.7
-            if merging:
-                leaves = reach_time(pair["other_enter"] - sj, vj, x[j, A], other["accel"], max(vj, 6.0)) + 1.0
-            if arrives < leaves + 0.4:
-                acc = min(acc, free + _follow(v, 0.0, max(bar - s, 0.0) + 0.5, accel, brake, 0.3, 0.4))
-                if i == 0 and policy["kind"] == GO and s > me["wait"] - 0.5:
-                    acc = min(acc, 0.0)  # past its line nobody speeds up towards a place where he waits
+            back = _stay_behind(x[i], x[j], me, other, pair, (accel, brake, time_gap, top), i == 0 and policy["kind"] == CREEP)
+            acc = min(acc, free + back)
+            if back < 0.0 and i == 0 and policy["kind"] == GO and s > me["wait"] - 0.5:
+                acc = min(acc, 0.0)  # past its line nobody speeds up towards a place where he waits
     if i == 0:
         if policy["kind"] == HOLD:
             acc = min(acc, -1.5 if v > 0.0 else 0.0)
@@ -309,15 +338,22 @@ def _advance(x: Floats, i: int, acc: float, accel_jerk: float, backwards: bool) 
 @kernel
 def _judge_order(j: int, actors: NDArray[np.void], x: Floats, board: Board, pair: np.record, out: Floats) -> None:
     """The ego enters its zone with j: whether it takes j's turn."""
-    if x[j, CLEAR] >= 2.0 or x[j, S] >= pair["other_enter"]:
-        return
-    x[j, CLEAR] = 2.0
     first = _order(board, 0, j, pair)
     at_line = actors[j]["wait"] - x[j, S]
     waits = -ENTERED_M < at_line < CLAIM_M
     claims = waits or reach_time(pair["other_enter"] - x[j, S], x[j, V], x[j, A], 1.2, max(x[j, V], 6.0)) < CLAIM_S
     if first < -0.3 and claims:
         out[ORDER] -= first
+
+
+@kernel
+def _may_choose(j: int, actors: NDArray[np.void], x: Floats, board: Board, pair: np.record) -> bool:
+    """Whether j, before whom the ego enters their zone, is free to wait: it stands, or can stop at its ease and is not first."""
+    if actors[j]["attends"] == 0:
+        return False
+    v = x[j, V]
+    eases = v * v <= 2.0 * actors[j]["brake"] * (pair["other_enter"] - x[j, S])
+    return v < STANDS or (eases and _order(board, 0, j, pair) > -0.3)
 
 
 @kernel
@@ -373,21 +409,24 @@ def _judge(t: float, actors: NDArray[np.void], x: Floats, board: Board, out: Flo
             x[j, CLEAR] = 1.0
         if pair["rule"] == 2:
             continue
-        if pair["along"] > 0.7 and pair["enter"] < s < pair["leave"] and vj > 0.5:
+        entered = s >= pair["enter"]
+        if entered and x[j, CLEAR] < FIRST and sj < pair["other_enter"]:
+            x[j, CLEAR] = CHOOSES if _may_choose(j, actors, x, board, pair) else FIRST
+            by_arrival = pair["rule"] == 0 and actors[j]["wait"] < NO_LINE
+            if (abs(pair["along"]) < 0.9 and s < pair["leave"]) or (pair["along"] >= 0.9 and by_arrival):
+                _judge_order(j, actors, x, board, pair, out)
+        imposed = vj > STANDS and x[j, CLEAR] != CHOOSES
+        if pair["along"] > 0.7 and pair["enter"] < s < pair["leave"] and imposed:
             near, far = _blocked_at(board, actors[0]["path"], actors[j]["path"], s)
             if near <= far and sj < near:
                 faster = max(vj - v, 0.0)
                 tight = max(faster * faster / (2.0 * MERGE_BRAKE * (near - sj)), 1.0 - (near - sj) / (MERGE_GAP_S * vj + 0.5))
                 out[CLOSE] = max(out[CLOSE], min(1.0, tight))
-        entered = s >= pair["enter"]
-        if entered and pair["along"] >= 0.9 and pair["rule"] == 0 and actors[j]["wait"] < NO_LINE:
-            _judge_order(j, actors, x, board, pair, out)
         if entered and s < pair["leave"] and abs(pair["along"]) < 0.9:
             if out[ENTERED] < 0.0:
                 out[ENTERED] = t
             arrives = (pair["other_enter"] - sj) / max(vj, 0.1)
-            _judge_order(j, actors, x, board, pair, out)
-            if sj < pair["other_enter"] and vj > 0.5:
+            if sj < pair["other_enter"] and imposed:
                 leaves = (pair["leave"] - s) / max(v, 0.5)
                 out[CLOSE] = max(out[CLOSE], min(1.0, 1.0 - (arrives - leaves) / CLOSE_S))
             if v < 0.4 and t > 2.0:
@@ -458,6 +497,23 @@ def _begin(actors: NDArray[np.void], x: Floats, board: Board, out: Floats) -> No
 
 
 @kernel
+def _to_go(v: float, top: float, accel: float) -> float:
+    """Delay [s] beyond the horizon of one who still has to speed up: who stands then has lost more than who drives."""
+    return (top - v) * (top - v) / (2.0 * accel * top) if v < top else 0.0
+
+
+@kernel
+def _close(actors: NDArray[np.void], x: Floats, board: Board, accel: float, out: Floats) -> None:
+    """Add to the features what is still to come when the rollout ends."""
+    for i in range(len(actors)):
+        top = max(_limit_at(board, actors[i]["path"], x[i, S]), 1.0)
+        if i == 0:
+            out[DELAY] += _to_go(x[i, V], top, accel)
+        elif actors[i]["moves"] == 1 and board.pairs[actors[0]["path"], actors[i]["path"]]["start"] >= 0:
+            out[OTHERS_DELAY] += _to_go(x[i, V], top, actors[i]["accel"])
+
+
+@kernel
 def evaluate(
     worlds: NDArray[np.void], board: Board, policies: NDArray[np.void],
     branches: NDArray[np.bool_], scripts: Floats, mode: int, times: Floats, scratch: Floats, start: Floats, out: Floats, seen:
@@ -493,6 +549,7 @@ def evaluate(
                     times[0], times[1], actors, y, board, policies[c], record, mode == 1, record, False,
                     out[a, c, k],
                 )  # fmt: skip
+                _close(actors, y, board, policies[c]["accel"], out[a, c, k])
 
 
 @kernel
@@ -505,6 +562,7 @@ def record_rollout(
     _begin(actors, x, board, out)
     _simulate(0.0, times[0], actors, x, board, policies[0], script, scripted, written, True, out)
     _simulate(times[0], times[1], actors, x, board, policies[1], script, scripted, written, True, out)
+    _close(actors, x, board, policies[1]["accel"], out)
 
 
 @kernel

@@ -184,3 +184,39 @@ def test_a_turn_signal_is_remembered_where_lanes_part_in_the_junction(junction):
     thing["indicator"] = np.array([0.02, 0.96, 0.01, 0.01])
     found = ways(atlas, thing, 0)
     assert next(route.weight for route in found if left in route.path.lanes) > 0.7
+
+
+def test_whoever_has_stood_for_a_while_is_hardly_believed_asleep(junction):
+    atlas, ego, other = junction
+    config = BehaviourConfig()
+    scene, _ = read_scene(percepts(0, ego, other, 0.0, 0.0, 0.0), atlas, CAR, start_seeing(atlas, *ego))
+    agent = scene.agents[0]
+    belief = update_belief(Belief(), scene, config)
+    track = belief.tracks[agent.id]
+    weights = track.weights.copy()
+    weights[:, :, NO] *= 0.3 / weights[:, :, NO].sum()
+    weights[:, :, 1:] *= 0.7 / weights[:, :, 1:].sum()
+    belief = Belief({agent.id: replace(track, weights=weights)})
+    asleep = []
+    for _ in range(60):
+        belief = update_belief(belief, scene, config)
+        asleep.append(float(belief.of(agent)[:, :, NO].sum()))
+    assert asleep[10] > 0.05
+    assert asleep[-1] < 0.03
+
+
+def test_a_wave_makes_it_likely_in_a_second_that_one_is_let_in_and_a_flicker_does_not(junction):
+    atlas, ego, other = junction
+    config = BehaviourConfig()
+    chances = {}
+    for ticks in (0, 1, 10):
+        seen, belief = start_seeing(atlas, *ego), Belief()
+        for tick in range(20):
+            now = percepts(tick, ego, other, 0.0, 0.0, 0.0)
+            things = now.things.copy()
+            things["wave"] = 1.0 if 20 - ticks <= tick else 0.0
+            scene, seen = read_scene(replace(now, things=things), atlas, CAR, seen)
+            belief = update_belief(belief, scene, config)
+        chances[ticks] = float(belief.of(scene.agents[0])[:, 3:].sum())
+    assert chances[1] - chances[0] < 0.15
+    assert chances[10] > max(0.85, chances[0] + 0.2)

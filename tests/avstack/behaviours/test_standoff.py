@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from avstack.behaviours.choose import Option, branches_of, turning_back
 from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.deadlock import DWELL_S, SLOT_S, Standoff, takes_turn, watch
 from avstack.behaviours.decision import Manoeuvre
+from avstack.behaviours.policies import Option, branches_of, turning_back
 from avstack.behaviours.response import ACTOR_DTYPE, NO_LINE
 from avstack.behaviours.zones import PAIR_DTYPE
 from sim.interface import TICK_S

@@ -1,0 +1,140 @@
+"""What motion is asked to keep to, from the futures of the chosen policy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avstack.behaviours.decision import Ask, Lead, Manoeuvre
+from avstack.behaviours.policies import CREEP_SPEED, ROLLS, Option, Weighed
+from avstack.behaviours.response import MARGIN, NO_LINE, STEP_S, reach_time
+from avstack.behaviours.scene import Scene
+from avstack.behaviours.zones import COMMITTED_M, ROW
+from sim.geometry import Floats
+
+AT_LINE_M = 0.5  # m before the place where one waits
+WAITS_BELOW = 6.0  # m/s, above which slowing down is left to the windows
+TOUCH_BRAKE, TOUCH_M = 3.0, 1.0  # m/s², m: how one stops who must not move on, and how far from there it is still the same stop
+HOLD_BRAKE = 1.2  # m/s²
+START_ACCEL = 1.2  # m/s²
+OPENING_M = 4.0  # m
+
+
+def asks_of(
+    scene: Scene, weighed: Weighed, futures: list[tuple[int, Floats]], hold: float | None = None
+) -> tuple[Ask, float | None]:
+    """What motion is asked to keep to: lines, zones of those that go first until they have left, and whoever drives ahead.
+
+    hold: where the ego has been waiting for something to be worth setting off for; returned as well, None where it need not.
+    """
+    option = weighed.options[weighed.best]
+    stops = [scene.line] if scene.line < NO_LINE else []
+    windows: list[tuple[float, float]] = []
+    leads: list[Lead] = []
+    wait = float(scene.actors[0, 0]["wait"])
+    touches = False
+    for k, written in futures:
+        world = weighed.scenarios.worlds[k]
+        for j in range(1, len(world)):
+            touches |= _ask_one(scene, world, j, written[:, [0, j]], (option, wait), (stops, windows, leads))
+    cap = CREEP_SPEED if option.manoeuvre == Manoeuvre.CREEP else 100.0
+    held = None
+    if touches:
+        # one place, kept: a stop that is where the ego is just now would be rolled past again and again
+        held = hold if hold is not None and abs(hold - scene.s) < TOUCH_M else scene.s + scene.speed**2 / (2.0 * TOUCH_BRAKE)
+        stops = [*stops, held]
+    elif option.manoeuvre != Manoeuvre.CREEP and (wait >= NO_LINE or scene.s > wait - AT_LINE_M) and _for_nothing(scene, windows):
+        if scene.speed < ROLLS:
+            held = hold if hold is not None else scene.s + scene.speed**2 / (2.0 * HOLD_BRAKE)
+            stops = [*stops, held]
+        else:
+            cap = min(cap, scene.speed)
+    stops += [s for until, s in windows if until == math.inf]
+    windows = [window for window in windows if window[0] < math.inf]
+    return Ask(tuple(sorted(set(stops))), tuple(windows), tuple(leads), cap, option.brisk), held
+
+
+def _for_nothing(scene: Scene, windows: list[tuple[float, float]]) -> bool:
+    """Whether setting off or speeding up now would be for nothing: something ahead would have to be waited for all the same.
+
+    Others take somebody who speeds up in a junction to be going.
+    """
+    if scene.speed > WAITS_BELOW:
+        return False
+    limit = float(scene.path.rows[min(max(int(scene.s / ROW), 0), len(scene.path.rows) - 1), 4])
+    ahead = [(until, s - scene.s) for until, s in windows if s > scene.s - AT_LINE_M]
+    speed, top = scene.speed, max(limit, scene.speed)
+    return any(reach_time(way, speed, 0.0, START_ACCEL, top) < until for until, way in ahead)
+
+
+def _ask_one(
+    scene: Scene, world: NDArray[np.void], j: int, motion: Floats, how: tuple[Option, float],
+    out: tuple[list[float], list[tuple[float, float]], list[Lead]],
+) -> bool:  # fmt: skip
+    """Add what one actor in one future asks of the ego; whether their boxes touch already, and it must not move on. motion
+    (T, 2, 3): the ego's and its own."""
+    option, wait = how
+    mine, motion = motion[:, 0], motion[:, 1]
+    stops, windows, leads = out
+    pair = scene.board.pairs[0, world[j]["path"]]
+    if pair["start"] < 0 or float(world[j]["s"]) > float(pair["other_leave"]) or scene.s > float(pair["leave"]):
+        return False
+    low, high = blocked(scene, int(world[j]["path"]), np.concatenate([[float(world[j]["s"])], motion[:-1, 0]]))
+    here = low <= high
+    along = float(pair["along"])
+    known = scene.agents[j - 1].id
+    if here[0] and scene.s >= low[0]:
+        if scene.s >= 0.5 * (low[0] + high[0]):
+            return False
+        if along > 0.7 and here[1]:
+            leads.append(_lead(scene, known, low, here))
+            return False
+        return True
+    # a policy that goes may all the same wait, in its rollout, for somebody who cannot stop any more
+    passes = motion[:, 0] > float(pair["other_enter"])
+    enters = mine[:, 0] > float(pair["enter"]) + COMMITTED_M
+    before = passes.any() and (not enters.any() or int(np.argmax(passes)) < int(np.argmax(enters)))
+    first = known in option.yields or bool(here[0]) or before
+    if along > 0.7 and here[0] and here[1]:
+        leads.append(_lead(scene, known, low, here))
+        return False
+    if not here[0] and (not first or pair["rule"] == 2 or scene.s >= float(pair["enter"]) + COMMITTED_M):
+        return False
+    if not world[j]["moves"]:
+        stops.append(float(low[0]) - 0.5)
+        return False
+    bar = float(pair["enter"]) - MARGIN if not here[0] else float(low[0]) - MARGIN
+    if along < -0.7 and scene.s < float(pair["enter"]):
+        bar = float(pair["enter"]) - MARGIN
+    if option.manoeuvre != Manoeuvre.CREEP and wait < bar and scene.s < wait + 0.5:
+        bar = wait
+    left = motion[:, 0] > float(pair["other_leave"])
+    if along > 0.7:
+        left = motion[:, 0] > float(pair["other_enter"]) + 1.0
+    windows.append((STEP_S * (int(np.argmax(left)) + 1) + 0.2 if left.any() else math.inf, bar))
+    return False
+
+
+def _lead(scene: Scene, known: int, low: Floats, here: NDArray[np.bool_]) -> Lead:
+    """Somebody ahead, by where its tail will be. For one who draws away nobody brakes: its tail counts as OPENING_M ahead at
+    least."""
+    count = int(np.argmin(here)) if not here.all() else len(here)
+    s = np.maximum.accumulate(low[:count])
+    if s[1] - s[0] > STEP_S * (scene.speed + 0.3):
+        s = s + max(0.0, OPENING_M - float(s[0] - scene.s))
+    return Lead(known, np.asarray(STEP_S * np.arange(count), np.float64), s)
+
+
+def blocked(scene: Scene, path: int, s: Floats) -> tuple[Floats, Floats]:
+    """Stretch (T,), (T,) of the ego's path that an actor on `path` blocks at s (T,); low > high for none."""
+    pair = scene.board.pairs[path, 0]
+    k = np.clip(s / ROW, 0, pair["rows"] - 1)
+    rows = scene.board.rows[pair["start"] : pair["start"] + pair["rows"]]
+    lower = np.floor(k).astype(np.int64)
+    upper = np.minimum(lower + 1, pair["rows"] - 1)
+    f = (k - lower)[:, None]
+    both = (rows[lower, 0] <= rows[lower, 1]) & (rows[upper, 0] <= rows[upper, 1])
+    mixed = np.where(both[:, None], (1.0 - f) * rows[lower] + f * rows[upper], rows[lower])
+    return mixed[:, 0], mixed[:, 1]
