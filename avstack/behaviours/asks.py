@@ -108,7 +108,9 @@ def _ask_one(
     bar = float(pair["enter"]) - MARGIN if not here[0] else float(low[0]) - MARGIN
     if along < -0.7 and scene.s < float(pair["enter"]):
         bar = float(pair["enter"]) - MARGIN
-    if option.manoeuvre != Manoeuvre.CREEP and wait < bar and scene.s < wait + 0.5:
+    # to who is still on its way in, setting off would look like going; behind who is in the way already one may arrive in time
+    waits = scene.s < wait + (-AT_LINE_M if here[0] else AT_LINE_M)
+    if option.manoeuvre != Manoeuvre.CREEP and wait < bar and waits:
         bar = wait
     left = motion[:, 0] > float(pair["other_leave"])
     if along > 0.7:

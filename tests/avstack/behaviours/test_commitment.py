@@ -45,7 +45,7 @@ def scene(speed: float = 0.0, s: float = 10.0, order: tuple[float, float] = (1.0
     orders = np.zeros((4, 4))
     orders[0, 1:3] = order
     rows = np.zeros((200, 6))
-    rows[:, 0], rows[:, 2] = ROW * np.arange(200), 1.0
+    rows[:, 0], rows[:, 2], rows[:, 4] = ROW * np.arange(200), 1.0, 12.0
     board = SimpleNamespace(pairs=pairs, order=orders)
     return SimpleNamespace(
         agents=agents, actors=actors, board=board, speed=speed, s=s, tick=tick, path=SimpleNamespace(rows=rows)
@@ -120,17 +120,25 @@ def test_inching_forward_costs_more_the_nearer_somebody_on_foot_is():
     assert prices[4:] == [1.0, 1.0]
 
 
-def asked(motions: np.ndarray, along: float = 0.0, hold: float | None = None, s: float = 10.0, blocks: bool = False):
-    """What a policy that goes is asked in one future, motions (T, 2, 3) of the ego and of 7; blocks: 7 blocks 8 to 40 m of the
-    ego's path all the time."""
+def asked(
+    motions: np.ndarray,
+    along: float = 0.0,
+    hold: float | None = None,
+    s: float = 10.0,
+    blocks: tuple[float, float] = (1.0, 0.0),
+    wait: float = NO_LINE,
+):
+    """What a policy that goes is asked in one future, motions (T, 2, 3) of the ego and of 7; blocks: stretch of the ego's way
+    that 7 blocks all the time."""
     at = scene(speed=1.0, s=s)
     at.line = NO_LINE
     at.agents, at.actors = at.agents[:1], at.actors[:2]
     at.actors["wait"], at.actors["moves"], at.actors["s"][1] = NO_LINE, 1, motions[0, 1, 0]
+    at.actors["wait"][0] = wait
     pairs = at.board.pairs[:2, :2]
     pairs["enter"][0, 1], pairs["leave"][0, 1], pairs["along"][0, 1] = ZONES[0], 30.0, along
     pairs["other_enter"][0, 1], pairs["other_leave"][0, 1], pairs["rows"][1, 0] = 30.0, 40.0, 200
-    rows = np.tile([8.0, 40.0] if blocks else [1.0, 0.0], (200, 1))
+    rows = np.tile(blocks, (200, 1))
     at.board = SimpleNamespace(pairs=pairs, order=at.board.order, rows=rows)
     one = SimpleNamespace(options=[GO], best=0, scenarios=SimpleNamespace(worlds=at.actors[None, :, 0]))
     return asks_of(at, one, [(0, motions)], hold)  # type: ignore[arg-type]
@@ -153,9 +161,20 @@ def test_motion_is_told_to_wait_for_whoever_goes_first_in_the_rollout_whatever_t
 
 
 def test_an_ego_that_touches_somebody_comes_to_rest_at_one_place():
-    ask, held = asked(motions(1.0, 0.0), blocks=True)
+    ask, held = asked(motions(1.0, 0.0), blocks=(8.0, 40.0))
     assert held is not None
     assert ask.stops == (held,)
     assert 10.0 < held < 10.3
-    again, kept = asked(motions(1.0, 0.0), blocks=True, hold=held, s=10.15)
+    again, kept = asked(motions(1.0, 0.0), blocks=(8.0, 40.0), hold=held, s=10.15)
     assert (again.stops, kept) == ((held,), held)
+
+
+def test_from_its_line_the_ego_may_set_off_in_time_behind_who_is_in_the_way_and_stays_for_who_is_still_to_come():
+    crosses, in_the_way = motions(0.0, 15.0), (ZONES[0], 30.0)
+    assert [s for _, s in asked(crosses, wait=12.0, blocks=in_the_way)[0].windows] == [12.0]
+    ask, held = asked(crosses, wait=10.0, blocks=in_the_way)
+    assert [s for _, s in ask.windows] == [pytest.approx(ZONES[0], abs=1.0)]
+    # 15 m/s are through before the ego can be there, so it may go now; for somebody slower it rests first
+    assert held is None
+    assert asked(motions(0.0, 5.0), wait=10.0, blocks=in_the_way)[1] is not None
+    assert [s for _, s in asked(crosses, wait=10.0)[0].windows] == [10.0]
