@@ -37,6 +37,7 @@ USUAL_ACTORS = 6
 LEAST_SCENARIOS, MOST_SCENARIOS = 4, 16
 LIKELY = 0.08  # share of a scenario that motion must be ready for
 SETTLED_M = 60.0
+AT_END_M = 1.0  # m before the end of its way from where nothing else holds the ego
 STANDOFF_S, STUBBORN_S = 2.0, 9.0  # s of standing nose to nose before the one with the shorter way back, or the other, backs off
 NOSE_M = 25.0
 CLEAR_M = 2.5  # m further back than the narrow place
@@ -202,6 +203,8 @@ def _future(scene: Scene, weighed: Weighed, k: int, config: BehaviourConfig) -> 
 
 def _reason(scene: Scene, option: Option, motion: Floats, ask: Ask) -> tuple[Reason, int]:
     """Why the ego does this, and whom it concerns."""
+    if scene.ends and scene.line - scene.s < AT_END_M:
+        return Reason.NO_WAY, -1  # whoever else is there
     near = [i for i, agent in enumerate(scene.agents, start=1) if agent.id in option.yields]
     if option.manoeuvre == Manoeuvre.CREEP:
         return Reason.INCHES, scene.agents[near[0] - 1].id if near else -1
