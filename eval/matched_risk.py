@@ -4,6 +4,10 @@ A planner that dares more is faster. To compare how well two decide and not how 
 of its assertiveness; its mean delay then is a curve over its share of episodes with a post-encroachment time below one second,
 and the curves are compared where both have values. More risk has to buy less delay: points out of that order are pooled.
 
+Where assertiveness moves the delay but hardly the risk, the curves shrink to points, which need not have a risk in common: that
+is said, and they are compared at their nearest risks. Two figures do not hang on it: both drivers at the same assertiveness,
+episode by episode; and the comparison at equal shares of longer post-encroachment times, which happen more often.
+
 All values drive the same episodes. Intervals: bootstrap over episodes, resampled together for all values of both drivers.
 """
 
@@ -20,7 +24,8 @@ from numpy.typing import NDArray
 from eval.errors import ExitCode
 from eval.evaluate import Request, collect
 from eval.figures import interval, values
-from eval.statistics import bootstrap, clopper_pearson
+from eval.metrics.encroachment import CLOSE_S
+from eval.statistics import bootstrap, clopper_pearson, ratio_of_sums
 from eval.store import Row
 from scenarios.errors import InputError
 from sim.interface import Floats
@@ -29,6 +34,8 @@ SETTING = "behaviours.assertiveness"
 GRID = 21
 """Levels of risk, evenly over what both drivers reach, that the curves are compared at."""
 COLUMN = "ego_delay"
+LOOSER_S = (1.5, 2.0)
+"""Other post-encroachment times [s] that the curves are also compared at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +64,17 @@ def matched_risk(sweep: Sweep, *, as_json: bool) -> ExitCode:
         raise InputError(f"a sweep takes 2 to 50 values, got {sweep.count}", fix="Use --values 7, for example")
     places = {name: [_named(name, value, sweep) for value in _steps(sweep.count)] for name in (sweep.driver, sweep.against)}
     rows, interrupted = collect(replace(sweep.request, drivers=tuple(name for names in places.values() for name in names)))
-    curves = _curves({name: [rows[one] for one in names] for name, names in places.items()})
-    report = compared(sweep, curves)
+    found = {name: [rows[one] for one in names] for name, names in places.items()}
+    report = compared(sweep, curves_of(found, CLOSE_S), {closer: curves_of(found, closer) for closer in LOOSER_S})
     click.echo(json.dumps(report) if as_json else sweep_text(report))
     return ExitCode.INTERRUPTED if interrupted else ExitCode.OK
 
 
-def compared(sweep: Sweep, curves: Mapping[str, Curve]) -> dict[str, object]:
-    """The report: both curves, and how much less time `driver` loses than `against` at the same risk."""
+def compared(
+    sweep: Sweep, curves: Mapping[str, Curve], looser: Mapping[float, Mapping[str, Curve]] | None = None
+) -> dict[str, object]:
+    """The report: both curves, and how much less time `driver` loses than `against` at the same risk; looser: the curves at other
+    post-encroachment times."""
     one, other = curves[sweep.driver], curves[sweep.against]
     count = one.delay.shape[1]
     report: dict[str, object] = {
@@ -78,14 +88,36 @@ def compared(sweep: Sweep, curves: Mapping[str, Curve]) -> dict[str, object]:
         "saved": None,
         "saved_s": None,
         "common_risk": None,
+        "nearest_risks": None,
+        "same_assertiveness": None,
+        "looser": {},
     }
     if not count:
         return report
-    everybody = np.arange(count, dtype=np.int64)
-    report["common_risk"] = _common(*_fronts(one, other, everybody))
-    report["saved"] = interval(bootstrap(count, lambda chosen: saved(one, other, chosen)[0]))
-    report["saved_s"] = interval(bootstrap(count, lambda chosen: saved(one, other, chosen)[1]))
+    report |= _savings(one, other)
+    report["same_assertiveness"] = {
+        "delay_s": interval(ratio_of_sums((one.delay - other.delay).mean(axis=0))),
+        "risk": interval(ratio_of_sums((one.risky - other.risky).mean(axis=0))),
+    }
+    report["looser"] = {
+        f"{closer:g}": _savings(found[sweep.driver], found[sweep.against]) for closer, found in (looser or {}).items()
+    }
     return report
+
+
+def _savings(one: Curve, other: Curve) -> dict[str, object]:
+    """What the first saves, and where: the range of risk that both reach, or each one's risk nearest to the other's."""
+    count = one.delay.shape[1]
+    fronts = _fronts(one, other, np.arange(count, dtype=np.int64))
+    (low, high), mine, theirs = _common(*fronts), fronts[0][0], fronts[1][0]
+    lower = mine[-1] < theirs[0]
+    apart = (float(mine[-1 if lower else 0]), float(theirs[0 if lower else -1]))
+    return {
+        "saved": interval(bootstrap(count, lambda chosen: saved(one, other, chosen)[0])),
+        "saved_s": interval(bootstrap(count, lambda chosen: saved(one, other, chosen)[1])),
+        "common_risk": (low, high) if low <= high else None,
+        "nearest_risks": None if low <= high else apart,
+    }
 
 
 def saved(one: Curve, other: Curve, chosen: NDArray[np.int64]) -> tuple[float, float]:
@@ -135,10 +167,10 @@ def _named(driver: str, value: float, sweep: Sweep) -> str:
     return f"{inner[0]}[{','.join((*inner[1:], *sweep.settings, f'{SETTING}={value:g}'))}]"
 
 
-def _curves(rows: Mapping[str, Sequence[Sequence[Row]]]) -> dict[str, Curve]:
-    """Episodes that every value of both drivers has finished, with a delay to compare."""
+def curves_of(rows: Mapping[str, Sequence[Sequence[Row]]], closer: float) -> dict[str, Curve]:
+    """Episodes that every value of both drivers has finished, with a delay to compare; risky: passed `closer` [s] than that."""
     good = [
-        {row["seed"] for row in one if row.get(COLUMN) is not None and row.get("close_call") is not None}
+        {row["seed"] for row in one if row.get(COLUMN) is not None and row.get("min_pet") is not None}
         for values_of in rows.values()
         for one in values_of
     ]
@@ -148,7 +180,7 @@ def _curves(rows: Mapping[str, Sequence[Sequence[Row]]]) -> dict[str, Curve]:
     }
     return {
         name: Curve(
-            risky=np.array([values(one, "close_call") for one in found]).reshape(len(found), -1),
+            risky=np.array([values(one, "min_pet") < closer for one in found], np.float64).reshape(len(found), -1),
             delay=np.array([values(one, COLUMN) for one in found]).reshape(len(found), -1),
         )
         for name, found in chosen.items()
@@ -180,10 +212,27 @@ def sweep_text(report: Mapping[str, object]) -> str:
     for points in zip(*curves.values(), strict=True):
         cells = [cell for one in points for cell in (f"{100.0 * one['risk']:.2f} %", f"{one['ego_delay_s']:.2f}")]
         table.add_row(f"{points[0]['assertiveness']:g}", *cells)
-    saving, seconds = (figure_cell(report[name]) for name in ("saved", "saved_s"))
-    risk = report["common_risk"]
-    where = "no episode in common" if risk is None else f"risk {100.0 * risk[0]:.2f} to {100.0 * risk[1]:.2f} %"  # type: ignore[index]
-    words = (
-        f"{report['driver']} loses less than {report['against']} at the same risk: share {saving}, seconds {seconds} ({where})"
-    )
-    return f"{render(table)}{words}"
+    both = f"{report['driver']} against {report['against']}"
+    lines = [f"{both}, share of the delay saved at the same risk: {_saved_text(report)}"]
+    looser, same = report["looser"], report["same_assertiveness"]
+    assert isinstance(looser, dict)
+    lines += [f"the same at P(min PET < {closer} s): {_saved_text(found)}" for closer, found in looser.items()]
+    if isinstance(same, dict):
+        lines.append(
+            f"{both} at the same assertiveness: delay {figure_cell(same['delay_s'])} s, risk {figure_cell(same['risk'])}"
+        )
+    return render(table) + "\n".join(lines)
+
+
+def _saved_text(found: Mapping[str, object]) -> str:
+    from eval.tables import figure_cell
+
+    saving, seconds = (figure_cell(found[name]) for name in ("saved", "saved_s"))
+    common, nearest = found["common_risk"], found["nearest_risks"]
+    if isinstance(common, tuple):
+        where = f"risk {100.0 * common[0]:.2f} to {100.0 * common[1]:.2f} %"
+    elif isinstance(nearest, tuple):
+        where = f"no risk in common: {100.0 * nearest[0]:.2f} % against {100.0 * nearest[1]:.2f} %"
+    else:
+        where = "no episode in common"
+    return f"{saving}, {seconds} s ({where})"

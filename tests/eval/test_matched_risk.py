@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from click.testing import CliRunner
 
 import eval.matrix as matrix_of
 from eval.cli import execute, program
-from eval.matched_risk import Curve, front, saved
+from eval.evaluate import Request
+from eval.matched_risk import Curve, Sweep, compared, front, saved, sweep_text
 from eval.matrix import opponents, worst
 from sim.interface import Floats
 
@@ -43,6 +45,38 @@ def test_who_merely_dares_more_saves_nothing():
     timid = Curve(risky=careful.risky[:5], delay=careful.delay[:5])
     assert float(shifted.delay.mean()) < float(timid.delay.mean()) - 0.5
     assert saved(shifted, timid, everybody())[1] == pytest.approx(0.0, abs=0.25)
+
+
+def report_of(one: Curve, other: Curve) -> dict[str, Any]:
+    sweep = Sweep(request=Request(suite="s", drivers=(), seeds=()), driver="one", against="other")
+    return compared(sweep, {"one": one, "other": other}, {2.0: {"one": one, "other": other}})
+
+
+def test_who_decides_better_does_so_at_the_same_assertiveness_too():
+    small = slice(0, 400)
+    one, other = (Curve(risky=c.risky[:, small], delay=c.delay[:, small]) for c in (driver(1.5, 1), driver(0.0, 2)))
+    report = report_of(one, other)
+    assert report["same_assertiveness"]["delay_s"]["value"] == pytest.approx(-1.5)
+    assert report["looser"]["2"]["saved"] == report["saved"]
+    assert report["common_risk"] is not None
+    assert "risk in common" not in sweep_text(report)
+    equal = report_of(other, other)
+    assert equal["same_assertiveness"]["delay_s"]["value"] == 0.0
+    assert equal["saved"]["value"] == 0.0
+
+
+def test_risks_that_never_meet_are_told_apart_from_those_that_do():
+    """Assertiveness moves the delay and not the risk: each curve is one point, and the two are elsewhere."""
+    delay = np.linspace(12.0, 8.0, 7)[:, None] + np.zeros((7, 40))
+    rare, often = np.zeros((7, 40)), np.zeros((7, 40))
+    rare[:, :2], often[:, :4] = 1.0, 1.0
+    report = report_of(Curve(risky=rare, delay=delay), Curve(risky=often, delay=delay))
+    assert report["common_risk"] is None
+    assert report["nearest_risks"] == pytest.approx((0.05, 0.1))
+    assert report_of(Curve(risky=often, delay=delay), Curve(risky=rare, delay=delay))["nearest_risks"] == pytest.approx(
+        (0.1, 0.05)
+    )
+    assert "no risk in common: 5.00 % against 10.00 %" in sweep_text(report)
 
 
 def test_the_front_never_rises():
