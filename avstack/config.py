@@ -36,7 +36,8 @@ class SpeedConfig:
     not even within a tick. stop_brake, stop_jerk: a free stop begins where its peaks would exceed these. cruise_brake: before
     curves and lower limits. weight_*: cost of departing from the free plan, per second: jerk 1, acceleration [1/s²], speed
     [1/s⁴]; gap_weight: of being nearer to a leader than time_gap and standing_gap ask. min_gap: to a leader, never planned below.
-    same_stop_m: stops no further apart are one, and a stop under way is not planned again for it. *_tolerance: of a kept bound.
+    same_stop_m: stops no further apart are one, and a stop under way is not planned again for it. late_stop: passing a bound by
+    so little is better than a jolt for it. *_tolerance: of a kept bound.
     stitch_*: a plan goes on from its own reference unless the vehicle is further than this from it.
     """
 
@@ -52,6 +53,7 @@ class SpeedConfig:
     weight_speed: float = 0.05
     gap_weight: float = 4.0
     same_stop_m: float = 0.05
+    late_stop: float = 0.1
     position_tolerance: float = 0.05
     speed_tolerance: float = 0.15
     stitch_position: float = 2.0

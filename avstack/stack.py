@@ -167,8 +167,9 @@ def constraints_of(ask: Ask, spec: VehicleSpec) -> Constraints:
     leaders = tuple(Leader(t=lead.t, s=lead.s + half) for lead in ask.leads)
     windows = tuple(Window(t_from=0.0, t_to=until, s_max=s) for until, s in ask.windows)
     return Constraints(
-        target_speed=ask.cap, stops=ask.stops, leaders=leaders, windows=windows, reverse_to=ask.back_to, emergency=ask.emergency
-    )
+        target_speed=ask.cap, stops=ask.stops, rest=ask.rest, leaders=leaders, windows=windows, reverse_to=ask.back_to,
+        emergency=ask.emergency,
+    )  # fmt: skip
 
 
 def trace_of(decision: Decision, scene: Scene) -> dict[str, NDArray[np.generic]]:

@@ -17,7 +17,6 @@ from sim.geometry import Floats
 AT_LINE_M = 0.5  # m before the place where one waits
 WAITS_BELOW = 6.0  # m/s, above which slowing down is left to the windows
 TOUCH_BRAKE, TOUCH_M = 3.0, 1.0  # m/s², m: how one stops who must not move on, and how far from there it is still the same stop
-HOLD_BRAKE = 1.2  # m/s²
 START_ACCEL = 1.2  # m/s²
 OPENING_M = 4.0  # m
 
@@ -27,7 +26,7 @@ def asks_of(
 ) -> tuple[Ask, float | None]:
     """What motion is asked to keep to: lines, zones of those that go first until they have left, and whoever drives ahead.
 
-    hold: where the ego has been waiting for something to be worth setting off for; returned as well, None where it need not.
+    hold: where the ego has been stopping for whom it would touch; returned as well, None where it need not.
     """
     option = weighed.options[weighed.best]
     stops = [scene.line] if scene.line < NO_LINE else []
@@ -40,20 +39,19 @@ def asks_of(
         for j in range(1, len(world)):
             touches |= _ask_one(scene, world, j, written[:, [0, j]], (option, wait), (stops, windows, leads))
     cap = CREEP_SPEED if option.manoeuvre == Manoeuvre.CREEP else 100.0
-    held = None
+    held, rest = None, False
     if touches:
         # one place, kept: a stop that is where the ego is just now would be rolled past again and again
         held = hold if hold is not None and abs(hold - scene.s) < TOUCH_M else scene.s + scene.speed**2 / (2.0 * TOUCH_BRAKE)
         stops = [*stops, held]
     elif option.manoeuvre != Manoeuvre.CREEP and (wait >= NO_LINE or scene.s > wait - AT_LINE_M) and _for_nothing(scene, windows):
         if scene.speed < ROLLS:
-            held = hold if hold is not None else scene.s + scene.speed**2 / (2.0 * HOLD_BRAKE)
-            stops = [*stops, held]
+            rest = True
         else:
             cap = min(cap, scene.speed)
     stops += [s for until, s in windows if until == math.inf]
     windows = [window for window in windows if window[0] < math.inf]
-    return Ask(tuple(sorted(set(stops))), tuple(windows), tuple(leads), cap, option.brisk), held
+    return Ask(tuple(sorted(set(stops))), tuple(windows), tuple(leads), cap, option.brisk, rest=rest), held
 
 
 def _for_nothing(scene: Scene, windows: list[tuple[float, float]]) -> bool:

@@ -47,7 +47,7 @@ NEAR_START = 3.0  # m, never to the very start of the path
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
     """What the last decision was, for hysteresis. back_to: where the ego is reversing to, None when it is not; hold: place on the
-    path of this key where it rests until it is worth setting off; committed: ids before whom it goes for good; waved: whom it has
+    path of this key where it stops for whom it would touch; committed: ids before whom it goes for good; waved: whom it has
     waved through, and since which tick."""
 
     option: Option | None = None

@@ -77,7 +77,8 @@ class Lead:
 @dataclass(frozen=True, slots=True, eq=False)
 class Ask:
     """What motion is asked to keep to. stops: places to rest at, the nearest ahead counts; windows: (until [s], s) not to be
-    passed before; leads: whom to follow; cap: most speed [m/s]; brisk: speed up firmly; back_to: reverse to this s."""
+    passed before; leads: whom to follow; cap: most speed [m/s]; brisk: speed up firmly; back_to: reverse to this s; rest: wait
+    wherever it is comfortable to come to rest."""
 
     stops: tuple[float, ...] = ()
     windows: tuple[tuple[float, float], ...] = ()
@@ -86,6 +87,7 @@ class Ask:
     brisk: bool = False
     back_to: float | None = None
     emergency: bool = False
+    rest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

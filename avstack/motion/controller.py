@@ -87,11 +87,17 @@ def _accelerate(
     behind = min(max(-sign * ahead, -FEEDBACK_M), FEEDBACK_M) * min(1.0, speed / CREEPING)
     slow = min(max(wanted_speed - speed, -FEEDBACK_SPEED), FEEDBACK_SPEED)
     wanted += config.position_gain * behind + config.speed_gain * slow
-    # let go of the brake so as to come to rest without a jolt: the speed left is what acceleration may take away
-    if later < STANDS and accel < 0.0:
-        wanted = max(wanted, -math.sqrt(2.0 * limits.jerk * max(speed + 0.5 * accel * TICK_S, 0.0)))
+    if accel < 0.0:
+        # let go of the brake in time to come to rest without a jolt, wherever the reference is
+        wanted = max(wanted, -_can_brake(speed, accel, limits.jerk / unevenness(spec.accel_lag)))
     low, high = min(-limits.brake, accel), max(limits.accel, accel)
     return sign * _toward(accel, min(max(wanted, low), high), limits, spec.accel_lag)
+
+
+def _can_brake(speed: float, accel: float, jerk: float) -> float:
+    """Hardest braking a tick on that can still be let go of, at this jerk, with the speed that is left then: a² / (2 jerk)."""
+    left, half = max(speed + 0.5 * accel * TICK_S, 0.0), 0.5 * TICK_S
+    return jerk * (math.sqrt(half * half + 2.0 * left / jerk) - half)
 
 
 def _roll_out(speed: float, accel: float) -> float:

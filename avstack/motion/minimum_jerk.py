@@ -19,8 +19,8 @@ from sim.jit import kernel
 from sim.kinematics import minimum_jerk_stop, quintic_stop, quintic_stop_cost
 
 __all__ = [
-    "SmoothStop", "minimum_jerk_stop", "quintic_connection", "quintic_stop", "quintic_stop_cost", "rest_to_rest_duration",
-    "smooth_stop", "speed_change", "stop_duration", "stop_peaks", "travel_time",
+    "SmoothStop", "gentle_way", "minimum_jerk_stop", "quintic_connection", "quintic_stop", "quintic_stop_cost",
+    "rest_to_rest_duration", "smooth_stop", "speed_change", "stop_duration", "stop_peaks", "travel_time",
 ]  # fmt: skip
 
 
@@ -84,6 +84,28 @@ def smooth_stop(speed: float, accel: float, distance: float) -> SmoothStop | Non
         peak_brake=peak_brake,
         peak_jerk=peak_jerk,
     )
+
+
+def gentle_way(speed: float, accel: float, brake: float, jerk: float) -> float:
+    """Distance [m], to a millimetre, in which the smoothest stop reaches peaks of `brake` [m/s²] or `jerk` [m/s³] and no more.
+
+    Braking harder already, that in which it does not have to brake harder still.
+    """
+    if speed <= 0.0:
+        return 0.0
+    brake = max(brake, -accel)
+    # ample for both peaks, also where an acceleration has to be let go of first
+    low, high = 0.0, 10.0 + 2.0 * speed * speed / brake + 4.0 * speed * math.sqrt(speed / jerk) + 4.0 * speed * abs(accel) / jerk
+    while high - low > 0.001:
+        way = 0.5 * (low + high)
+        duration = stop_duration(speed, accel, way)
+        # no stop of free duration: so far away that the car would stand before it
+        peaks = stop_peaks(speed, accel, way, duration) if duration > 0.0 else (0.0, 0.0)
+        if peaks[0] > brake + 1e-6 or peaks[1] > jerk:
+            low = way
+        else:
+            high = way
+    return low
 
 
 def quintic_connection(start: tuple[float, float, float], end: tuple[float, float, float], length: float) -> Floats:

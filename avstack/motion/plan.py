@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from avstack.config import MotionConfig
+from avstack.motion.minimum_jerk import gentle_way
 from avstack.motion.path import SPACING, Nudge, Offsets, ReferencePath, no_offsets, offset_profile, shifted, slip_along
 from avstack.motion.profile import AT_REST, RUN_STEPS, STEP_S, Profile, brake_run, run_profile
 from avstack.motion.qp import NODES_S
 from avstack.motion.speed_profile import SpeedBounds, Start, plan_speed
-from avstack.motion.vehicle import Command, Estimate, VehicleState
+from avstack.motion.vehicle import Command, Estimate, VehicleState, advance
 from avstack.types import Level, Trajectory
 from sim.interface import TICK_S, Floats, VehicleSpec
 
@@ -55,13 +56,15 @@ class Window:
 class Constraints:
     """What behaviours ask of motion. envelope: speeds (M,) at increasing s (M,), linear between and constant beyond.
 
-    stops: positions to rest at, the first counts, and one just passed is still braked for; nudges: sorted by start;
-    reverse_to: back up to this s; emergency: brake as hard as is declared, now.
+    stops: positions to rest at, the first counts, and one just passed is still braked for; rest: come to rest where that is
+    gentle, or where the stop under way leads; nudges: sorted by start; reverse_to: back up to this s; emergency: brake as hard as
+    is declared, now.
     """
 
     target_speed: float = math.inf
     envelope: tuple[Floats, Floats] | None = None
     stops: tuple[float, ...] = ()
+    rest: bool = False
     leaders: tuple[Leader, ...] = ()
     windows: tuple[Window, ...] = ()
     nudges: tuple[Nudge, ...] = ()
@@ -106,8 +109,11 @@ def plan(
     began, previous, direction = _reference(state, path, constraints, memory, config)
     place = direction * began.s
     offsets = offset_profile(place, began.v, memory.offsets, constraints.nudges, config.path) if direction > 0 else memory.offsets
-    bounds = _bounds(began, path, constraints, direction, memory.spec, previous, config)
-    profile = plan_speed(began, bounds, previous, config)
+    acts = began if previous is not None else _when_control_acts(state, began, direction, memory)
+    bounds = _bounds(acts, path, constraints, direction, memory.spec, previous, config)
+    profile = plan_speed(acts, bounds, previous, config)
+    if previous is None:
+        profile = _led_in(began, profile, TICK_S * len(memory.pending))
     trajectory = _trajectory(profile, path, offsets, direction, memory.spec)
     return trajectory, replace(memory, tick=state.tick, profile=profile, path=path, s=place, direction=direction, offsets=offsets)
 
@@ -157,6 +163,24 @@ def _reference(
     return Start(s=direction * s, v=max(direction * state.speed, 0.0), a=direction * state.accel), None, direction
 
 
+def _when_control_acts(state: VehicleState, now: Start, direction: int, memory: MotionMemory) -> Start:
+    """Where a plan without a reference can begin: what is on its way to the actuators already is not to be changed."""
+    later = state
+    for command in memory.pending:
+        later = advance(later, command, memory.spec)
+    way = math.hypot(later.x - state.x, later.y - state.y)
+    return Start(s=now.s + way, v=max(direction * later.speed, 0.0), a=direction * later.accel)
+
+
+def _led_in(now: Start, profile: Profile, latency: float) -> Profile:
+    """A profile that begins `latency` seconds from now, with the way there before it."""
+    if latency <= 0.0:
+        return profile
+    lead = np.array([[now.s], [now.v], [now.a], [(profile.a[0] - now.a) / latency]])
+    s, v, a, j = np.concatenate([lead, np.stack([profile.s, profile.v, profile.a, profile.j])], axis=1)
+    return replace(profile, t=np.concatenate([[0.0], profile.t + latency]), s=s, v=v, a=a, j=j)
+
+
 def _moved_on(profile: Profile, elapsed: float) -> Profile:
     """A profile as it looks `elapsed` seconds later, with a node there."""
     if elapsed <= 0.0:
@@ -200,6 +224,8 @@ def _bounds(
         caps = np.minimum(caps, np.interp(SPACING * (first + np.arange(len(caps))), *constraints.envelope))
     tail = _tail(constraints.leaders, spec)
     stop = min((value for value in constraints.stops if value > began.s - FORGOTTEN_M), default=math.inf)
+    if constraints.rest:
+        stop = min(stop, _resting_place(began, previous, config))
     if tail is not None and tail[-1] - tail[-2] < LEADER_RESTS * STEP_S:
         behind = float(tail[-1]) - config.speed.standing_gap
         if previous is not None and previous.frozen and abs(previous.stop - behind) < LEADER_STOP_M:
@@ -210,6 +236,16 @@ def _bounds(
         target=target, caps=caps, caps_first=SPACING * first, caps_spacing=SPACING, stop=stop, upper=upper, lower=lower,
         tail=tail, emergency=constraints.emergency,
     )  # fmt: skip
+
+
+def _resting_place(began: Start, previous: Profile | None, config: MotionConfig) -> float:
+    """Where a car with nowhere in particular to stop comes to rest: at the stop under way, else where a stop begun now is gentle.
+
+    Reckoned from the reference: from the measurement the place would wander with its noise.
+    """
+    if previous is not None and previous.frozen:
+        return previous.stop
+    return began.s + gentle_way(began.v, began.a, config.speed.stop_brake, config.speed.stop_jerk)
 
 
 def _tail(leaders: tuple[Leader, ...], spec: VehicleSpec) -> Floats | None:

@@ -2,7 +2,7 @@
 
 Positions [m] are of the box centre along the path. A profile starts at the reference, not at the measurement: what feedback has
 corrected is not planned for again, and a stop under way is not planned again at all, so nothing chatters. Levels are tried in
-order: comfort, firm, and in the end braking just as hard as it takes, up to the declared emergency.
+order: comfort, firm, and in the end braking just as hard as it takes, for a leader up to the declared emergency.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BRAKING_STEPS = 8
 """How finely braking is graded between comfort and emergency."""
 DONE_M = 0.3  # m past its stop within which a car that hardly moves has stopped there
 LET_GO_MARGIN = 1.1
-SOLVED_FOR = "constrained"
+SOLVED_FOR, NO_WAY = "constrained", "no way within the limits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +72,15 @@ def plan_speed(start: Start, bounds: SpeedBounds, previous: Profile | None, conf
     """Profile from `start`, which lies on `previous` (shifted so that now is its t = 0) where there is one."""
     if bounds.emergency:
         return _braking(start, config.emergency, Level.EMERGENCY, "emergency")
-    upper = _upper(start, bounds, config)
+    behind = _behind(start, bounds, config)
+    upper = np.minimum(_upper(start, bounds), behind)
     if previous is not None and previous.frozen and _still_right(previous, bounds, upper, config):
         return previous
+    levels = _open_levels(start, config)
     run, begun = _free(start, bounds, config)
     nodes = run[_NODE_ROWS]
     best: tuple[float, Profile] | None = None
-    for level in _open_levels(start, config):
+    for level in levels:
         limits = planned_limits(config, level)
         if _keeps(run[:, 2], limits, start.a) and _within(nodes, bounds, upper, config):
             whole = _whole_stop(start, bounds.stop, run) if begun == 0 else run
@@ -91,14 +93,26 @@ def plan_speed(start: Start, bounds: SpeedBounds, previous: Profile | None, conf
             if stop is not None and _within(_at_nodes(stop), bounds, upper, config):
                 return stop
         found = _constrained(start, bounds, upper, nodes, level, config)
-        if found is not None and found[1].feasible:
+        if found is not None and (found[1].feasible or (level == Level.COMFORT and found[0] <= config.speed.late_stop)):
             return found[1]
         if found is not None and (best is None or found[0] < best[0]):
             best = found
-    fallback = _as_hard_as_needed(start, upper, config)
+    fallback = _as_hard_as_needed(start, upper, behind, config)
+    if (
+        previous is not None
+        and previous.reason == NO_WAY
+        and fallback.level > previous.level
+        and _passes_none(previous, behind, config)
+    ):
+        # too late to let go of the brake at this level is no reason for a harder one
+        fallback = previous
     # where only a gap cannot be reached in time, missing it smoothly is better than braking hard for it
-    keeps_back = best is not None and bool(np.all(_at_nodes(best[1])[:, 0] <= upper + config.speed.position_tolerance))
+    keeps_back = best is not None and _passes_none(best[1], upper, config)
     return best[1] if best is not None and keeps_back else fallback
+
+
+def _passes_none(profile: Profile, upper: Floats, config: MotionConfig) -> bool:
+    return bool(np.all(_at_nodes(profile)[:, 0] <= upper + config.speed.position_tolerance))
 
 
 def _open_levels(start: Start, config: MotionConfig) -> tuple[Level, ...]:
@@ -151,20 +165,24 @@ def _whole_stop(start: Start, stop: float, run: Floats) -> Floats:
     return np.stack([start.s + position(t), position.deriv(1)(t), position.deriv(2)(t)], axis=1)
 
 
-def _upper(start: Start, bounds: SpeedBounds, config: MotionConfig) -> Floats:
-    """(N,) the positions not to pass, for whatever reason.
-
-    A leader nearer than its least gap asks for no more than comfortable braking as long as that does not touch it.
-    """
+def _upper(start: Start, bounds: SpeedBounds) -> Floats:
+    """(N,) the positions not to pass, for whatever reason but a leader."""
     upper = np.minimum(bounds.upper, bounds.stop)
     if start.v < AT_REST and start.s <= bounds.stop + DONE_M:
         upper = np.maximum(upper, np.minimum(start.s, bounds.upper))
-    if bounds.tail is not None:
-        gently = _brake_rows(start, planned_limits(config, Level.COMFORT))[_NODE_ROWS, 0]
-        tail = bounds.tail[_NODE_ROWS]
-        leader = np.maximum(tail - config.speed.min_gap, np.minimum(tail - CONTACT_M, gently))
-        upper = np.minimum(upper, leader)
     return upper
+
+
+def _behind(start: Start, bounds: SpeedBounds, config: MotionConfig) -> Floats:
+    """(N,) the positions not to pass because of a leader, infinite without one.
+
+    A leader nearer than its least gap asks for no more than comfortable braking as long as that does not touch it.
+    """
+    if bounds.tail is None:
+        return np.full(len(NODES_S), math.inf)
+    gently = _brake_rows(start, planned_limits(config, Level.COMFORT))[_NODE_ROWS, 0]
+    tail = bounds.tail[_NODE_ROWS]
+    return np.asarray(np.maximum(tail - config.speed.min_gap, np.minimum(tail - CONTACT_M, gently)))
 
 
 def _caps_at(s: Floats, bounds: SpeedBounds) -> Floats:
@@ -282,24 +300,37 @@ def _braking(start: Start, limits: Limits, level: Level, reason: str) -> Profile
     return run_profile(run, level=level, feasible=False, frozen=False, stop=math.nan, reason=reason)
 
 
-def _as_hard_as_needed(start: Start, upper: Floats, config: MotionConfig) -> Profile:
-    """Braking to rest with the least of graded brakings that passes nothing; the hardest where none does."""
-    softest, hardest = config.comfort, config.emergency
+def _as_hard_as_needed(start: Start, upper: Floats, behind: Floats, config: MotionConfig) -> Profile:
+    """Braking to rest with the least of graded brakings that passes nothing.
+
+    Lines and zones are worth firm braking at most: whether a collision is near is for the safety layer to say, which brakes
+    harder then. For a leader it is as hard as is declared.
+    """
     profile = None
-    for step in range(BRAKING_STEPS + 1):
-        share = step / BRAKING_STEPS
-        limits = Limits(
-            accel=hardest.accel,
-            brake=softest.brake * (hardest.brake / softest.brake) ** share,
-            jerk=softest.jerk * (hardest.jerk / softest.jerk) ** share,
-        )
+    for step, limits in enumerate(_graded(config)):
         # what is left of the speed must suffice to let go of the brake
         if step < BRAKING_STEPS and not _can_let_go(start, replace(limits, jerk=0.85 * limits.jerk)):
             continue
-        profile = _braking(start, limits, _level_of(limits, start.a, config), "no way within the limits")
-        if np.all(_at_nodes(profile)[:, 0] <= upper + config.speed.position_tolerance):
+        profile = _braking(start, limits, _level_of(limits, start.a, config), NO_WAY)
+        kept = upper if step < BRAKING_STEPS // 2 else behind
+        room = config.speed.late_stop if step == 0 else config.speed.position_tolerance
+        if np.all(_at_nodes(profile)[:, 0] <= kept + room):
             break
-    return profile if profile is not None else _braking(start, hardest, Level.EMERGENCY, "no way within the limits")
+    return profile if profile is not None else _braking(start, config.emergency, Level.EMERGENCY, NO_WAY)
+
+
+def _graded(config: MotionConfig) -> list[Limits]:
+    """BRAKING_STEPS + 1 limits from comfort over firm, which is in the middle, to emergency."""
+    grades = []
+    for softer, harder in ((config.comfort, config.firm), (config.firm, config.emergency)):
+        for step in range(BRAKING_STEPS // 2):
+            share = step / (BRAKING_STEPS // 2)
+            brake, jerk = (
+                softer.brake * (harder.brake / softer.brake) ** share,
+                softer.jerk * (harder.jerk / softer.jerk) ** share,
+            )
+            grades.append(Limits(accel=config.emergency.accel, brake=brake, jerk=jerk))
+    return [*grades, config.emergency]
 
 
 def _level_of(limits: Limits, accel: float, config: MotionConfig) -> Level:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
 from avstack.motion.minimum_jerk import (
+    gentle_way,
     minimum_jerk_stop,
     quintic_connection,
     quintic_stop_cost,
@@ -40,6 +41,22 @@ def test_a_stop_begins_and_ends_as_asked_and_never_rolls_back(speed, accel, way)
     assert (v(end), a(end), j(end)) == pytest.approx((0.0, 0.0, 0.0), abs=1e-6 * max(speed**3 / way**2, 1.0))
     t = np.linspace(0.0, end, 400)
     assert v(t).min() > -1e-6 * speed
+
+
+@given(SPEEDS, st.floats(-1.5, 1.5))
+def test_a_gentle_stop_keeps_its_peaks_and_a_shorter_one_does_not(speed, accel):
+    way = gentle_way(speed, accel, 1.6, 1.1)
+    later, sooner = smooth_stop(speed, accel, 1.01 * way + 0.01), smooth_stop(speed, accel, way)
+    # where the car would stand before, nothing is gentler than letting go at once
+    if later is not None:
+        assert later.peak_brake <= 1.6
+        assert later.peak_jerk <= 1.1
+    assert sooner is not None
+    assert sooner.peak_brake > 1.6 or sooner.peak_jerk > 1.1
+
+
+def test_at_rest_no_way_is_needed():
+    assert gentle_way(0.0, 0.0, 1.6, 1.1) == 0.0
 
 
 @given(SPEEDS, ACCELS, WAYS)

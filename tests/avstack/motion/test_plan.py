@@ -64,6 +64,57 @@ def test_a_stop_line_is_for_the_front():
     assert drove.poses[-1][0] + 0.5 * SPEC.length == pytest.approx(80.0, abs=0.2)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_resting_anywhere_costs_no_jolt_whatever_the_noise(seed):
+    plant = Plant(SPEC, (30.0, 0.0, 0.0), 1.6, np.random.default_rng(seed))
+    drove = drive(plant, PATH, SPEC, CONFIG, lambda tick, *_: Constraints(target_speed=1.6, rest=tick > 5), 120)
+    assert set(drove.levels) == {Level.COMFORT}
+    assert drove.substeps[-1][0] < 0.01
+    assert drove.poses[-1][0] < 34.5
+
+
+def test_resting_goes_on_with_the_stop_under_way():
+    def ask(tick, *_):
+        return Constraints(target_speed=8.0, stops=(60.0,) if tick < 60 else (), rest=tick >= 60)
+
+    assert run(ask, 200).poses[-1][0] == pytest.approx(60.0, abs=0.2)
+
+
+@pytest.mark.parametrize(("nearer", "gentle"), [(0.08, True), (0.6, False)])
+def test_a_stop_that_comes_a_little_nearer_is_passed_by_centimetres_not_jolted_for(nearer, gentle):
+    """The stop moves when 0.5 m/s are left."""
+    moved = []
+
+    def ask(tick, state, *_):
+        if state.speed < 0.5:
+            moved.append(tick)
+        return Constraints(target_speed=8.0, stops=(60.0 - (nearer if moved else 0.0),))
+
+    drove = run(ask, 200)
+    assert (max(drove.levels) == Level.COMFORT) == gentle
+    assert drove.poses[-1][0] < 60.1
+
+
+def test_a_zone_that_closes_too_late_is_worth_firm_braking_a_leader_all_there_is():
+    def closes(tick, *_):
+        return Constraints(target_speed=8.0, windows=(Window(t_from=0.0, t_to=8.0, s_max=50.0),) if tick > 20 else ())
+
+    def appears(tick, *_):
+        return Constraints(target_speed=8.0, leaders=(Leader(t=AHEAD, s=np.full(len(AHEAD), 58.5)),) if tick > 20 else ())
+
+    firm, hard = run(closes, 60), run(appears, 60)
+    assert max(firm.levels) == Level.FIRM
+    assert min(row[1] for row in firm.substeps) < -3.0
+    assert max(hard.levels) == Level.EMERGENCY
+    assert hard.poses[-1][0] < 58.5 - 0.5 * SPEC.length
+
+
+def test_a_first_plan_waits_until_control_can_act():
+    # a stop that must begin at once: nothing is to be made up for, so jerk stays with what is planned, which falls
+    drove = run(lambda *_: Constraints(target_speed=8.0, stops=(57.5,)), 20)
+    assert max(abs(jerk) for _, _, jerk, _ in drove.substeps[4:]) < 1.45
+
+
 def test_backing_up_and_going_on():
     drove = run(lambda tick, *_: Constraints(target_speed=6.0, reverse_to=25.0 if tick < 200 else None), 330, speed=0.0)
     xs = np.array([pose[0] for pose in drove.poses])
