@@ -33,6 +33,9 @@ DEPTH = 24  # lanes of one way
 BRANCHES = 6  # ways from one lane
 ON_LANE = 0.3  # m beyond the lane's edge that its centre may be
 FACING = 0.5  # cosine
+ASTRAY_M, ASTRAY_SIN = 0.8, 0.25
+"""Inside a junction, who is further than this beside a lane's middle and turns further away from it than this follows another."""
+STRAIGHT_SIN = 0.1  # of the angle to its lane, below which a heading is the lane's as far as can be told
 DRIFT_SPEED = 0.4  # m/s sideways from which one is taken to leave its lane
 DRIFT_S = 2.0  # s for which it goes on
 HORIZON_S = 6.0
@@ -167,7 +170,8 @@ def _edge(rows: Floats, hit: int, first: int, own: Floats, pose: Floats, hl: flo
 
 @kernel
 def _lanes_under(thing: Floats, boxes: NDArray[np.void], lanes: NDArray[np.void], points: NDArray[np.void], out: Floats) -> int:
-    """Lanes that a vehicle may be on, into out (PLACES, 3): lane, s [m], left offset [m]."""
+    """Lanes that a vehicle may be on, into out (PLACES, 4): lane, s [m], left offset [m], sine of its angle to the
+    left of the lane."""
     count = 0
     for b in range(len(boxes)):
         box = boxes[b]
@@ -188,18 +192,26 @@ def _lanes_under(thing: Floats, boxes: NDArray[np.void], lanes: NDArray[np.void]
         outside = s < -1.0 or s > lane["length"] + 1.0
         if outside or abs(d) > point["half_width"] + ON_LANE or thing[COS] * point["cos"] + thing[SIN] * point["sin"] < FACING:
             continue
+        turned = thing[SIN] * point["cos"] - thing[COS] * point["sin"]
+        if lane["junction"] >= 0 and abs(d) > ASTRAY_M and d * turned > abs(d) * ASTRAY_SIN:
+            continue
         if count < len(out):
-            out[count, 0], out[count, 1], out[count, 2] = box["lane"], s, d
+            out[count, 0], out[count, 1], out[count, 2], out[count, 3] = box["lane"], s, d, turned
             count += 1
     return count
 
 
 @kernel
 def _lay(
-    thing: Floats, s: float, d: float, drift: float, chain: NDArray[np.int64], count: int, lanes: NDArray[np.void],
+    thing: Floats, place: Floats, drift: float, chain: NDArray[np.int64], count: int, lanes: NDArray[np.void],
     points: NDArray[np.void], reach: float, way: Floats,
 ) -> int:  # fmt: skip
-    """Poses of a vehicle along a chain of lanes, into way (LONGEST, 6): x, y, cos, sin, lane, speed limit; how many."""
+    """Poses of a vehicle along a chain of lanes, into way (LONGEST, 6): x, y, cos, sin, lane, speed limit; how many.
+
+    place: as `_lanes_under` found it. It comes to the lane's middle along a cubic that begins in the direction it has.
+    """
+    s, d = place[1], place[2]
+    slope = math.copysign(max(abs(place[3]) - STRAIGHT_SIN, 0.0), place[3])
     link, base = 0, 0.0
     to_axle = AXLE_SHARE * thing[LENGTH]
     settle = max(12.0, 2.5 * thing[SPEED])
@@ -217,11 +229,15 @@ def _lay(
         k = lane["point_start"] + min(max(int(at / lane["spacing"] + 0.5), 0), lane["point_count"] - 1)
         p = points[k]
         beyond = at - (k - lane["point_start"]) * lane["spacing"]
+        yaw = 0.0
         if drift != 0.0:
             aside = d + drift * min(ahead, DRIFT_S * thing[SPEED])
         else:
-            aside = d * max(0.0, 1.0 - ahead / settle)
-        turn = min(max(p["curvature"] * to_axle, -0.7), 0.7)
+            u = min(ahead / settle, 1.0)
+            rest = d * (1.0 + 2.0 * u) + slope * settle * u
+            aside = (1.0 - u) * (1.0 - u) * rest
+            yaw = (1.0 - u) * ((1.0 - u) * (2.0 * d + slope * settle) - 2.0 * rest) / settle
+        turn = min(max(p["curvature"] * to_axle - yaw, -0.7), 0.7)
         tc = math.sqrt(1.0 - turn * turn)
         way[n, 0] = p["x"] + beyond * p["cos"] - aside * p["sin"]
         way[n, 1] = p["y"] + beyond * p["sin"] + aside * p["cos"]
@@ -363,7 +379,7 @@ def survey(
             used = _compare(thing, way, _lay_straight(thing, 2.5 * v, way), rows, span, s, own, brakes, table, out, used)
         for f in range(found):
             chain[0] = int(places[f, 0])
-            start, d = places[f, 1], places[f, 2]
+            start = places[f, 1]
             lane = lanes[chain[0]]
             p = points[lane["point_start"] + min(max(int(start / lane["spacing"]), 0), lane["point_count"] - 1)]
             sideways = thing[SIDEWAYS_Y] * p["cos"] - thing[SIDEWAYS_X] * p["sin"]
@@ -375,10 +391,10 @@ def survey(
                 end = lanes[chain[depth]]
                 leaf = left >= reach or end["successor_count"] == 0 or depth + 1 >= DEPTH
                 if leaf:
-                    count = _lay(thing, start, d, 0.0, chain, depth + 1, lanes, points, reach, way)
+                    count = _lay(thing, places[f], 0.0, chain, depth + 1, lanes, points, reach, way)
                     used = _compare(thing, way, count, rows, span, s, own, brakes, table, out, used)
                     if drift != 0.0 and ways == 0:
-                        count = _lay(thing, start, d, drift, chain, depth + 1, lanes, points, min(reach, DRIFT_S * v + 5.0), way)
+                        count = _lay(thing, places[f], drift, chain, depth + 1, lanes, points, min(reach, DRIFT_S * v + 5.0), way)
                         used = _compare(thing, way, count, rows, span, s, own, brakes, table, out, used)
                     ways += 1
                 elif turn[depth] < end["successor_count"]:
@@ -404,7 +420,7 @@ def conflicts_of(
     numbers = assumptions.leader_brake * assumptions.friction, assumptions.oncoming_brake, assumptions.response_s
     last = min(max(int((s + ahead) / ROW), 1), len(rows) - 1)
     span = np.array([min(max(int((s - 2.0) / ROW), 0), last - 1), last], np.int64)
-    table, way, places = np.empty((LONGEST, 4), np.int64), np.empty((LONGEST, 6)), np.empty((PLACES, 3))
+    table, way, places = np.empty((LONGEST, 4), np.int64), np.empty((LONGEST, 6)), np.empty((PLACES, 4))
     out = np.zeros(MOST, CONFLICT_DTYPE)
     road_map = lanes.road_map
     own = np.array([0.5 * spec.length, 0.5 * spec.width])

@@ -176,5 +176,6 @@ def test_from_its_line_the_ego_may_set_off_in_time_behind_who_is_in_the_way_and_
     assert [s for _, s in ask.windows] == [pytest.approx(ZONES[0], abs=1.0)]
     # 15 m/s are through before the ego can be there, so it may go now; for somebody slower it rests first
     assert held is None
-    assert asked(motions(0.0, 5.0), wait=10.0, blocks=in_the_way)[1] is not None
+    assert not ask.rest
+    assert asked(motions(0.0, 5.0), wait=10.0, blocks=in_the_way)[0].rest
     assert [s for _, s in asked(crosses, wait=10.0)[0].windows] == [10.0]

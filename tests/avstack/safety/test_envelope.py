@@ -13,12 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import avstack.safety
+from avstack.perception.percepts import Percepts, ego_estimate
 from avstack.safety.assumptions import Assumption
+from avstack.safety.envelope import start_safety
+from avstack.safety.ways import conflicts_of, own_rows
 from avstack.types import Level
+from eval.bench.motion import Plant
 from sim.interface import SECTORS, TICK_S, Kind
 from tests.avstack.safety.course import (
+    ASSUMPTIONS,
     CONFIG,
     CROSSING,
+    SPEC,
     STOP_SIGNS,
     STRAIGHT,
     Body,
@@ -28,6 +34,7 @@ from tests.avstack.safety.course import (
     path_of,
     standing,
     straight_on,
+    things_of,
 )
 
 ROAD = path_of(STRAIGHT, "eastbound_0", "eastbound_0")
@@ -184,3 +191,34 @@ def test_the_envelope_knows_nothing_of_the_behaviours():
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert not any(name.startswith(("avstack.behaviours", "avstack.stack")) for name in names), (source, names)
+
+
+def conflicts_with(way, x: float, y: float, heading: float, speed: float, s: float) -> np.ndarray:
+    """What the envelope takes for conflicts of one car with an ego at s on its way through the crossing."""
+    lanes = start_safety(CROSSING).lanes
+    ego = ego_estimate(Plant(SPEC, (0.0, 0.0, 0.0), 0.0).frame())
+    percepts = Percepts(
+        tick=0, ego=ego, things=things_of([(0, Body(x, y, heading, speed))]), signals=np.zeros(0, np.int32),
+        observed_range=100.0, sight=None,
+    )  # fmt: skip
+    return conflicts_of(percepts, lanes, own_rows(way.path, SPEC), s, 40.0, SPEC, ASSUMPTIONS)
+
+
+AT_THE_LINE = float(THROUGH.starts[1]) - 1.0
+LEFT = path_of(CROSSING, "south_in_0", "west_out_0")
+
+
+def test_who_comes_through_the_crossing_beside_the_ego_is_not_in_its_way():
+    # southbound in its own lane, past the middle: no way of its leads to where the ego stands
+    assert len(conflicts_with(THROUGH, -2.0, -2.9, -1.6, 8.9, AT_THE_LINE)) == 0
+    # eastbound straight on, in the lane's middle: it no more turns right into the road that the ego comes from
+    found = conflicts_with(THROUGH, -3.6, -1.6, 0.02, 6.6, AT_THE_LINE)
+    assert len(found)
+    assert found["enter"].min() > AT_THE_LINE + 5.0
+
+
+def test_who_crosses_a_left_turn_or_turns_across_still_is():
+    across = conflicts_with(LEFT, -2.0, -2.9, -1.6, 8.9, AT_THE_LINE)
+    assert len(across)
+    assert across["enter"].min() > AT_THE_LINE + 5.0
+    assert len(conflicts_with(THROUGH, 0.8, 4.1, -0.96, 5.0, AT_THE_LINE))
