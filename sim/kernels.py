@@ -36,6 +36,7 @@ INDICATES_LEFT, INDICATES_RIGHT = 1, 2
 ARRIVED_M = 4.0  # m before the line within which a slow front has arrived
 ARRIVED_SPEED = 1.5  # m/s
 DEADLOCK_TICKS = 80
+ALIGNED = 0.9  # cosine
 CHAIN = 4  # of those who wait for each other that are looked at
 ROLLING = 3.0  # m/s over a stop line that nobody would call a stop
 STOP_SIGN, ALL_WAY_STOP = 1, 2
@@ -261,6 +262,17 @@ def _note_use(state: WorldState, roads: Roads, w: int) -> None:
 
 
 @kernel
+def _is_queueing(state: WorldState, w: int, a: int) -> bool:
+    """Whether whom this driver waits for is its leader and faces the same way: it stands askew in a queue."""
+    body = state.bodies[w, a]
+    mind = state.minds[w, a]
+    if mind.other < 0 or mind.other != mind.lead:
+        return False
+    ahead = state.bodies[w, mind.other]
+    return bool(body.cos * ahead.cos + body.sin * ahead.sin > ALIGNED)
+
+
+@kernel
 def _waits_for_green(state: WorldState, w: int, a: int) -> bool:
     """Whether whom this driver waits for stands at red itself, or waits for somebody who does."""
     other = int(state.minds[w, a].other)
@@ -297,7 +309,7 @@ def watch_deadlock(state: WorldState, roads: Roads, w: int) -> None:
             continue
         if mind.reason == CROSSWALK or mind.reason == WALKER or (mind.other >= 0 and state.bodies[w, mind.other].kind == PERSON):
             continue
-        if _waits_for_green(state, w, a):
+        if _is_queueing(state, w, a) or _waits_for_green(state, w, a):
             continue
         zone = state.zones[w, mind.zone]
         if zone.last_claim < tick - 1:

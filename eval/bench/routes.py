@@ -27,6 +27,8 @@ from sim.world import World
 
 DURATION_S = 60.0
 SEEDS = 20
+BEND_AHEAD_M = 25.0
+BEND_ACCEL = 2.0  # m/s² to the side at which a car may start in a bend
 EGO_ROUTE_M = 300.0
 TRAFFIC_ROUTE_M = 250.0
 METRES_A_CAR = 60.0
@@ -71,11 +73,15 @@ def _start_lanes(road_map: LaneMap) -> list[int]:
 
 
 def _placed(road_map: LaneMap, route: Route, s: float, *, name: str, model: Model, seed: int) -> Actor:
-    """A car at `s` of its route's first lane, no faster than stops it before that lane's end."""
+    """A car at `s` of its route's first lane, no faster than stops it before the lane ends and holds it in the bends to come."""
     lane = route.lanes[0]
-    limit = float(road_map.lane_points(lane)["speed_limit"][0])
+    points = road_map.lane_points(lane)
+    limit = float(points["speed_limit"][0])
     room = max(float(road_map.lanes["length"][lane]) - s - 5.0, 0.0)
-    speed = min(START_SHARE * limit, float(np.sqrt(2.0 * 1.5 * room)))
+    ahead = np.arange(len(points)) * float(road_map.lanes["spacing"][lane]) - s
+    bends = np.abs(points["curvature"][(ahead > -5.0) & (ahead < BEND_AHEAD_M)])
+    in_bend = float(np.sqrt(BEND_ACCEL / max(float(bends.max(initial=0.0)), 1e-4)))
+    speed = min(START_SHARE * limit, float(np.sqrt(2.0 * 1.5 * room)), in_bend)
     styles = ("normal", "calm", "brisk", "courteous")
     style = "normal" if model == Model.EXTERNAL else styles[seed % len(styles)]
     return Actor(

@@ -44,11 +44,12 @@ def test_not_stopping_at_a_stop_sign_is_booked_and_stopping_is_not():
     assert EventKind.STOP_IGNORED not in run(approach("none", Model.EXTERNAL), 200)
 
 
-def watched(reason: Reason, waits_for: int = 0) -> int:
-    """Deadlocks reported in 12 s of one driver giving way to another who stands because of `reason`."""
+def watched(reason: Reason, waits_for: int = 0, second: str = "east_in_0", lead: int = -1) -> int:
+    """Deadlocks reported in 12 s of one driver giving way to another, on lane `second`, who stands because of `reason`."""
     stage = Stage(CROSSINGS["all_way"])
-    for name in ("south_in_0", "east_in_0"):
-        stage.put_on(name, 30.0, model=Model.NEGOTIATOR)
+    for name, s in (("south_in_0", 30.0), (second, 38.0)):
+        stage.put_on(name, s, model=Model.NEGOTIATOR)
+    stage.minds["lead"][:2] = lead, -1
     stage.minds["zone"][:2], stage.minds["stop_distance"][:2] = 0, 0.0
     stage.minds["reason"][:2], stage.minds["other"][:2] = (Reason.YIELD, reason), (1, waits_for)
     for _ in range(120):
@@ -60,3 +61,8 @@ def watched(reason: Reason, waits_for: int = 0) -> int:
 def test_two_who_wait_for_each_other_are_a_deadlock_and_waiting_for_who_stands_at_red_is_not():
     assert watched(Reason.YIELD) == 1
     assert watched(Reason.SIGNAL, waits_for=-1) == 0
+
+
+def test_standing_askew_behind_somebody_is_no_claim_and_standing_before_a_crossing_car_is_one():
+    assert watched(Reason.FREE, waits_for=-1, second="south_in_0", lead=1) == 0
+    assert watched(Reason.YIELD, second="east_in_0", lead=1) == 1
