@@ -31,6 +31,9 @@ LEADER_RESTS = 0.1  # m/s, a leader slower than this at the end of its predictio
 BRAKE_SHARE, JERK_SHARE = 0.95, 0.85
 """Of a level's limits, what braking to rest is planned with; feedback and the actuators have the rest."""
 FALLBACK = "fallback"
+SHORT_M = (
+    0.8  # m behind a reference at rest, from where a car at rest goes on; of what is less lines do not ask, and noise may be it
+)
 LEADER_STOP_M = 0.4  # m that the rest of a leader may seem to move without a new stop
 
 
@@ -139,7 +142,8 @@ def _reference(
 ) -> tuple[Start, Profile | None, int]:
     """Where the plan goes on from, the rest of the last profile from there, and the direction of travel (+1, -1).
 
-    The last profile's own state, as long as the vehicle is near it; otherwise, and at the first call, the vehicle's.
+    The last profile's own state, as long as the vehicle is near it; otherwise, and at the first call, the vehicle's. Where both
+    rest, control leaves position alone: what a car is short of then it could never make up for.
     """
     near = memory.s if memory.path is path else None
     s, _ = path.project(state.x, state.y, near)
@@ -156,7 +160,8 @@ def _reference(
         v, a = float(rest.v[0]), float(rest.a[0])
         here = abs(rest.s[0] - direction * s) <= config.speed.stitch_position
         if elapsed >= 0.0 and here and abs(v - direction * state.speed) <= config.speed.stitch_speed:
-            if direction != wanted and v < AT_REST and abs(state.speed) < AT_REST:
+            short = rest.s[0] - direction * s > SHORT_M
+            if (direction != wanted or short) and v < AT_REST and abs(state.speed) < AT_REST:
                 return Start(s=wanted * s, v=0.0, a=0.0), None, wanted
             return Start(s=float(rest.s[0]), v=v, a=a), rest, direction
     direction = wanted if abs(state.speed) < AT_REST else (1 if state.speed > 0.0 else -1)

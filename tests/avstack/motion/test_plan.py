@@ -73,6 +73,22 @@ def test_resting_anywhere_costs_no_jolt_whatever_the_noise(seed):
     assert drove.poses[-1][0] < 34.5
 
 
+@pytest.mark.parametrize(("short", "goes_on"), [(1.5, True), (0.5, False)])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_car_that_rests_well_short_of_its_stop_drives_up_to_it(short, goes_on, backwards):
+    """Where it is is corrected once it stands."""
+    plant = Plant(SPEC, (30.0, 0.0, 0.0), 0.0)
+
+    def ask(tick, *_):
+        if tick == 150:
+            plant.body["x"] += short if backwards else -short
+        return Constraints(reverse_to=25.0) if backwards else Constraints(target_speed=8.0, stops=(40.0,))
+
+    drove = drive(plant, PATH, SPEC, CONFIG, ask, 300)
+    assert abs(drove.poses[-1][0] - (25.0 if backwards else 40.0)) == pytest.approx(0.0 if goes_on else short, abs=0.25)
+    assert set(drove.levels) == {Level.COMFORT}
+
+
 def test_resting_goes_on_with_the_stop_under_way():
     def ask(tick, *_):
         return Constraints(target_speed=8.0, stops=(60.0,) if tick < 60 else (), rest=tick >= 60)
