@@ -19,6 +19,7 @@ WAITS_BELOW = 6.0  # m/s, above which slowing down is left to the windows
 TOUCH_BRAKE, TOUCH_M = 3.0, 1.0  # m/s², m: how one stops who must not move on, and how far from there it is still the same stop
 START_ACCEL = 1.2  # m/s²
 OPENING_M = 4.0  # m
+BACKS = 0.5  # m/s, from which somebody is taken to drive backwards: readings of who stands are not zero
 
 
 def asks_of(
@@ -110,6 +111,9 @@ def _ask_one(
     waits = scene.s < wait + (-AT_LINE_M if here[0] else AT_LINE_M)
     if option.manoeuvre != Manoeuvre.CREEP and wait < bar and waits:
         bar = wait
+    if here[0] and along < -0.7 and float(scene.agents[j - 1].thing["speed"]) < -BACKS:
+        stops.append(bar)  # it makes room: the ego comes after it, and it would not go on for one who stays where it is
+        return False
     left = motion[:, 0] > float(pair["other_leave"])
     if along > 0.7:
         left = motion[:, 0] > float(pair["other_enter"]) + 1.0

@@ -31,9 +31,7 @@ LEADER_RESTS = 0.1  # m/s, a leader slower than this at the end of its predictio
 BRAKE_SHARE, JERK_SHARE = 0.95, 0.85
 """Of a level's limits, what braking to rest is planned with; feedback and the actuators have the rest."""
 FALLBACK = "fallback"
-SHORT_M = (
-    0.8  # m behind a reference at rest, from where a car at rest goes on; of what is less lines do not ask, and noise may be it
-)
+SHORT_M = 0.8  # m behind a reference at rest, from where a car at rest plans anew; less does not matter and may be noise
 LEADER_STOP_M = 0.4  # m that the rest of a leader may seem to move without a new stop
 
 

@@ -35,7 +35,7 @@ ZONES = (20.0, 40.0)
 
 def scene(speed: float = 0.0, s: float = 10.0, order: tuple[float, float] = (1.0, 1.0), tick: int = 100, walker: float = 1e3):
     """The ego at s with two claimants, 7 and 8, whose zones begin at ZONES; somebody on foot `walker` metres from it."""
-    agents = [SimpleNamespace(id=known, thing={"x": 0.0, "y": 50.0}, routes=(0,), walks=False) for known in (7, 8)]
+    agents = [SimpleNamespace(id=known, thing={"x": 0.0, "y": 50.0, "speed": 0.0}, routes=(0,), walks=False) for known in (7, 8)]
     agents.append(SimpleNamespace(id=9, thing={"x": s + walker, "y": 0.0}, routes=(0,), walks=True))
     actors = np.zeros((4, 1), ACTOR_DTYPE)
     actors["path"][:, 0] = np.arange(4)
@@ -127,12 +127,14 @@ def asked(
     s: float = 10.0,
     blocks: tuple[float, float] = (1.0, 0.0),
     wait: float = NO_LINE,
+    measured: float = 0.0,
 ):
     """What a policy that goes is asked in one future, motions (T, 2, 3) of the ego and of 7; blocks: stretch of the ego's way
-    that 7 blocks all the time."""
+    that 7 blocks all the time; measured: its speed."""
     at = scene(speed=1.0, s=s)
     at.line = NO_LINE
     at.agents, at.actors = at.agents[:1], at.actors[:2]
+    at.agents[0].thing["speed"] = measured
     at.actors["wait"], at.actors["moves"], at.actors["s"][1] = NO_LINE, 1, motions[0, 1, 0]
     at.actors["wait"][0] = wait
     pairs = at.board.pairs[:2, :2]
@@ -179,3 +181,11 @@ def test_from_its_line_the_ego_may_set_off_in_time_behind_who_is_in_the_way_and_
     assert not ask.rest
     assert asked(motions(0.0, 5.0), wait=10.0, blocks=in_the_way)[0].rest
     assert [s for _, s in asked(crosses, wait=10.0)[0].windows] == [10.0]
+
+
+@pytest.mark.parametrize(("measured", "comes_after"), [(-1.2, True), (-0.2, False), (1.2, False)])
+def test_the_ego_comes_after_who_backs_out_of_a_narrow_place_for_it_and_stays_for_who_stands(measured, comes_after):
+    ask, held = asked(motions(0.0, 0.0), along=-1.0, s=22.0, blocks=(27.0, 35.0), measured=measured)
+    assert ask.stops == (pytest.approx(27.0, abs=1.0),)
+    assert held is None
+    assert ask.rest != comes_after
