@@ -6,63 +6,20 @@ import numpy as np
 import pytest
 
 from avstack.behaviours.response import (
-    ACTOR_DTYPE,
     CLOSE,
-    COLUMNS,
     DELAY,
-    FEATURES,
-    GO,
     HARD,
     MARGIN,
-    NO_LINE,
-    POLICY_DTYPE,
-    Board,
     _follow,
     _merge_behind,
     _to_go,
-    record_rollout,
 )
-from avstack.behaviours.zones import PAIR_DTYPE, ROW, fill_table, find_zone
-from avstack.safety.assumptions import Assumptions
-
-SIZE = (4.6, 1.9)
-HORIZON_S = 9.0
-
-
-def street(angle: float) -> np.ndarray:
-    """A straight path of 100 m through the origin, 50 m on."""
-    along = ROW * np.arange(201) - 50.0
-    rows = np.zeros((201, 6))
-    rows[:, 0], rows[:, 1] = along * np.cos(angle), along * np.sin(angle)
-    rows[:, 2], rows[:, 3], rows[:, 4] = np.cos(angle), np.sin(angle), 12.0
-    return rows
+from tests.avstack.behaviours.crossings import HORIZON_S, going
 
 
 def crossing(other_s: float, other_speed: float, rule: int, attends: int = 1, order: float = 0.0, moves: int = 1) -> np.ndarray:
     """(FEATURES,) of an ego that goes over a crossing 10 m ahead at 5 m/s, before one other."""
-    ways = [street(0.0), street(np.pi / 2)]
-    tables = np.empty((2, 201, 2))
-    pairs = np.zeros((2, 2), PAIR_DTYPE)
-    pairs["start"] = -1
-    for i, j in ((0, 1), (1, 0)):
-        fill_table(ways[i], *SIZE, ways[j], *SIZE, tables[i])
-    for i, j in ((0, 1), (1, 0)):
-        find_zone(tables[i], tables[j], ways[i], ways[j], pairs[i : i + 1, j])
-        pairs[i, j]["start"], pairs[i, j]["rows"], pairs[i, j]["rule"] = 201 * i, 201, rule if i == 0 else -rule
-    actors = np.zeros(2, ACTOR_DTYPE)
-    actors["path"], actors["moves"], actors["eager"], actors["accel"], actors["brake"] = [0, 1], 1, 1.0, 1.4, 2.0
-    actors["line"] = actors["wait"] = NO_LINE
-    actors["attends"], actors["threshold"], actors["moves"][1] = [1, attends], 0.5, moves
-    actors["s"], actors["v"] = [37.0, other_s], [5.0, other_speed]
-    orders = np.array([[0.0, order], [-order, 0.0]])
-    board = Board(pairs, tables.reshape(-1, 2), np.full((2, 201), 12.0), orders, Assumptions().numbers())
-    policies = np.zeros(2, POLICY_DTYPE)
-    policies["kind"], policies["accel"], policies["cap"], policies["gap_s"] = GO, 1.4, 100.0, 1.3
-    out, written = np.empty(FEATURES), np.zeros((37, 2, 3))
-    record_rollout(
-        actors, board, policies, np.array([1.0, HORIZON_S]), np.empty((2, 2, COLUMNS)), written.copy(), False, out, written
-    )  # fmt: skip
-    return out
+    return going((37.0, 5.0), (other_s, other_speed), rule, order=order, attends=attends, threshold=0.5, moves=moves)
 
 
 def test_who_stands_or_may_wait_chooses_how_closely_it_follows():
