@@ -28,8 +28,10 @@ from avstack.motion.path import speed_caps
 from avstack.perception.tracking import TrackMemory, start_tracking
 from avstack.perception.tracking import track as perceive
 from avstack.safety.assumptions import Assumptions
-from avstack.safety.envelope import SafetyMemory, Way, guard, start_safety
+from avstack.safety.envelope import SafetyMemory, Way, guard, limits_of, start_safety
 from avstack.safety.failsafe import failsafe_brake, problem_of
+from avstack.safety.stepping_out import Ground, Verge, survey_ground, unseen_people, verge_of
+from avstack.types import Level
 from sim.geometry import Floats, smooth
 from sim.interface import Control, DriverStep, Gesture, Indicator, SensorFrame, VehicleSpec
 from sim.roads.lane_map import LaneMap
@@ -41,11 +43,13 @@ EVENED_M = 0.1  # m that a path whose bend sets in evenly over such a window lea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackConfig:
-    """All settings of the stack. safety: the envelope has the last word; off for ablations alone."""
+    """All settings of the stack. safety: the envelope has the last word; unseen: slow down where somebody may step out of
+    hiding; both off for ablations alone."""
 
     behaviours: BehaviourConfig = field(default_factory=BehaviourConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
     safety: bool = True
+    unseen: bool = True
     assumptions: Assumptions = field(default_factory=Assumptions)
 
 
@@ -60,6 +64,8 @@ class StackMemory:
     tracks: TrackMemory
     motion: MotionMemory
     safety: SafetyMemory
+    ground: Ground
+    verge: Verge = field(default_factory=Verge)
     behaviours: BehaviourMemory = field(default_factory=BehaviourMemory)
     reference: tuple[Recipe, ReferencePath] | None = None
     tick: int = -1
@@ -79,7 +85,7 @@ class Stack:
         """Memory before the first frame. RouteError for a route that the map cannot carry."""
         return StackMemory(
             atlas=Atlas.of(road_map, route), spec=spec, seed=seed, tracks=start_tracking(), motion=start(spec),
-            safety=start_safety(road_map),
+            safety=start_safety(road_map), ground=survey_ground(road_map),
         )  # fmt: skip
 
     def step(self, frame: SensorFrame, memory: StackMemory) -> DriverStep[StackMemory]:
@@ -94,7 +100,11 @@ class Stack:
         )
         path = reference_of(memory, scene, config.motion)
         vehicle, motion = observe(frame, memory.motion, config.motion)
-        planned = plan(vehicle, path, constraints_of(decision.ask, memory.spec), motion, config.motion)
+        verge = memory.verge if memory.verge.path is path else verge_of(path, memory.ground, memory.spec)
+        limits = limits_of(Level.EMERGENCY, config.motion, config.assumptions)
+        unseen = unseen_people(percepts, verge, memory.spec, limits, config.assumptions, scene.s) if config.unseen else None
+        wanted = replace(constraints_of(decision.ask, memory.spec), envelope=unseen)
+        planned = plan(vehicle, path, wanted, motion, config.motion)
         way = Way(path=path, lanes=scene.path.lanes, starts=scene.path.starts, gives_way=scene.path.gives_way)
         last = guard(percepts, way, planned, motion, vehicle, memory.safety, config.motion, config.assumptions)
         trajectory, motion = (last.trajectory, last.motion) if config.safety else planned
@@ -102,7 +112,7 @@ class Stack:
         control = replace(control, indicator=Indicator(decision.indicator), gesture=Gesture(int(decision.wave)))
         memory = replace(
             memory, tracks=tracks, behaviours=behaviours, motion=motion, reference=(scene.recipe, path), steer=control.steer,
-            safety=last.memory, tick=frame.tick, accel=control.accel,
+            safety=last.memory, verge=verge, tick=frame.tick, accel=control.accel,
         )  # fmt: skip
         trace = {**trace_of(decision, scene), **last.trace}
         if not config.safety:

@@ -47,6 +47,8 @@ class Assumption(IntEnum):
     """Vehicles stay on lanes that they may be on, or go on as they move where there is none."""
     OWN = 14
     """Control acts after latency_s and braking is as declared; things are where they are measured, within sigmas × sigma."""
+    STEPS_OUT = 15
+    """Who steps out of hiding does so on foot, off the driven lanes or on a crosswalk, at `walking` at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,8 @@ class Assumptions:
     friction: share of the grip of a dry road, on which everybody's braking depends. box_margin: kept beside and around every
     thing; sigmas × standard error of position, sigma_most at most, comes on top. stop_margin: kept before a place where the ego
     would stop. late_brake: who could not stop before a zone even so has broken RESPONDS or RULES. standing: speed below which
-    one stands. hidden: there are bars for whom nobody can see (HIDDEN, CREEP). settle: ticks that plans must have been safe
+    one stands. walking: of who steps out of hiding; walking_pace: nobody hidden slows the ego below it. hidden: there are bars
+    for whom nobody can see (HIDDEN, CREEP). settle: ticks that plans must have been safe
     before the fallback lets go; settle_margin: m they must have to spare.
     """
 
@@ -73,6 +76,8 @@ class Assumptions:
     person_speed: float = 2.0
     person_accel: float = 1.5
     person_brake: float = 1.5
+    walking: float = 1.4
+    walking_pace: float = 2.5
     creep_speed: float = 1.0
     standing: float = 0.5
     latency_s: float = 0.2

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from avstack.motion import Constraints, observe, plan, start, track
 from avstack.motion.path import reference_path
 from avstack.perception.percepts import THING_DTYPE, Percepts, ego_estimate
 from avstack.safety.assumptions import Assumptions
-from avstack.safety.envelope import LastWord, Way, guard, start_safety
+from avstack.safety.envelope import LastWord, Way, guard, limits_of, start_safety
+from avstack.safety.stepping_out import survey_ground, unseen_people, verge_of
 from avstack.types import Level
 from eval.bench.motion import Plant
 from sim.geometry import box_gap
@@ -95,12 +96,17 @@ def path_of(road_map: LaneMap, first: str, last: str) -> Way:
 def drive(
     road_map: LaneMap, way: Way, scripts: Sequence[Script], *, speed: float = 10.0, begin: float = 5.0, seconds: float = 15.0,
     safety: bool = True, sight: Callable[[float, float], np.ndarray] | None = None, target: Callable[[int], float] | None = None,
-    assumptions: Assumptions = ASSUMPTIONS,
+    assumptions: Assumptions = ASSUMPTIONS, careful: bool = False,
 ) -> Outcome:  # fmt: skip
-    """Ego starts `begin` metres along the way at `speed` and wants to keep it, whatever is ahead."""
+    """Ego starts `begin` metres along the way at `speed` and wants to keep it, whatever is ahead.
+
+    careful: it slows down where somebody may step out of hiding.
+    """
     place = way.path.at(np.array([begin]))
     plant = Plant(SPEC, (float(place.x[0]), float(place.y[0]), float(place.heading[0])), speed)
     motion, memory, out = start(SPEC), start_safety(road_map), Outcome()
+    verge = verge_of(way.path, survey_ground(road_map), SPEC)
+    limits = limits_of(Level.EMERGENCY, CONFIG, assumptions)
     for tick in range(round(seconds / TICK_S)):
         frame = plant.frame()
         bodies = [(k, body) for k, script in enumerate(scripts) if (body := script(tick * TICK_S)) is not None]
@@ -112,6 +118,9 @@ def drive(
         )  # fmt: skip
         vehicle, motion = observe(frame, motion, CONFIG)
         wanted = Constraints(target_speed=speed if target is None else target(tick))
+        if careful:
+            s = float(way.path.s[np.argmin(np.hypot(way.path.x - frame.pose[0], way.path.y - frame.pose[1]))])
+            wanted = replace(wanted, envelope=unseen_people(percepts, verge, SPEC, limits, assumptions, s))
         planned = plan(vehicle, way.path, wanted, motion, CONFIG)
         word = guard(percepts, way, planned, motion, vehicle, memory, CONFIG, assumptions)
         trajectory, motion = (word.trajectory, word.motion) if safety else planned
