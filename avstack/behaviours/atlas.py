@@ -357,6 +357,12 @@ class Atlas:
                         return int(record["priority"])
         return FOLLOWING if set(here) & set(there) else 0
 
+    def priority(self, lane: int, other: int) -> int:
+        """1 where the map lets who is on `lane` go before who is on `other`, -1 the reverse, 0 by arrival or where they never
+        meet."""
+        record = self._conflict(lane, other)
+        return 0 if record is None else int(record["priority"])
+
     def _conflict(self, lane: int, other: int) -> np.void | None:
         lanes, clusters = self.road_map.lanes, self.road_map.clusters
         cluster = int(lanes["cluster"][lane])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,6 +25,7 @@ AGAIN_TICKS = 20  # ticks after a lane change was given up before the next is th
 EVERY = 3  # ticks between looks at the neighbouring lane
 SIGNAL_M = 25.0
 LEAD_ROOM_M, LEAD_ROOM_S = 3.5, 2.0  # m, s of closing speed: room behind whom one changes lanes
+EASES = 0.5  # m/s², braking that is no reason against a lane change
 TURN_BEND = 0.5  # rad of bend ahead that is signalled
 
 
@@ -75,7 +77,7 @@ def decide(
     belief = learned if memory.privilege is None else memory.privilege.inform(learned, scene)
     decision, chosen, cost = choose(scene, belief, memory.chosen, seed, config)
     aborted = memory.aborted
-    if chosen.option is not None and chosen.option.yields and changing(scene):
+    if chosen.option is not None and chosen.option.yields and changing(scene) and _braking_asked(decision, scene) > EASY_BRAKE:
         back = own_path.begin_recipe(atlas, ego.x, ego.y, ego.heading)
         scene, seen = _look(percepts, atlas, spec, seen, config, back)
         decision, chosen, cost = choose(scene, belief, memory.chosen, seed, config)
@@ -96,27 +98,37 @@ def _change(
     percepts: Percepts, atlas: Atlas, spec: VehicleSpec, now: tuple[Seen, Scene, int], belief: Belief, chosen: Chosen, seed: int,
     config: BehaviourConfig,
 ) -> tuple[Decision, Chosen, float, Scene, Seen] | None:  # fmt: skip
-    """The decision if the ego changed lanes now; None where it cannot, or would have to let somebody behind pass first."""
+    """The decision if the ego changed lanes now; None where it cannot, or would have to slow down for somebody who is first."""
     seen, scene, side = now
     recipe = onto_neighbour(atlas, scene, side, (percepts.ego.x, percepts.ego.y, percepts.ego.heading))
     if recipe is None:
         return None
     other, moved = _look(percepts, atlas, spec, seen, config, recipe)
     decision, after, cost = choose(other, belief, chosen, seed, config)
-    if decision.manoeuvre not in (Manoeuvre.GO, Manoeuvre.FOLLOW) or (after.option is not None and after.option.yields):
+    if decision.manoeuvre not in (Manoeuvre.GO, Manoeuvre.FOLLOW, Manoeuvre.YIELD):
         return None
     return (decision, after, cost, other, moved) if _has_room(decision, other) else None
 
 
 def _has_room(decision: Decision, scene: Scene) -> bool:
-    """Whether what motion would be asked for can be kept without braking for it."""
-    ask, speed = decision.ask, scene.speed
-    for lead in ask.leads:
-        closing = speed - float(lead.s[1] - lead.s[0]) / float(lead.t[1] - lead.t[0])
+    """Whether what motion would be asked for can be kept with next to no braking for it."""
+    for lead in decision.ask.leads:
+        closing = scene.speed - float(lead.s[1] - lead.s[0]) / float(lead.t[1] - lead.t[0])
         if lead.s[0] - scene.s < LEAD_ROOM_M + LEAD_ROOM_S * max(closing, 0.0):
             return False
-    nearest = min([*ask.stops, *(s for _, s in ask.windows)], default=float("inf"))
-    return nearest - scene.s > speed * speed / (2.0 * EASY_BRAKE)
+    nearest = min(decision.ask.stops, default=math.inf)
+    return nearest - scene.s > scene.speed**2 / (2.0 * EASY_BRAKE) and _braking_asked(decision, scene) <= EASES
+
+
+def _braking_asked(decision: Decision, scene: Scene) -> float:
+    """Even braking [m/s²] with which the ego comes to no place before it may."""
+    v, hardest = scene.speed, 0.0
+    for until, s in decision.ask.windows:
+        way = max(s - scene.s, 0.1)
+        if v * until > way:
+            # slowed down until then, or at rest before it
+            hardest = max(hardest, 2.0 * (v * until - way) / until**2 if 2.0 * way > v * until else v * v / (2.0 * way))
+    return hardest
 
 
 def _indicator(scene: Scene, side: int) -> int:

@@ -20,6 +20,7 @@ EDGE = 0.2  # m kept to the edge of the road
 LOOK = 70.0  # m ahead that obstacles are looked for
 CHANGE_S = 4.0  # s that a lane change takes
 CHANGE_LEAST = 22.0  # m
+JOINED_LANES = 3  # lanes further on within which two that run side by side become one
 LAST_M = 12.0  # m before a lane's end where changing has to be done
 STEP_SHIFT = 0.1  # m, shifts are rounded up to this
 
@@ -85,10 +86,36 @@ def _room(atlas: Atlas, path: Path, low: float, high: float) -> tuple[float, flo
 
 
 def wanted_side(atlas: Atlas, scene: Scene) -> int:
-    """+1, -1 or 0: the side to which the route leaves this lane."""
+    """+1, -1 or 0: the side to which the route leaves this lane, or on which the lane runs on that this one ends in."""
     lane = scene.path.lane_at(scene.s)
-    side = int(atlas.steps["side"][lane]) if lane >= 0 and on_route(atlas, lane) else 0
-    return side if abs(side) == 1 else 0
+    if lane < 0 or not on_route(atlas, lane):
+        return 0
+    side = int(atlas.steps["side"][lane])
+    return side if abs(side) == 1 else joined_side(atlas, lane)
+
+
+def joined_side(atlas: Atlas, lane: int) -> int:
+    """+1, -1 or 0: the side of a lane of the route that runs on into the one in which this lane ends by giving way.
+
+    Such a lane is there to speed up on and to be left along its whole length; at its end there is one gap at most.
+    """
+    lanes = atlas.road_map.lanes
+    if lanes["junction"][lane] >= 0:
+        return 0
+    for side, name in ((1, "left"), (-1, "right")):
+        mine, theirs = lane, int(lanes[name][lane])
+        if theirs < 0 or not on_route(atlas, theirs) or atlas.steps["side"][theirs] != 0:
+            continue
+        for _ in range(JOINED_LANES):
+            before = mine, theirs
+            mine, theirs = (int(atlas.steps["next"][each]) if on_route(atlas, each) else -1 for each in before)
+            if mine < 0 or theirs < 0:
+                break
+            if mine == theirs:
+                if atlas.priority(*before) < 0:
+                    return side
+                break
+    return 0
 
 
 def way_left(atlas: Atlas, scene: Scene) -> float:
@@ -96,7 +123,8 @@ def way_left(atlas: Atlas, scene: Scene) -> float:
     lane = scene.path.lane_at(scene.s)
     along = scene.s - scene.path.starts[scene.path.lanes.index(lane)]
     to_goal = float(atlas.steps["to_goal"][lane])
-    end = float(atlas.road_map.lanes["length"][lane]) if int(atlas.steps["next"][lane]) < 0 else math.inf
+    ends = int(atlas.steps["next"][lane]) < 0 or joined_side(atlas, lane) != 0
+    end = float(atlas.road_map.lanes["length"][lane]) if ends else math.inf
     return min(max(to_goal, 0.0), end) - along - LAST_M
 
 

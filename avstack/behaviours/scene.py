@@ -28,7 +28,8 @@ BICYCLE = int(Kind.BICYCLE)
 OTHERS = 6
 KNOWN_WAYS = 2  # likeliest ways of somebody on which others are expected to reckon with him
 LOOKED_AT = 16
-REACH = 90.0  # m
+REACH = 90.0  # m, at least
+REACH_BRAKE = 1.7  # m/s², with which the ego can come down to the speed of those it meets at the end of its reach
 SKIN_LENGTH, SKIN_WIDTH = 0.4, 0.3  # m added to the ego's box
 WALKER_SKIN = 0.6  # m added to a pedestrian's
 AT_LINE_M = 1.6  # m before its line from where the ego has stopped at it
@@ -157,12 +158,17 @@ def _place_ego(atlas: Atlas, x: float, y: float, heading: float, speed: float, s
     return replace(seen, recipe=recipe, s=s)
 
 
+def reach(speed: float) -> float:
+    """How far ahead [m] the ego looks at this speed: whoever comes fast has to think of the next zone further before it."""
+    return max(REACH, speed * speed / (2.0 * REACH_BRAKE))
+
+
 def _near(percepts: Percepts, path: Path, s: float) -> list[np.void]:
     """Things that may matter, nearest to the way ahead first."""
     things = percepts.things
     if len(things) == 0:
         return []
-    rows = path.rows[max(0, int((s - 10.0) / ROW)) : int((s + REACH) / ROW) : 8]
+    rows = path.rows[max(0, int((s - 10.0) / ROW)) : int((s + reach(percepts.ego.speed)) / ROW) : 8]
     if len(rows) == 0:
         rows = path.rows[-1:]
     away = np.hypot(things["x"][:, None] - rows[:, 0], things["y"][:, None] - rows[:, 1])
@@ -210,7 +216,7 @@ def _most_relevant(
                 continue
             mine = max(0.0, float(record["enter"]) - s)
             theirs = max(0.0, float(record["other_enter"]) - route.s)
-            if mine > REACH:
+            if mine > reach(speed):
                 continue
             best = min(best, mine / max(speed, 4.0) + 0.7 * theirs / max(abs(float(agent.thing["speed"])), 4.0))
         if best < math.inf:

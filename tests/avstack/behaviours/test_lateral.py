@@ -9,9 +9,11 @@ import pytest
 
 from avstack.behaviours import own_path
 from avstack.behaviours.atlas import FOLLOWING, Atlas
+from avstack.behaviours.decide import EASES, _braking_asked, _has_room
+from avstack.behaviours.decision import Ask, Decision, Manoeuvre, Reason
 from avstack.behaviours.hypotheses import on_foot, rests, ways
-from avstack.behaviours.lateral import past_obstacles
-from avstack.behaviours.scene import read_scene, start_seeing
+from avstack.behaviours.lateral import joined_side, past_obstacles, wanted_side, way_left
+from avstack.behaviours.scene import REACH, REACH_BRAKE, reach, read_scene, start_seeing
 from avstack.perception.percepts import THING_DTYPE, EgoEstimate, Percepts
 from sim.interface import SPECS, Kind
 from sim.roads.assemble import assemble
@@ -132,3 +134,56 @@ def test_who_walks_up_to_a_crossing_may_cross_before_it_is_on_it(junction):
         found = ways(junction, person, 0)
         assert any(kinds[lane] == LaneKind.CROSSWALK for route in found for lane in route.path.lanes) == crosses
         assert sum(route.weight for route in found) == pytest.approx(1.0)
+
+
+@pytest.fixture(scope="module")
+def ramp():
+    """Atlas of the route from a ramp by its acceleration lane onto the carriageway, and lanes by name."""
+    road_map = assemble(BUILDERS["merge"]())
+    named = {name: k for k, name in enumerate(road_map.lane_names)}
+    return Atlas.of(road_map, shortest_route(road_map, named["on_ramp"], named["main_after_1"])), named
+
+
+def test_an_acceleration_lane_is_left_for_the_lane_that_runs_on(ramp):
+    atlas, named = ramp
+    assert joined_side(atlas, named["entry_along"]) == 1
+    # neither the lane that runs on, nor the ramp before both, nor where they become one already
+    assert not any(joined_side(atlas, named[name]) for name in ("main_along_1", "on_ramp", "entry_closing", "main_after_1"))
+    scene, _ = look_from(atlas, named["entry_along"], 40.0, 20.0)
+    assert wanted_side(atlas, scene) == 1
+    assert way_left(atlas, scene) < float(atlas.road_map.lanes["length"][named["entry_along"]]) - 40.0
+
+
+def look_from(atlas: Atlas, lane: int, along: float, speed: float):
+    """The scene with nobody else and the ego `along` metres down a lane."""
+    point = atlas.road_map.lane_points(lane)[int(along / float(atlas.road_map.lanes["spacing"][lane]))]
+    pose = (float(point["x"]), float(point["y"]), float(point["heading"]))
+    ego = EgoEstimate(
+        x=pose[0], y=pose[1], heading=pose[2], covariance=np.eye(3) * 1e-6, speed=speed, accel=0.0, yaw_rate=0.0, steer=0.0
+    )
+    percepts = Percepts(tick=5, ego=ego, things=np.zeros(0, THING_DTYPE), signals=np.zeros(0, np.int32), observed_range=100.0)
+    return read_scene(percepts, atlas, CAR, start_seeing(atlas, *pose))
+
+
+@pytest.mark.parametrize(
+    ("until", "way", "braking", "room"),
+    [
+        (1.4, 29.0, 0.0, True),  # the place is free by the time the ego gets there
+        (2.0, 30.0, 5.0, False),  # 20 m/s x 2 s - 5 m/s² x (2 s)² / 2 = 30 m
+        (60.0, 50.0, 4.0, False),  # a stop before it
+    ],
+)
+def test_who_is_gone_in_time_is_no_reason_against_a_lane_change(ramp, until, way, braking, room):
+    atlas, named = ramp
+    scene, _ = look_from(atlas, named["entry_along"], 40.0, 20.0)
+    decision = Decision(
+        manoeuvre=Manoeuvre.YIELD, reason=Reason.GIVES_WAY, path=scene.path, s=scene.s, plan=np.zeros((1, 3)),
+        ask=Ask(windows=((until, scene.s + way),)), step_s=0.25,
+    )  # fmt: skip
+    assert _braking_asked(decision, scene) == pytest.approx(braking, abs=1e-6)
+    assert _has_room(decision, scene) == room == (braking <= EASES)
+
+
+def test_who_drives_fast_looks_as_far_as_it_takes_to_stop():
+    assert reach(10.0) == REACH
+    assert reach(25.0) == pytest.approx(25.0**2 / (2.0 * REACH_BRAKE))
