@@ -1,7 +1,8 @@
-"""Checks on where results are to be written, made before anything runs. They leave nothing behind."""
+"""Where results are written: checks made before anything runs, which leave nothing behind, and files never seen half-written."""
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -26,6 +27,14 @@ def check_folder(folder: Path, purpose: str) -> None:
     except OSError as error:
         reason = f"cannot write {purpose} to {str(folder)!r}: {existing} is not writable ({(error.strerror or 'error').lower()})"
         raise InputError(reason, fix="Choose another folder") from None
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a file that is never seen half-written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(value))
+    part.replace(path)
 
 
 def check_picture(picture: Path | None) -> None:

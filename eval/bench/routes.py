@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.bench.traffic_episodes import describe, sources_key, write_json
+from eval.bench.traffic_episodes import describe, sources_key
 from eval.bench.traffic_places import data_folder
+from eval.outputs import write_json
 from scenarios.formats.opendrive import load_opendrive
 from sim.interface import TICK_S
 from sim.rng import Purpose, generator

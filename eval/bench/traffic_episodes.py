@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.bench.traffic_places import Movement, Site, car, room_before, site
+from eval.outputs import write_json
 from eval.statistics import clopper_pearson
 from sim.interface import SPECS, TICK_S, Kind
 from sim.rng import Purpose, generator
@@ -283,14 +283,6 @@ def sources_key() -> str:
         for file in sorted(folder.rglob("*.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a file that is never seen half-written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(value))
-    part.replace(path)
 
 
 def _load(path: Path) -> Outcome:

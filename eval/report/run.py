@@ -15,12 +15,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from eval.configuration import product_hash
 from eval.errors import ExitCode
-from eval.outputs import check_folder
+from eval.outputs import check_folder, write_json
 from eval.report.plan import Part, parts_of
 from eval.report.table import report_text
 from scenarios.errors import InputError
@@ -48,10 +49,12 @@ class Order:
 def report(order: Order) -> ExitCode:
     """Run what is missing, as long as there is time, and print the table of what there is.
 
-    Raises InputError: an unknown part, a folder that holds another report or cannot be written to.
+    Raises InputError: a share or time out of range, an unknown part, a folder that holds another report or cannot be written to.
     """
     if not 0.0 < order.share <= 1.0:
         raise InputError(f"the share of the episodes must be above 0 and at most 1, got {order.share!r}", fix="Use --share 0.1")
+    if order.hours is not None and not order.hours >= 0.0:
+        raise InputError(f"the time for this piece must be 0 h or more, got {order.hours!r}", fix="Use --hours 2")
     chosen = parts_of(order.parts, tuning=order.tuning)
     _claim(order)
     until = None if order.hours is None else time.monotonic() + 3600.0 * order.hours
@@ -78,9 +81,19 @@ def report(order: Order) -> ExitCode:
 
 
 def frozen_seed(folder: Path) -> int | None:
-    """First seed of the report that a folder holds, None for a new one."""
+    """First seed of the report that a folder holds, None for a new one. InputError where what is there cannot be read."""
     file = folder / "report.json"
-    return int(json.loads(file.read_text())["first_seed"]) if file.is_file() else None
+    return int(_held(file)["first_seed"]) if file.is_file() else None
+
+
+def _held(file: Path) -> dict[str, Any]:
+    """What a report's folder says of it."""
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+        int(held["first_seed"])
+    except (ValueError, KeyError, TypeError):
+        raise InputError("this does not say whose report it is", file=str(file), fix="Remove it, or use --out") from None
+    return dict(held)
 
 
 def _claim(order: Order) -> None:
@@ -92,9 +105,9 @@ def _claim(order: Order) -> None:
     }  # fmt: skip
     file = order.folder / "report.json"
     if not file.is_file():
-        file.write_text(json.dumps(mine) + "\n")
+        write_json(file, mine)
         return
-    held = json.loads(file.read_text())
+    held = _held(file)
     other = [name for name in mine if held.get(name) != mine[name]]
     if other:
         raise InputError(f"the folder holds another report: its {other[0]} is not this one's", file=str(file), fix="Use --out")

@@ -13,7 +13,7 @@ from eval.figures import CALIBRATIONS, MEANS, QUANTILES, RATES, RATIOS
 from eval.heldout import DRIVERS as HELD_OUT
 from eval.heldout import MAPS
 from eval.report.plan import PARTS, Part, parts_of
-from eval.report.run import Order, report
+from eval.report.run import Order, frozen_seed, report
 from eval.report.table import TARGETS, Target, look_up, report_text
 from eval.suites import SUITES
 from scenarios.errors import InputError
@@ -99,6 +99,23 @@ def test_a_report_goes_on_where_its_time_was_up(small, tmp_path):
     assert (folder / "chicken.json").stat().st_mtime_ns == before, "what is finished is not run again"
     with pytest.raises(InputError, match="another report"):
         report(Order(folder=folder, first_seed=4, workers=1))
+
+
+@pytest.mark.parametrize("hours", [-1.0, float("nan")])
+def test_no_time_is_an_error_before_anything_is_written(small, tmp_path, hours):
+    with pytest.raises(InputError, match="0 h or more"):
+        report(Order(folder=tmp_path / "report", first_seed=3, hours=hours, workers=1))
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "3", '{"first_seed": "x"}'])
+def test_a_folder_that_does_not_say_whose_report_it_is_is_refused(small, tmp_path, text):
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(InputError, match="whose report"):
+        frozen_seed(tmp_path)
+    with pytest.raises(InputError, match="whose report"):
+        report(Order(folder=tmp_path, first_seed=3, workers=1))
+    assert (tmp_path / "report.json").read_text() == text
 
 
 def test_a_part_that_fails_is_told(monkeypatch, tmp_path, capsys):
