@@ -68,7 +68,8 @@ def weigh(scene: Scene, belief: Belief, last: Chosen, config: BehaviourConfig) -
     # a rollout takes time with the square of those in it
     work = config.rollouts * USUAL_ACTORS**2 // len(scene.actors) ** 2
     most = max(LEAST_SCENARIOS, min(MOST_SCENARIOS, work // max(int(branches.sum()), 1)))
-    scenarios = enumerate_scenarios(scene.actors, modes_of(belief, scene), most)
+    modes = modes_of(belief, scene)
+    scenarios = enumerate_scenarios(scene.actors, modes, most)
     scripts = scripts_for(scene.board, scenarios, config, nominal_policy(config))
     features, seen = roll(scene.board, scenarios, policies, branches, scripts, config)
     verdict = judge(features, seen, branches, scenarios, prices(config), config, turning_back(options, config))
@@ -78,7 +79,7 @@ def weigh(scene: Scene, belief: Belief, last: Chosen, config: BehaviourConfig) -
             cost[k] += config.cost.switch
         if option.manoeuvre == Manoeuvre.CREEP:
             cost[k] += config.cost.probing * nearness_to_people(scene)
-    return Weighed(options, policies, scenarios, scripts, verdict, int(np.argmin(cost)))
+    return Weighed(options, policies, modes, scenarios, scripts, verdict, int(np.argmin(cost)))
 
 
 def choose(scene: Scene, belief: Belief, last: Chosen, seed: int, config: BehaviourConfig) -> tuple[Decision, Chosen, float]:
@@ -94,7 +95,7 @@ def choose(scene: Scene, belief: Belief, last: Chosen, seed: int, config: Behavi
     weighed = promised(latched(weighed, last.committed), scene, last.waved, who)
     option = weighed.options[weighed.best]
     hold = last.hold[1] if last.hold is not None and last.hold[0] == scene.path.key else None
-    decision, held = explain(scene, belief, weighed, config, hold)
+    decision, held = explain(scene, weighed, config, hold)
     if config.breaker and weighed.forced:
         decision = replace(decision, reason=Reason.BREAKER)
     elif weighed.latched and decision.manoeuvre == Manoeuvre.GO:
@@ -163,8 +164,8 @@ def _nose_to_nose(scene: Scene) -> tuple[int, float, float] | None:
 
 
 def explain(
-    scene: Scene, belief: Belief, weighed: Weighed, config: BehaviourConfig, hold: float | None = None
-) -> tuple[Decision, float | None]:
+    scene: Scene, weighed: Weighed, config: BehaviourConfig, hold: float | None = None
+) -> tuple[Decision, float | None]:  # fmt: skip
     """The verdict as a decision: the plan in the likeliest future, what motion must keep to in all likely ones, and why.
 
     hold: see `asks_of`.
@@ -175,7 +176,7 @@ def explain(
     ]
     ask, held = asks_of(scene, weighed, futures, hold)
     reason, other = _reason(scene, option, futures[0][1], ask)
-    others, first, influence = _influence(scene, belief)
+    others, first, influence = _influence(scene, weighed.modes)
     decision = Decision(
         manoeuvre=option.manoeuvre, reason=reason, path=scene.path, s=scene.s, plan=futures[0][1][:, 0], ask=ask, other=other,
         others=others, go_first=first, influence=influence, step_s=STEP_S,
@@ -225,12 +226,11 @@ def _reason(scene: Scene, option: Option, motion: Floats, ask: Ask) -> tuple[Rea
     return Reason.FREE, -1
 
 
-def _influence(scene: Scene, belief: Belief) -> tuple[NDArray[np.int64], Floats, Floats]:
+def _influence(scene: Scene, modes: list[list[Mode]]) -> tuple[NDArray[np.int64], Floats, Floats]:
     """Ids of the claimants, P(goes first) of each if the ego commits, and P(goes | ego holds) - P(goes | ego commits)."""
     who = claimants(scene)
     if not who:
         return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
-    modes = modes_of(belief, scene)
     ids = np.array([scene.agents[i - 1].id for i in who], np.int64)
     commits = np.array([sum(m.weight for m in modes[i - 1] if m.goes) for i in who])
     holds = np.array([sum(m.weight for m in modes[i - 1] if _conflicts(scene, i, m)) for i in who])

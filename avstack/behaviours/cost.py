@@ -21,6 +21,7 @@ from avstack.behaviours.response import (
     SEVERITY,
 )
 from sim.geometry import Floats
+from sim.jit import kernel
 
 TERMS: Mapping[str, tuple[int, str]] = {
     "collision": (SEVERITY, "collision"),
@@ -58,13 +59,17 @@ def prices(config: BehaviourConfig) -> Prices:
     return Prices(weights, cost.tail / bold, cost.tail_share)
 
 
+@kernel
 def tail_mean(severity: Floats, share: Floats, tail: float) -> float:
     """CVaR: mean severity (K,) over the worst `tail` of probability `share` (K,)."""
-    order = np.argsort(-severity, kind="stable")
-    taken = np.minimum(np.cumsum(share[order]), tail)
-    weight = np.diff(np.concatenate([[0.0], taken]))
-    total = float(taken[-1])
-    return float(weight @ severity[order]) / total if total > 0.0 else 0.0
+    total = 0.0
+    for k in range(len(share)):
+        worse = 0.0
+        for m in range(len(share)):
+            if severity[m] > severity[k] or (severity[m] == severity[k] and m < k):
+                worse += share[m]
+        total += severity[k] * max(min(share[k], tail - worse), 0.0)
+    return total / min(tail, np.sum(share))
 
 
 def terms_of(features: Floats, config: CostConfig) -> dict[str, float]:

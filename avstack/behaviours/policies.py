@@ -12,7 +12,7 @@ from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.decision import Manoeuvre
 from avstack.behaviours.response import BACK, CLAIM_S, CREEP, GO, MARGIN, NO_LINE, NOMINAL, POLICY_DTYPE
 from avstack.behaviours.scene import Scene
-from avstack.behaviours.tree import Scenarios, Verdict
+from avstack.behaviours.tree import Mode, Scenarios, Verdict
 from avstack.behaviours.zones import COMMITTED_M, ROW
 from sim.geometry import Floats
 
@@ -36,10 +36,11 @@ class Option:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weighed:
-    """Everything about one comparison."""
+    """Everything about one comparison. modes: what each agent may be."""
 
     options: list[Option]
     policies: NDArray[np.void]
+    modes: list[list[Mode]]
     scenarios: Scenarios
     scripts: Floats
     verdict: Verdict

@@ -12,28 +12,27 @@ likely scenarios P(wrong) is e itself. Policies that move others apart have smal
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.cost import Prices, tail_mean
 from avstack.behaviours.response import COLUMNS, FEATURES, SEVERITY, STEP_S, Board, evaluate, record_rollout
 from sim.geometry import Floats
+from sim.jit import kernel
 
 SPEED_SPREAD, PLACE_SPREAD = 0.35, 0.6  # m/s, m: what one is sure of about another by the branch time
-SAME = 1e-3  # d' below which scenarios look the same
 ENUMERATED = 3
 MODES = 5
 LEAST_MODE = 0.01
+WORST = 50.0  # s, the most that what was left out may cost
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
+class Mode(NamedTuple):
     """One thing an agent may be: its way, threshold and attention, and how likely that is. goes: before the ego, if that
     commits."""
 
@@ -68,18 +67,21 @@ class Verdict:
 def enumerate_scenarios(actors: NDArray[np.void], modes: list[list[Mode]], most: int) -> Scenarios:
     """The likeliest `most` combinations of the first ENUMERATED agents' modes; further agents take their likeliest one."""
     shortened = [sorted(own, key=lambda mode: -mode.weight)[: MODES if i < ENUMERATED else 1] for i, own in enumerate(modes)]
-    combined = []
-    for combination in itertools.product(*shortened):
-        combined.append((math.prod(mode.weight for mode in combination[:ENUMERATED]), combination))
-    combined.sort(key=lambda item: -item[0])
-    kept = [item for item in combined[:most] if item[0] >= LEAST_MODE * combined[0][0]]
+    likely = np.ones(())
+    for own in shortened[:ENUMERATED]:
+        likely = likely[..., None] * np.array([mode.weight for mode in own])
+    flat = likely.ravel()
+    order = np.argsort(-flat, kind="stable")[:most]
+    kept = order[flat[order] >= LEAST_MODE * flat[order[0]]]
+    taken = np.unravel_index(kept, likely.shape) if shortened else ()
     worlds = np.empty((len(kept), len(actors)), actors.dtype)
     worlds[:, 0] = actors[0, 0]
-    for k, (_, combination) in enumerate(kept):
-        for i, mode in enumerate(combination, start=1):
-            worlds[k, i] = actors[i, mode.route]
-            worlds[k, i]["threshold"], worlds[k, i]["attends"] = mode.threshold, mode.attends
-    weight = np.array([item[0] for item in kept])
+    for i, own in enumerate(shortened, start=1):
+        which = [own[k] for k in taken[i - 1]] if i <= ENUMERATED else own
+        worlds[:, i] = actors[i, [mode.route for mode in which]]
+        worlds["threshold"][:, i] = [mode.threshold for mode in which]
+        worlds["attends"][:, i] = [mode.attends for mode in which]
+    weight = flat[kept]
     return Scenarios(worlds, weight / weight.sum(), max(0.0, 1.0 - float(weight.sum())))
 
 
@@ -119,19 +121,35 @@ def roll(
 
 
 def confusion(seen: Floats, worlds: NDArray[np.void], config: BehaviourConfig) -> Floats:
-    """P(l | k) (K, K): probability of acting as in scenario l when k is true; seen (K, N, 2) s and v by the branch time."""
-    count = len(seen)
+    """P(l | k) (A, K, K): probability of acting as in scenario l when k is true, under each policy; seen (A, K, N, 2): s and v by
+    the branch time."""
+    a, count = seen.shape[:2]
     if config.branching == "perfect":
-        return np.eye(count)
+        return np.tile(np.eye(count), (a, 1, 1))
     if config.branching == "none":
-        return np.full((count, count), 1.0 / count)
-    elsewhere = (worlds["path"][:, None, 1:] != worlds["path"][None, :, 1:]).astype(float)
-    moved = np.abs(seen[:, None, 1:, 0] - seen[None, :, 1:, 0]) * (1.0 - elsewhere)
-    faster = np.abs(seen[:, None, 1:, 1] - seen[None, :, 1:, 1])
-    distance = np.sqrt(((moved / PLACE_SPREAD) ** 2 + (faster / SPEED_SPREAD) ** 2).sum(axis=2))
-    error = np.clip(ndtr(-0.5 * distance), 0.0, 0.5)
-    weight = error / (1.0 - error)
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
+        return np.full((a, count, count), 1.0 / count)
+    out = np.empty((a, count, count))
+    _confuse(seen, np.ascontiguousarray(worlds["path"]), out)
+    return out
+
+
+@kernel
+def _confuse(seen: Floats, paths: NDArray[np.int32], out: Floats) -> None:
+    """Fill out (A, K, K) with P(l | k); paths (K, N) of the actors, who cannot be told apart by place on different ones."""
+    for a in range(len(seen)):
+        for k in range(seen.shape[1]):
+            total = 0.0
+            for m in range(seen.shape[1]):
+                distance = 0.0
+                for i in range(1, seen.shape[2]):
+                    moved = seen[a, k, i, 0] - seen[a, m, i, 0] if paths[k, i] == paths[m, i] else 0.0
+                    faster = seen[a, k, i, 1] - seen[a, m, i, 1]
+                    distance += (moved / PLACE_SPREAD) ** 2 + (faster / SPEED_SPREAD) ** 2
+                error = 0.5 * math.erfc(0.5 * math.sqrt(0.5 * distance))  # Phi(-d'/2)
+                out[a, k, m] = error / (1.0 - error)
+                total += out[a, k, m]
+            for m in range(seen.shape[1]):
+                out[a, k, m] /= total
 
 
 def judge(
@@ -142,24 +160,57 @@ def judge(
 
     changing (A, C): price of following one by the other.
     """
-    a, _, count, _ = features.shape
-    rolled = features @ prices.weights if changing is None else features @ prices.weights + changing[:, :, None]
-    value = np.where(branches[:, :, None], rolled, np.inf)  # (A, C, K)
-    share = scenarios.share
-    cost, then, mean = np.zeros(a), np.zeros((a, count), np.int64), np.zeros((a, FEATURES))
-    risk = np.zeros(a)
-    for i in range(a):
-        mixed = confusion(seen[i], scenarios.worlds, config)  # P(l | k)
-        joint = share[:, None] * mixed  # (K true, L taken for)
-        allowed = np.flatnonzero(branches[i])
-        expected = value[i, allowed] @ joint  # (C, L): cost of answering l with c, weighted
-        best = np.argmin(expected, axis=0)  # (L,)
-        chosen = allowed[best]
-        cost[i] = float(expected[best, np.arange(count)].sum())
-        then[i] = chosen
-        outcome = np.einsum("kl,lkf->kf", mixed, features[i][chosen])
-        mean[i] = share @ outcome
-        risk[i] = tail_mean(outcome[:, SEVERITY], share, prices.tail_share)
-        worst = float(value[i, chosen[int(np.argmax(share))]].max())
-        cost[i] += prices.tail * risk[i] + scenarios.omitted * max(0.0, min(worst, 50.0))
+    a, c, count, _ = features.shape
+    mixed = confusion(seen, scenarios.worlds, config)
+    changing = np.zeros((a, c)) if changing is None else changing
+    cost, then, mean, risk = np.empty(a), np.empty((a, count), np.int64), np.empty((a, FEATURES)), np.empty(a)
+    _settle(
+        features, prices.weights, changing, branches, mixed, scenarios.share,
+        (prices.tail, prices.tail_share, scenarios.omitted), np.empty((c + 1, count)), cost, then, mean, risk,
+    )  # fmt: skip
     return Verdict(cost, then, mean, risk, int(branches.sum()) * count)
+
+
+@kernel
+def _settle(
+    features: Floats, weights: Floats, changing: Floats, branches: NDArray[np.bool_], mixed: Floats, share: Floats,
+    pricing: tuple[float, float, float], scratch: Floats, cost: Floats, then: NDArray[np.int64], mean: Floats, risk: Floats,
+) -> None:  # fmt: skip
+    """Fill the fields of a Verdict, in loops: equal policies cost the same to the last bit, and the first of them is taken.
+
+    weights: cost = features · weights; mixed (A, K, K): P(l | k); pricing: of the tail, its share, and what was left out;
+    scratch (C + 1, K) is overwritten.
+    """
+    count = len(share)
+    likeliest = np.argmax(share)
+    value, severity = scratch[:-1], scratch[-1]
+    for a in range(len(cost)):
+        for c in range(len(value)):
+            for k in range(count):
+                value[c, k] = changing[a, c]
+                for f in range(FEATURES):
+                    value[c, k] += features[a, c, k, f] * weights[f]
+        # the continuation that answers each scenario best, for all that it may be taken for
+        cost[a] = 0.0
+        for m in range(count):
+            best = math.inf
+            for c in range(len(value)):
+                expected = 0.0 if branches[a, c] else math.inf
+                for k in range(count):
+                    expected += value[c, k] * share[k] * mixed[a, k, m]
+                if expected < best:
+                    best, then[a, m] = expected, c
+            cost[a] += best
+        mean[a, :] = 0.0
+        severity[:] = 0.0
+        for k in range(count):
+            for m in range(count):
+                outcome = features[a, then[a, m], k]
+                severity[k] += mixed[a, k, m] * outcome[SEVERITY]
+                for f in range(FEATURES):
+                    mean[a, f] += share[k] * mixed[a, k, m] * outcome[f]
+        risk[a] = tail_mean(severity, share, pricing[1])
+        worst = -math.inf
+        for k in range(count):
+            worst = max(worst, value[then[a, likeliest], k])
+        cost[a] += pricing[0] * risk[a] + pricing[2] * max(0.0, min(worst, WORST))

@@ -54,7 +54,7 @@ def scene(speed: float = 0.0, s: float = 10.0, order: tuple[float, float] = (1.0
 
 def weighed(best: int, cost: tuple[float, ...], risk: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)) -> Weighed:
     verdict = Verdict(np.array(cost), np.zeros((4, 1), np.int64), np.zeros((4, 1)), np.array(risk), 0)
-    return Weighed(OPTIONS, np.zeros(0), None, np.zeros(0), verdict, best)  # type: ignore[arg-type]
+    return Weighed(OPTIONS, np.zeros(0), [], None, np.zeros(0), verdict, best)  # type: ignore[arg-type]
 
 
 def test_one_is_committed_before_whom_one_could_not_stop_at_ones_ease():

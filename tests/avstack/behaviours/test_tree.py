@@ -48,7 +48,7 @@ def test_what_can_be_told_apart_lies_between_and_grows_with_the_distance():
 
 
 def test_confusion_of_two_is_the_error_of_telling_them_apart():
-    table = confusion(seen_apart(0.6)[0], WORLDS, BehaviourConfig())
+    table = confusion(seen_apart(0.6), WORLDS, BehaviourConfig())[0]
     assert table.sum(axis=1) == pytest.approx([1.0, 1.0])
     # Phi(-1/2) at one standard deviation
     assert table[0, 1] == pytest.approx(0.3085, abs=1e-3)
