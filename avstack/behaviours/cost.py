@@ -35,6 +35,8 @@ TERMS: Mapping[str, tuple[int, str]] = {
     "overruled": (OVERRULED, "overruled"),
 }
 """Name of a term -> feature of a rollout, and its price in CostConfig. A new term takes one line here and one feature."""
+BOLDEST = 16.0
+"""How many times its usual price own delay costs at assertiveness 1; what it is traded against costs as many times less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,9 +49,9 @@ class Prices:
 
 
 def prices(config: BehaviourConfig) -> Prices:
-    """Prices of this configuration; assertiveness trades own delay against risk and others' inconvenience by a factor of 4."""
+    """Prices of this configuration; assertiveness trades own delay against risk, others' turns and their inconvenience."""
     cost = config.cost
-    bold = 2.0 ** (2.0 * config.assertiveness - 1.0)
+    bold = BOLDEST ** (2.0 * config.assertiveness - 1.0)
     weights = np.zeros(FEATURES)
     for feature, name in TERMS.values():
         weights[feature] = getattr(cost, name)
