@@ -66,12 +66,12 @@ class ReferencePath:
 
     def at(self, s: Floats) -> Place:
         """The line at s (Q,), linear between samples; straight on past its ends."""
-        inside = np.clip(s, 0.0, self.s[-1])
-        beyond = s - inside
-        heading = np.interp(inside, self.s, self.heading)
-        x = np.interp(inside, self.s, self.x) + beyond * np.cos(heading)
-        y = np.interp(inside, self.s, self.y) + beyond * np.sin(heading)
-        return Place(x, y, heading, np.where(beyond == 0.0, np.interp(inside, self.s, self.curvature), 0.0))
+        out = np.empty((4, len(s)))
+        _places_at(np.ascontiguousarray(s), self._line(), out)
+        return Place(*out)
+
+    def _line(self) -> tuple[Floats, Floats, Floats, Floats]:
+        return self.x, self.y, self.heading, self.curvature
 
     def project(self, x: float, y: float, near: float | None = None) -> tuple[float, float]:
         """(s, d) [m] of a point; `near`: an s to search around, None for the whole path."""
@@ -81,18 +81,55 @@ class ReferencePath:
             reach = round(SEARCH_M / SPACING)
             first = min(max(middle - reach, 0), last - 2)
             last = min(max(middle + reach + 1, first + 2), last)
-        k = first + int(np.argmin((self.x[first:last] - x) ** 2 + (self.y[first:last] - y) ** 2))
-        s = float(self.s[k])
-        for _ in range(3):
-            place = self.at(np.array([s]))
-            cos, sin = math.cos(place.heading[0]), math.sin(place.heading[0])
-            dx, dy = x - float(place.x[0]), y - float(place.y[0])
-            d = cos * dy - sin * dx
-            # on a curve the foot moves more slowly than the point
-            s += (cos * dx + sin * dy) / max(1.0 - float(place.curvature[0]) * d, 0.3)
-        place = self.at(np.array([s]))
-        cos, sin = math.cos(place.heading[0]), math.sin(place.heading[0])
-        return s, cos * (y - float(place.y[0])) - sin * (x - float(place.x[0]))
+        return _project(x, y, first, last, self._line())
+
+
+@kernel
+def _place_at(s: float, line: tuple[Floats, Floats, Floats, Floats]) -> tuple[float, float, float, float]:
+    """x, y, heading and curvature at s of a line with samples of these every SPACING."""
+    x, y, heading, curvature = line
+    last = len(x) - 1
+    inside = min(max(s, 0.0), SPACING * last)
+    beyond = s - inside
+    k = int(inside / SPACING)
+    if k == last:
+        angle = heading[last]
+        bend = curvature[last] if beyond == 0.0 else 0.0
+        return x[last] + beyond * math.cos(angle), y[last] + beyond * math.sin(angle), angle, bend
+    f = inside - SPACING * k
+    at_x, at_y = (x[k + 1] - x[k]) / SPACING * f + x[k], (y[k + 1] - y[k]) / SPACING * f + y[k]
+    angle = (heading[k + 1] - heading[k]) / SPACING * f + heading[k]
+    if beyond < 0.0:
+        return at_x + beyond * math.cos(angle), at_y + beyond * math.sin(angle), angle, 0.0
+    return at_x, at_y, angle, (curvature[k + 1] - curvature[k]) / SPACING * f + curvature[k]
+
+
+@kernel
+def _places_at(s: Floats, line: tuple[Floats, Floats, Floats, Floats], out: Floats) -> None:
+    """Fill out (4, Q) with `_place_at` of s (Q,)."""
+    for q in range(len(s)):
+        out[0, q], out[1, q], out[2, q], out[3, q] = _place_at(s[q], line)
+
+
+@kernel
+def _project(
+    x: float, y: float, first: int, last: int, line: tuple[Floats, Floats, Floats, Floats]
+) -> tuple[float, float]:  # fmt: skip
+    """(s, d) [m] of a point beside a line, the sample nearest to it being one from `first` up to `last`."""
+    nearest, least = first, math.inf
+    for k in range(first, last):
+        away = (line[0][k] - x) ** 2 + (line[1][k] - y) ** 2
+        if away < least:
+            nearest, least = k, away
+    s = SPACING * nearest
+    for _ in range(3):
+        at_x, at_y, heading, curvature = _place_at(s, line)
+        cos, sin = math.cos(heading), math.sin(heading)
+        d = cos * (y - at_y) - sin * (x - at_x)
+        # on a curve the foot moves more slowly than the point
+        s += (cos * (x - at_x) + sin * (y - at_y)) / max(1.0 - curvature * d, 0.3)
+    at_x, at_y, heading, _ = _place_at(s, line)
+    return s, math.cos(heading) * (y - at_y) - math.sin(heading) * (x - at_x)
 
 
 def reference_path(road_map: LaneMap, route: Route, spec: VehicleSpec, config: PathConfig) -> ReferencePath:
@@ -333,6 +370,8 @@ def _move(
 def shifted(path: ReferencePath, s: Floats, offsets: Offsets) -> tuple[Place, Floats]:
     """(the line with its offsets at s (Q,), its length per length of the unshifted line (Q,))."""
     place = path.at(s)
+    if not offsets.coefficients.any():
+        return place, np.ones(len(s))  # along the line itself
     d, slope, bend = offsets.at(s)
     stretch = np.maximum(1.0 - place.curvature * d, 0.2)
     turn = np.arctan2(slope, stretch)
