@@ -13,6 +13,7 @@ from avstack.behaviours.response import MARGIN, NO_LINE, STEP_S, reach_time
 from avstack.behaviours.scene import Scene
 from avstack.behaviours.zones import COMMITTED_M, ROW
 from sim.geometry import Floats
+from sim.jit import kernel
 
 AT_LINE_M = 0.5  # m before the place where one waits
 WAITS_BELOW = 6.0  # m/s, above which slowing down is left to the windows
@@ -134,11 +135,19 @@ def _lead(scene: Scene, known: int, low: Floats, here: NDArray[np.bool_]) -> Lea
 def blocked(scene: Scene, path: int, s: Floats) -> tuple[Floats, Floats]:
     """Stretch (T,), (T,) of the ego's path that an actor on `path` blocks at s (T,); low > high for none."""
     pair = scene.board.pairs[path, 0]
-    k = np.clip(s / ROW, 0, pair["rows"] - 1)
-    rows = scene.board.rows[pair["start"] : pair["start"] + pair["rows"]]
-    lower = np.floor(k).astype(np.int64)
-    upper = np.minimum(lower + 1, pair["rows"] - 1)
-    f = (k - lower)[:, None]
-    both = (rows[lower, 0] <= rows[lower, 1]) & (rows[upper, 0] <= rows[upper, 1])
-    mixed = np.where(both[:, None], (1.0 - f) * rows[lower] + f * rows[upper], rows[lower])
-    return mixed[:, 0], mixed[:, 1]
+    out = np.empty((2, len(s)))
+    _fill_blocked(scene.board.rows, int(pair["start"]), int(pair["rows"]), s, out)
+    return out[0], out[1]
+
+
+@kernel
+def _fill_blocked(rows: Floats, start: int, count: int, s: Floats, out: Floats) -> None:
+    """Fill out (2, T): low and high at s (T,) from `count` rows of a table; between two rows both have to block something."""
+    for t in range(len(s)):
+        k = min(max(s[t] / ROW, 0.0), count - 1.0)
+        lower = int(k)
+        f, a = k - lower, start + lower
+        b = start + min(lower + 1, count - 1)
+        both = rows[a, 0] <= rows[a, 1] and rows[b, 0] <= rows[b, 1]
+        for m in range(2):
+            out[m, t] = (1.0 - f) * rows[a, m] + f * rows[b, m] if both else rows[a, m]

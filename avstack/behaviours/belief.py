@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.response import ACTOR_DTYPE, COLUMNS, POLICY_DTYPE, advantages, predict_accels
@@ -20,6 +21,7 @@ from avstack.behaviours.scene import Agent, Scene
 from avstack.behaviours.tree import Mode
 from sim.geometry import Floats
 from sim.interface import TICK_S
+from sim.jit import kernel
 
 LEVELS = np.array([-2.5, -0.8, 0.5, 2.0, 4.0])
 """Thresholds [s of advantage] from bold to timid."""
@@ -198,42 +200,55 @@ def modes_of(belief: Belief, scene: Scene) -> list[list[Mode]]:
     """For each agent what it may be, in few words: each way bold (goes if the ego commits), timid, or not attending."""
     ahead = np.zeros((len(scene.actors), 4))
     advantages(scene.actors, scene.board, ahead)
-    return [
-        _modes(belief.of(agent), agent, ahead[i], scene.actors[i, 0]["standing"], scene, i)
-        for i, agent in enumerate(scene.agents, start=1)
-    ]
-
-
-def _modes(weights: Floats, agent: Agent, ahead: Floats, standing: float, scene: Scene, i: int) -> list[Mode]:
-    modes: list[Mode] = []
-    elsewhere = 0.0
-    away = -1
-    patience = 0.35 * min(max(standing - 3.0, 0.0), 20.0)
-    for r in range(len(agent.routes)):
-        own = weights[r]
-        total = float(own.sum())
-        if total <= 0.0:
-            continue
-        path = int(scene.actors[i, r]["path"])
-        if scene.board.pairs[0, path]["start"] < 0:
-            elsewhere, away = elsewhere + total, r if away < 0 else away
-            continue
-        goes = ahead[r] > LEVELS - patience
-        alert = own[:, YES] + own[:, LATE]
-        for group in (goes, ~goes):
-            share = float(alert[group].sum())
-            if share > 0.0:
-                late = float(own[group, LATE].sum()) > 0.5 * share
-                level = _median(LEVELS[group], alert[group])
-                modes.append(Mode(r, level, 2 if late else 1, share, bool(goes[group][0])))
-        asleep = float(own[:, NO].sum())
-        if asleep > 0.0:
-            modes.append(Mode(r, 0.5, 0, asleep, True))
-    if elsewhere > 0.0:
-        modes.append(Mode(away, 0.5, 1, elsewhere, False))
+    meets = scene.board.pairs["start"][0] >= 0
+    standing = scene.actors["standing"][:, 0]
+    modes = []
+    for i, agent in enumerate(scene.agents, start=1):
+        out = np.empty((3 * len(agent.routes) + 1, len(Mode._fields)))
+        paths = scene.actors["path"][i, : len(agent.routes)]
+        patience = 0.35 * min(max(float(standing[i]) - 3.0, 0.0), 20.0)
+        count = _fill_modes(belief.of(agent), ahead[i], meets[paths], LEVELS, patience, out)
+        modes.append([Mode(int(r), level, int(kind), share, goes > 0.5) for r, level, kind, share, goes in out[:count].tolist()])
     return modes
 
 
-def _median(values: Floats, weights: Floats) -> float:
-    reached = np.cumsum(weights) >= 0.5 * weights.sum()
-    return float(values[int(np.argmax(reached))])
+@kernel
+def _fill_modes(
+    weights: Floats, ahead: Floats, meets: NDArray[np.bool_], levels: Floats, patience: float, out: Floats
+) -> int:  # fmt: skip
+    """Write the modes of one agent into out (M, 5), as `Mode` has its fields; how many.
+
+    weights (4, LEVELS, 3); ahead (4,): seconds that it is ahead of the ego; meets (R,): whether a way meets the ego's.
+    """
+    count, elsewhere, away = 0, 0.0, -1
+    for r in range(len(meets)):
+        total = np.sum(weights[r])
+        if total <= 0.0:
+            continue
+        if not meets[r]:
+            elsewhere, away = elsewhere + total, r if away < 0 else away
+            continue
+        for going in (True, False):
+            share, late = 0.0, 0.0
+            for k in range(len(levels)):
+                if (ahead[r] > levels[k] - patience) == going:
+                    share += weights[r, k, YES] + weights[r, k, LATE]
+                    late += weights[r, k, LATE]
+            if share <= 0.0:
+                continue
+            # the median threshold of those who do
+            reached, level = 0.0, levels[0]
+            for k in range(len(levels)):
+                if (ahead[r] > levels[k] - patience) == going and reached < 0.5 * share:
+                    reached, level = reached + (weights[r, k, YES] + weights[r, k, LATE]), levels[k]
+            kind = LATE if late > 0.5 * share else YES
+            out[count, 0], out[count, 1], out[count, 2], out[count, 3], out[count, 4] = r, level, kind, share, going
+            count += 1
+        asleep = np.sum(weights[r, :, NO])
+        if asleep > 0.0:
+            out[count, 0], out[count, 1], out[count, 2], out[count, 3], out[count, 4] = r, 0.5, NO, asleep, 1.0
+            count += 1
+    if elsewhere > 0.0:
+        out[count, 0], out[count, 1], out[count, 2], out[count, 3], out[count, 4] = away, 0.5, YES, elsewhere, 0.0
+        count += 1
+    return count
