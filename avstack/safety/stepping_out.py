@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from avstack.motion import ReferencePath
-from avstack.perception.percepts import Percepts
+from avstack.perception.percepts import EgoEstimate, Percepts
 from avstack.safety.assumptions import Assumptions
 from avstack.safety.predicate import braking_distance
 from sim.geometry import Floats
@@ -23,6 +23,7 @@ from sim.interface import Kind, VehicleSpec
 from sim.jit import kernel
 from sim.roads.lane_map import LaneKind, LaneMap
 
+PEDESTRIAN = int(Kind.PEDESTRIAN)
 AHEAD_M = 40.0  # m of way looked at
 ALONG_M, ASIDE_M = 1.0, 0.25  # m between places
 BESIDE_M = 2.5  # m beside the ego's flank: from further off there is time to stop at any speed in town
@@ -95,7 +96,7 @@ def verge_of(path: ReferencePath, ground: Ground, spec: VehicleSpec) -> Verge:
 
 def _covered(xy: Floats, things: NDArray[np.void], beside: float) -> NDArray[np.bool_]:
     """(N,) whether a thing other than a person is on a place (N, 2), or nearer to it than `beside` [m]."""
-    solid = things[(things["kind"] != Kind.PEDESTRIAN) & (things["existence"] > 0.3)]
+    solid = things[(things["kind"] != PEDESTRIAN) & (things["existence"] > 0.3)]
     dx, dy = xy[:, 0, None] - solid["x"], xy[:, 1, None] - solid["y"]
     cos, sin = np.cos(solid["heading"]), np.sin(solid["heading"])
     inside = np.abs(dx * cos + dy * sin) < 0.5 * solid["length"] + beside
@@ -113,21 +114,33 @@ def _leader_m(path: ReferencePath, rows: slice, things: NDArray[np.void], spec: 
 
 def screens(percepts: Percepts) -> Floats:
     """(K, 4) x, y, x, y of lines that block sight: both diagonals of what stands, and walls as far as sight shows them."""
-    things, ego, sight = percepts.things, percepts.ego, percepts.sight
-    solid = things[(np.abs(things["speed"]) < STANDS) & (things["length"] > FLAT_M) & (things["existence"] > 0.3)]
-    solid = solid[solid["kind"] != Kind.PEDESTRIAN]
+    things = percepts.things
+    solid = things[
+        (np.abs(things["speed"]) < STANDS) & (things["length"] > FLAT_M) & (things["existence"] > 0.3)
+        & (things["kind"] != PEDESTRIAN)
+    ]  # fmt: skip
     cos, sin = 0.5 * np.cos(solid["heading"]), 0.5 * np.sin(solid["heading"])
     lines = []
     for side in (-1.0, 1.0):
         ex, ey = solid["length"] * cos - side * solid["width"] * sin, solid["length"] * sin + side * solid["width"] * cos
         lines.append(np.stack([solid["x"] + ex, solid["y"] + ey, solid["x"] - ex, solid["y"] - ey], axis=1))
-    if sight is not None and len(sight):
-        turn = ego.heading + 2.0 * math.pi * (np.arange(len(sight)) + 0.5) / len(sight)
-        ends = np.stack([ego.x + sight * np.cos(turn), ego.y + sight * np.sin(turn)], axis=1)
-        wall = (sight < WALL_M) & ~_covered(ends, things, SURFACE_M)
-        wall &= np.roll(wall, -1) & (np.abs(np.roll(sight, -1) - sight) < WALL_STEP_M)
-        lines.append(np.concatenate([ends, np.roll(ends, -1, axis=0)], axis=1)[wall])
+    if percepts.sight is not None and len(percepts.sight):
+        lines.append(_walls(percepts.sight, percepts.ego, things))
     return np.ascontiguousarray(np.concatenate(lines), np.float64)
+
+
+def _walls(sight: NDArray[np.float32], ego: EgoEstimate, things: NDArray[np.void]) -> Floats:
+    """(K, 4) from end to end of neighbouring lines of sight (S,) that end near, about equally far, and not at a thing."""
+    near = np.flatnonzero(sight < WALL_M)
+    turn = ego.heading + 2.0 * math.pi * (near + 0.5) / len(sight)
+    ends = np.empty((len(sight), 2))
+    ends[near, 0], ends[near, 1] = ego.x + sight[near] * np.cos(turn), ego.y + sight[near] * np.sin(turn)
+    bare = np.zeros(len(sight), bool)
+    bare[near] = ~_covered(ends[near], things, SURFACE_M)
+    one = near[bare[near]]
+    other = (one + 1) % len(sight)
+    wall = bare[other] & (np.abs(sight[other] - sight[one]) < WALL_STEP_M)
+    return np.concatenate([ends[one[wall]], ends[other[wall]]], axis=1)
 
 
 @kernel
@@ -184,8 +197,10 @@ def unseen_people(
     lead = _leader_m(path, slice(int(s / spacing), int((s + half + AHEAD_M) / spacing)), percepts.things, spec)
     first = int((s + half) / ALONG_M) + 1
     rows = slice(first, first + int(min(AHEAD_M, lead - s - half) / ALONG_M))
+    if not verge.possible[rows].any():
+        return None
     lines = screens(percepts)
-    if len(lines) == 0 or not verge.possible[rows].any():
+    if len(lines) == 0:
         return None
     xy = verge.xy[rows]
     free = verge.possible[rows] & ~_covered(xy.reshape(-1, 2), percepts.things, BODY_M).reshape(xy.shape[:2])
