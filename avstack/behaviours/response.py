@@ -363,12 +363,16 @@ def _ask_filter(actors: NDArray[np.void], x: Floats, board: Board, accel: float,
     counts: False before the first step, when what was passed before is only noted.
     """
     s, v = x[0, S], x[0, V]
-    rests = s + braking_distance(v, x[0, A], LAST_BRAKE, LAST_JERK, LAST_DELAY_S)
+    rests = -math.inf
     for j in range(1, len(actors)):
         if x[j, PASSED] == 1.0 or actors[j]["moves"] == 0:
             continue
         pair = board.pairs[actors[0]["path"], actors[j]["path"]]
-        if pair["start"] < 0 or pair["rule"] == 2 or rests < pair["enter"] or x[j, S] > pair["other_leave"]:
+        if pair["start"] < 0 or pair["rule"] == 2 or x[j, S] > pair["other_leave"]:
+            continue
+        if rests == -math.inf:
+            rests = s + braking_distance(v, x[0, A], LAST_BRAKE, LAST_JERK, LAST_DELAY_S)
+        if rests < pair["enter"]:
             continue
         left = pair["other_enter"] - x[j, S]
         if left <= 0.0 and s < pair["enter"]:

@@ -52,15 +52,27 @@ class Profile:
 
     def sample(self, times: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """Position, speed, acceleration and jerk (Q,) at times (Q,) >= 0."""
+        out = np.empty((4, len(times)))
+        _sample(times, self.t, self.s, self.v, self.a, self.j, out)
+        return out[0], out[1], out[2], out[3]
+
+
+@kernel
+def _sample(times: Floats, t: Floats, s: Floats, v: Floats, a: Floats, j: Floats, out: Floats) -> None:
+    """Fill out (4, Q) with position, speed, acceleration and jerk at times (Q,) of a profile's nodes (K,)."""
+    k, last = 0, len(t) - 1
+    for q in range(len(times)):
         # a time that rounding left just short of a node belongs to the piece after it
-        k = np.clip(np.searchsorted(self.t, times + _ROUNDING_S, side="right") - 1, 0, len(self.t) - 1)
-        into = times - self.t[k]
-        last = k == len(self.t) - 1
-        j, a0, v0 = np.where(last, 0.0, self.j[k]), np.where(last, 0.0, self.a[k]), self.v[k]
-        a = a0 + j * into
-        v = v0 + into * (a0 + 0.5 * j * into)
-        s = self.s[k] + into * (v0 + into * (0.5 * a0 + j * into / 6.0))
-        return s, np.maximum(v, 0.0), a, j
+        time = times[q] + _ROUNDING_S
+        while k < last and t[k + 1] <= time:
+            k += 1
+        while k > 0 and t[k] > time:
+            k -= 1
+        into = times[q] - t[k]
+        jerk, accel = (j[k], a[k]) if k < last else (0.0, 0.0)
+        out[0, q] = s[k] + into * (v[k] + into * (0.5 * accel + jerk * into / 6.0))
+        out[1, q] = max(v[k] + into * (accel + 0.5 * jerk * into), 0.0)
+        out[2, q], out[3, q] = accel + jerk * into, jerk
 
 
 @kernel

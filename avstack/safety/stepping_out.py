@@ -97,11 +97,24 @@ def verge_of(path: ReferencePath, ground: Ground, spec: VehicleSpec) -> Verge:
 def _covered(xy: Floats, things: NDArray[np.void], beside: float) -> NDArray[np.bool_]:
     """(N,) whether a thing other than a person is on a place (N, 2), or nearer to it than `beside` [m]."""
     solid = things[(things["kind"] != PEDESTRIAN) & (things["existence"] > 0.3)]
-    dx, dy = xy[:, 0, None] - solid["x"], xy[:, 1, None] - solid["y"]
-    cos, sin = np.cos(solid["heading"]), np.sin(solid["heading"])
-    inside = np.abs(dx * cos + dy * sin) < 0.5 * solid["length"] + beside
-    inside &= np.abs(dy * cos - dx * sin) < 0.5 * solid["width"] + beside
-    return np.asarray(inside.any(axis=1))
+    boxes = np.empty((len(solid), 6))
+    boxes[:, 0], boxes[:, 1] = solid["x"], solid["y"]
+    boxes[:, 2], boxes[:, 3] = np.cos(solid["heading"]), np.sin(solid["heading"])
+    boxes[:, 4], boxes[:, 5] = 0.5 * solid["length"] + beside, 0.5 * solid["width"] + beside
+    out = np.zeros(len(xy), bool)
+    _cover(xy, boxes, out)
+    return out
+
+
+@kernel
+def _cover(xy: Floats, boxes: Floats, out: NDArray[np.bool_]) -> None:
+    """Set out (N,) where a point (N, 2) is inside one of boxes (K, 6): x, y, cos, sin, half of length and of width."""
+    for n in range(len(xy)):
+        for k in range(len(boxes)):
+            dx, dy = xy[n, 0] - boxes[k, 0], xy[n, 1] - boxes[k, 1]
+            cos, sin = boxes[k, 2], boxes[k, 3]
+            if abs(dx * cos + dy * sin) < boxes[k, 4] and abs(dy * cos - dx * sin) < boxes[k, 5]:
+                out[n] = True
 
 
 def _leader_m(path: ReferencePath, rows: slice, things: NDArray[np.void], spec: VehicleSpec) -> float:
