@@ -24,7 +24,7 @@ from avstack.motion.plan import BRAKE_SHARE, FALLBACK, JERK_SHARE, fall_back
 from avstack.perception.percepts import Percepts
 from avstack.safety.assumptions import Assumption, Assumptions
 from avstack.safety.hidden import NOBODY, conflict_record, hidden_conflicts
-from avstack.safety.predicate import HIDDEN, NEVER, PERSON, SAME_WAY, braking_distance, is_broken, may_pass
+from avstack.safety.predicate import HIDDEN, NEVER, PERSON, RESPONSE_S, SAME_WAY, braking_distance, is_broken, may_pass
 from avstack.safety.ways import AHEAD, HEAD_ON, IN_THE_WAY, ROW, ZONE, Lanes, conflicts_of, index_lanes, own_rows
 from avstack.types import Level, Trajectory
 from sim.geometry import Floats
@@ -34,7 +34,9 @@ from sim.roads.lane_map import LaneKind, LaneMap
 BEYOND_M = 15.0  # m looked at beyond the smoothest stop
 CROSSWALK_M = 3.0  # m from a crosswalk's line within which somebody counts as on it
 STANDS = 0.05  # m/s
-BLAMED = (Assumption.RESPONDS, Assumption.RULES, Assumption.PRIORITY, Assumption.WAITS, Assumption.PERSON_WAITS)
+RESPONSES = (Assumption.RESPONDS, Assumption.RULES, Assumption.PRIORITY)
+"""What rests on somebody's response to the ego."""
+BLAMED = (*RESPONSES, Assumption.WAITS, Assumption.PERSON_WAITS)
 """What others can break whatever the ego plans."""
 SLOW, START_S = 1.0, 1.2  # m/s, s: a plan that starts from below this speed is looked at for so long before the fallback lets go
 MOVED_M = 0.3  # m by which a place comes nearer than anything allowed for before an assumption counts as broken
@@ -243,8 +245,8 @@ class _Judge:
             zone, inside = c["kind"] == ZONE, enter <= plan.now
             seen.setdefault(known, math.inf if zone and inside else enter)
             stoppable = hard <= enter - margin or plan.v <= STANDS
-            if zone and inside and key not in earlier:
-                continue  # nothing to decide any more
+            if zone and inside and (stoppable or key not in earlier):
+                continue  # it rests inside, or there is nothing to decide any more
             if zone and not stoppable:
                 if key not in kept:
                     kept.update(self._latch(k, conflicts, earlier, room))
@@ -299,14 +301,22 @@ class _Judge:
         return passed
 
     def _pass(self, c: np.void, room: float) -> Assumption:
-        """On what the ego may go through a zone, see `may_pass`; who relies on being out in time needs room behind the zone."""
+        """On what the ego may go through a zone, see `may_pass`; who relies on being out in time needs room behind the zone.
+
+        Whom the ego is on its way through before already has had some of the time to respond, whichever way it takes.
+        """
+        numbers, known = self.numbers, int(c["id"])
+        since = [latch.tick for latch in self.memory.latches if latch.other == known and latch.assumption in RESPONSES]
+        if since:
+            numbers = numbers.copy()
+            numbers[RESPONSE_S] = max(numbers[RESPONSE_S] - TICK_S * (self.percepts.tick - min(since)), 0.0)
         ahead, leaves = self.plan.when(float(c["clear"])), self.plan.when(float(c["leave"]))
         if leaves < NEVER and c["sort"] != PERSON and float(c["leave"]) > room:
             leaves = NEVER
         return Assumption(
             may_pass(
                 ahead, leaves, self.plan.speed_at(float(c["clear"])), float(c["other_enter"]), float(c["v"]), float(c["limit"]),
-                float(c["along"]), self._rule(c), int(c["sort"]), self.numbers,
+                float(c["along"]), self._rule(c), int(c["sort"]), numbers,
             )
         )  # fmt: skip
 
@@ -325,7 +335,7 @@ class _Judge:
             return Assumption.PERSON
         if c["sort"] == HIDDEN:
             return Assumption.HIDDEN
-        return (Assumption.RESPONDS, Assumption.RULES, Assumption.PRIORITY)[self._rule(c)]
+        return RESPONSES[self._rule(c)]
 
     def _rule(self, c: np.void) -> int:
         """1 where the ego goes first, -1 where the other does, 0 by arrival."""
@@ -374,7 +384,7 @@ def guard(
     """
     trajectory, motion = planned
     verdict, strict = verify(percepts, way, trajectory, motion.spec, memory, config, assumptions)
-    calm = memory.calm + 1 if strict.verified else 0
+    calm = memory.calm + 1 if verdict.verified and strict.verified else 0
     active = calm < assumptions.settle if memory.active else not (verdict.verified or verdict.go)
     secured = plan_verified = verdict.verified
     if active:
@@ -409,7 +419,7 @@ def _way_out(
     if stopping and _Plan.of(onward, 0.0, (len(way.path.s) - 1) * ROW).way[-1] <= verdict.bar + assumptions.stop_margin:
         # the stop under way still does: braking anew each tick would only roughen it
         return onward, motion, _blamed(verdict), True, way
-    if memory.latches and not verdict.verified:
+    if memory.latches:
         on, _ = verify(percepts, way, onward, before.spec, memory, config, assumptions)
         if on.verified:
             return onward, motion, replace(on, failing=verdict.failing, other=verdict.other), True, way

@@ -36,6 +36,7 @@ FACING = 0.5  # cosine
 ASTRAY_M, ASTRAY_SIN = 0.8, 0.25
 """Inside a junction, who is further than this beside a lane's middle and turns further away from it than this follows another."""
 STRAIGHT_SIN = 0.1  # of the angle to its lane, below which a heading is the lane's as far as can be told
+TELLS_SPEED = 2.0  # m/s from which a velocity tells where one is heading; below, the body does
 DRIFT_SPEED = 0.4  # m/s sideways from which one is taken to leave its lane
 DRIFT_S = 2.0  # s for which it goes on
 HORIZON_S = 6.0
@@ -170,8 +171,8 @@ def _edge(rows: Floats, hit: int, first: int, own: Floats, pose: Floats, hl: flo
 
 @kernel
 def _lanes_under(thing: Floats, boxes: NDArray[np.void], lanes: NDArray[np.void], points: NDArray[np.void], out: Floats) -> int:
-    """Lanes that a vehicle may be on, into out (PLACES, 4): lane, s [m], left offset [m], sine of its angle to the
-    left of the lane."""
+    """Lanes that a vehicle may be on, into out (PLACES, 4): lane, s [m], left offset [m], sine of the angle at which its centre
+    moves to the left of the lane. A body in a bend points outwards."""
     count = 0
     for b in range(len(boxes)):
         box = boxes[b]
@@ -192,7 +193,10 @@ def _lanes_under(thing: Floats, boxes: NDArray[np.void], lanes: NDArray[np.void]
         outside = s < -1.0 or s > lane["length"] + 1.0
         if outside or abs(d) > point["half_width"] + ON_LANE or thing[COS] * point["cos"] + thing[SIN] * point["sin"] < FACING:
             continue
-        turned = thing[SIN] * point["cos"] - thing[COS] * point["sin"]
+        if thing[SPEED] > TELLS_SPEED:
+            turned = (thing[SIDEWAYS_Y] * point["cos"] - thing[SIDEWAYS_X] * point["sin"]) / thing[SPEED]
+        else:
+            turned = thing[SIN] * point["cos"] - thing[COS] * point["sin"] + point["curvature"] * AXLE_SHARE * thing[LENGTH]
         if lane["junction"] >= 0 and abs(d) > ASTRAY_M and d * turned > abs(d) * ASTRAY_SIN:
             continue
         if count < len(out):
@@ -208,11 +212,11 @@ def _lay(
 ) -> int:  # fmt: skip
     """Poses of a vehicle along a chain of lanes, into way (LONGEST, 6): x, y, cos, sin, lane, speed limit; how many.
 
-    place: as `_lanes_under` found it. It comes to the lane's middle along a cubic that begins in the direction it has.
+    place: as `_lanes_under` found it. It comes to the lane's middle along a cubic that begins in the direction in which it moves.
     """
     s, d = place[1], place[2]
     slope = math.copysign(max(abs(place[3]) - STRAIGHT_SIN, 0.0), place[3])
-    link, base = 0, 0.0
+    link, base, askew = 0, 0.0, 0.0
     to_axle = AXLE_SHARE * thing[LENGTH]
     settle = max(12.0, 2.5 * thing[SPEED])
     n = 0
@@ -237,7 +241,10 @@ def _lay(
             rest = d * (1.0 + 2.0 * u) + slope * settle * u
             aside = (1.0 - u) * (1.0 - u) * rest
             yaw = (1.0 - u) * ((1.0 - u) * (2.0 * d + slope * settle) - 2.0 * rest) / settle
-        turn = min(max(p["curvature"] * to_axle - yaw, -0.7), 0.7)
+        if n == 0:
+            # the body turns along with the way from where it points, as the rear axle is drawn after
+            askew = thing[COS] * p["sin"] - thing[SIN] * p["cos"] - p["curvature"] * to_axle + yaw
+        turn = min(max(p["curvature"] * to_axle - yaw + askew * math.exp(-ahead / to_axle), -0.7), 0.7)
         tc = math.sqrt(1.0 - turn * turn)
         way[n, 0] = p["x"] + beyond * p["cos"] - aside * p["sin"]
         way[n, 1] = p["y"] + beyond * p["sin"] + aside * p["cos"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import avstack.safety
+from avstack.motion import Constraints, observe, plan, start
 from avstack.perception.percepts import Percepts, ego_estimate
 from avstack.safety.assumptions import Assumption
-from avstack.safety.envelope import start_safety
+from avstack.safety.envelope import Latch, start_safety, verify
 from avstack.safety.ways import conflicts_of, own_rows
 from avstack.types import Level
 from eval.bench.motion import Plant
@@ -42,6 +44,7 @@ X0, Y0 = float(ROAD.path.x[0]), float(ROAD.path.y[0])
 THROUGH = path_of(CROSSING, "south_in_0", "north_out_0")
 SIGNED = path_of(STOP_SIGNS, "south_in_0", "north_out_0")
 EAST = CROSSING.lane_points(CROSSING.lane("east_in_0"))[-1]
+AT_THE_LINE = float(THROUGH.starts[1]) - 1.0
 WALK = straight_on(X0 + 60.0, Y0 - 6.0, math.pi / 2, 1.4, Kind.PEDESTRIAN, 1.0)
 
 
@@ -92,6 +95,50 @@ def test_a_plan_into_a_standing_car_is_overridden_in_time_and_without_dithering(
     assert run.speeds[-1] < 0.01
     assert 0.3 < run.gaps[-1] < 1.5
     assert sum(abs(a - b) for a, b in pairwise(active)) <= 3
+
+
+@pytest.mark.parametrize("begin", [10.6, 11.0, 12.8, 13.0, 14.2, 14.8])
+def test_a_plan_that_rests_too_close_is_not_let_back_in_before_it_leaves_a_way_out(begin):
+    # from a walk the plan is looked at for longer, and stands by then: that alone does not make it safe
+    stops = drive(
+        STRAIGHT, ROAD, [standing(X0 + 40.0, Y0)], speed=6.0, begin=begin, seconds=8.0,
+        target=lambda tick: 6.0 if tick < 18 else 0.0,
+    )  # fmt: skip
+    assert max(stops.column("intervention")) == 1
+    assert stops.unsecured() == []
+    assert all(word.plan_verified for word, after in pairwise(stops.words) if not after.memory.active)
+
+
+@pytest.mark.parametrize("beyond", [0.0, 6.0, 12.0])
+def test_to_rest_in_a_zone_that_was_passed_leaves_a_way_out(beyond):
+    # a thing falls onto the road behind the crossing once the ego has passed the one who waits
+    def falls(time: float):
+        return Body(float(THROUGH.path.x[0]), float(EAST["y"]) + beyond, 0.0, 0.0, Kind.OBJECT, 0.5, 0.5) if time > 4.4 else None
+
+    waits = standing(float(EAST["x"]) + 2.7, float(EAST["y"]), math.pi)
+    run = drive(CROSSING, THROUGH, [waits, falls], speed=6.0, begin=33.0, seconds=12.0)
+    assert max(run.column("intervention")) == 1
+    assert not run.collided
+    assert run.unsecured() == []
+
+
+@pytest.mark.parametrize(("ago", "verified"), [(12, True), (0, False), (None, False)])
+def test_who_responds_already_does_so_on_every_way_it_may_take(ago, verified):
+    # 6 m before the crossing at 3.6 m/s: easing off at once is in time, after another second it is too late
+    body = Body(float(EAST["x"]) + 2.4, float(EAST["y"]), math.pi, 3.6)
+    begin = AT_THE_LINE + 3.0
+    place = THROUGH.path.at(np.array([begin]))
+    plant = Plant(SPEC, (float(place.x[0]), float(place.y[0]), float(place.heading[0])), 4.0)
+    percepts = percepts_of(body)
+    vehicle, motion = observe(plant.frame(), start(SPEC), CONFIG)
+    trajectory, _ = plan(vehicle, THROUGH.path, Constraints(target_speed=4.0), motion, CONFIG)
+    memory = start_safety(CROSSING)
+    lanes = {int(c["lane"]) for c in conflicts_with(THROUGH, body, begin)}
+    assert len(lanes) > 1
+    if ago is not None:
+        memory = replace(memory, latches=(Latch(0, min(lanes), Assumption.PRIORITY, -ago),))
+    verdict, _ = verify(percepts, THROUGH, trajectory, SPEC, memory, CONFIG, ASSUMPTIONS)
+    assert verdict.verified == verified
 
 
 def test_without_the_last_word_a_plan_into_a_standing_car_leaves_no_way_out():
@@ -193,32 +240,43 @@ def test_the_envelope_knows_nothing_of_the_behaviours():
             assert not any(name.startswith(("avstack.behaviours", "avstack.stack")) for name in names), (source, names)
 
 
-def conflicts_with(way, x: float, y: float, heading: float, speed: float, s: float) -> np.ndarray:
-    """What the envelope takes for conflicts of one car with an ego at s on its way through the crossing."""
+def conflicts_with(way, body: Body, s: float) -> np.ndarray:
+    """What the envelope takes for conflicts of one road user with an ego at s on its way through the crossing."""
     lanes = start_safety(CROSSING).lanes
+    return conflicts_of(percepts_of(body), lanes, own_rows(way.path, SPEC), s, 40.0, SPEC, ASSUMPTIONS)
+
+
+def percepts_of(body: Body) -> Percepts:
+    """One road user that is seen."""
     ego = ego_estimate(Plant(SPEC, (0.0, 0.0, 0.0), 0.0).frame())
-    percepts = Percepts(
-        tick=0, ego=ego, things=things_of([(0, Body(x, y, heading, speed))]), signals=np.zeros(0, np.int32),
-        observed_range=100.0, sight=None,
+    return Percepts(
+        tick=0, ego=ego, things=things_of([(0, body)]), signals=np.zeros(0, np.int32), observed_range=100.0, sight=None,
     )  # fmt: skip
-    return conflicts_of(percepts, lanes, own_rows(way.path, SPEC), s, 40.0, SPEC, ASSUMPTIONS)
 
 
-AT_THE_LINE = float(THROUGH.starts[1]) - 1.0
 LEFT = path_of(CROSSING, "south_in_0", "west_out_0")
 
 
 def test_who_comes_through_the_crossing_beside_the_ego_is_not_in_its_way():
     # southbound in its own lane, past the middle: no way of its leads to where the ego stands
-    assert len(conflicts_with(THROUGH, -2.0, -2.9, -1.6, 8.9, AT_THE_LINE)) == 0
+    assert len(conflicts_with(THROUGH, Body(-2.0, -2.9, -1.6, 8.9), AT_THE_LINE)) == 0
     # eastbound straight on, in the lane's middle: it no more turns right into the road that the ego comes from
-    found = conflicts_with(THROUGH, -3.6, -1.6, 0.02, 6.6, AT_THE_LINE)
+    found = conflicts_with(THROUGH, Body(-3.6, -1.6, 0.02, 6.6), AT_THE_LINE)
     assert len(found)
     assert found["enter"].min() > AT_THE_LINE + 5.0
 
 
+@pytest.mark.parametrize("y", [-4.0, -6.0, -7.0])
+def test_a_long_vehicle_that_leaves_the_crossing_does_not_swing_out_towards_who_comes(y):
+    # turns end under it as well, in which its body would point elsewhere
+    truck = Body(-1.45, y, -0.5 * math.pi, 8.0, Kind.TRUCK, 8.8, 2.5)
+    waits = float(THROUGH.path.s[np.argmin(np.abs(THROUGH.path.y + 16.8))])
+    found = conflicts_with(THROUGH, truck, waits)
+    assert not np.any(np.abs(found["enter"] - waits) < 4.0)
+
+
 def test_who_crosses_a_left_turn_or_turns_across_still_is():
-    across = conflicts_with(LEFT, -2.0, -2.9, -1.6, 8.9, AT_THE_LINE)
+    across = conflicts_with(LEFT, Body(-2.0, -2.9, -1.6, 8.9), AT_THE_LINE)
     assert len(across)
     assert across["enter"].min() > AT_THE_LINE + 5.0
-    assert len(conflicts_with(THROUGH, 0.8, 4.1, -0.96, 5.0, AT_THE_LINE))
+    assert len(conflicts_with(THROUGH, Body(0.8, 4.1, -0.96, 5.0), AT_THE_LINE))
