@@ -348,6 +348,12 @@ def _compare(
         along = rows[k, 2] * way[n - 1, 2] + rows[k, 3] * way[n - 1, 3]
         before = max((first - 1) * STEP, 0.05)  # not in it yet
         enter = _edge(rows, low, span[0], own, way[nearest], hl + (0.0 if nearest == 0 else 0.5 * STEP), hw)
+        if along > SAME_WAY and low * ROW - nearest * STEP > s:
+            # ahead on the way into one lane, and not to be stopped before it: as with any leader, what counts is where it rests.
+            # Both brake alike, so who is behind now and where both rest is behind all the while
+            m = min(int(thing[SPEED] * thing[SPEED] / (2.0 * brakes[0]) / STEP), n - 1)
+            if m > nearest:
+                enter = max(enter, _edge(rows, table[m, 0], span[0], own, way[m], hl + 0.5 * STEP, hw))
         used = _emit(out, used, thing, ZONE, enter, clear, high * ROW + ROW, before, n * STEP, along, way[first])
     return used
 

@@ -22,6 +22,8 @@ from avstack.safety.ways import conflicts_of, own_rows
 from avstack.types import Level
 from eval.bench.motion import Plant
 from sim.interface import SECTORS, TICK_S, Kind
+from sim.roads.assemble import assemble
+from sim.roads.builders import BUILDERS
 from tests.avstack.safety.course import (
     ASSUMPTIONS,
     CONFIG,
@@ -213,6 +215,39 @@ def test_switches_keep_the_declared_limits_whatever_appears(things, speed, targe
     scripts = [script(*thing) for thing in things]
     run = drive(STRAIGHT, ROAD, scripts, speed=speed, seconds=9.0, target=lambda tick: targets[tick // 10 % 10])
     assert broken_limits(run) == []
+
+
+MERGE = assemble(BUILDERS["merge"]())
+JOINS, MAIN = path_of(MERGE, "on_ramp", "main_after_1"), path_of(MERGE, "main_before_1", "main_after_1")
+
+
+def comes_first(gap: float, speed: float, brake: float, begins: float) -> Outcome:
+    """The ego joins a main road at 15 m/s, 65 m before the lanes are one; another on that road is `gap` metres ahead."""
+    ahead = float(MAIN.starts[-1]) - 65.0 + gap + SPEC.length
+
+    def at(time: float) -> Body:
+        into = min(max(time - begins, 0.0), speed / brake)
+        way = speed * min(time, begins) + speed * into - 0.5 * brake * into * into
+        place = MAIN.path.at(np.array([ahead + way]))
+        return Body(float(place.x[0]), float(place.y[0]), float(place.heading[0]), speed - brake * into)
+
+    return drive(MERGE, JOINS, [at], speed=15.0, begin=float(JOINS.starts[-1]) - 65.0, seconds=9.0)
+
+
+def test_who_comes_first_into_one_lane_is_followed_as_a_leader_is():
+    assert max(comes_first(12.0, 15.0, 8.0, 20.0).column("intervention")) == 0
+    # but not from nearer than its hardest braking allows
+    assert max(comes_first(3.0, 15.0, 8.0, 20.0).column("intervention")) == 1
+
+
+@pytest.mark.parametrize("gap", [6.0, 12.0, 24.0])
+@pytest.mark.parametrize("begins", [1.5, 2.5, 3.5])
+@pytest.mark.parametrize("speed", [12.0, 15.0, 20.0])
+def test_who_brakes_at_full_before_one_lane_or_in_it_is_not_run_into(gap, begins, speed):
+    run = comes_first(gap - 2.0 * (speed - 15.0), speed, 8.0, begins)
+    assert not run.collided
+    assert run.unsecured() == []
+    assert max(run.column("assumption_violated")) == 0
 
 
 @settings(max_examples=15)
