@@ -36,7 +36,7 @@ def program() -> None:
 @click.argument("target", metavar="SCENARIO|FILE.yaml|MAP.xodr")
 @click.option("--seeds", default="0", show_default=True, help="Seeds to run: 3, 0..99 or 1,5,7.")
 @click.option("--driver", help="Who drives ego: a name, package.module:Class or file.py:Class.  [default: the scenario's]")
-@click.option("--sensing", help="What drivers are given: state or objects.  [default: the scenario's]")
+@click.option("--sensing", help="What drivers are given: state, objects or lidar.  [default: the scenario's]")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for one recording per episode; what it has is not run again."
 )
@@ -79,7 +79,7 @@ def run(
 
 
 _EVALUATION = (
-    click.option("--sensing", default="objects", show_default=True, help="What drivers are given: state or objects."),
+    click.option("--sensing", default="objects", show_default=True, help="What drivers are given: state, objects or lidar."),
     click.option(
         "--seeds", default="0..99", show_default=True, help="3, 0..99, 1,5,7, or commit:300 for 300 seeds that follow from HEAD."
     ),

@@ -33,7 +33,6 @@ from sim.state import EventKind
 from sim.world import World
 
 SENSING_LEVELS = ("state", "objects", "lidar")
-AVAILABLE_SENSING = ("state", "objects")
 _EVENT_NAMES = tuple(kind.name for kind in EventKind)
 _COUNTS = tuple(entry.name for entry in fields(EventCounts))
 _OUTCOME = ("completed", "timeout", "time_s", "mean_speed")
@@ -101,9 +100,8 @@ def prepare(job: Job) -> Scenario:
 
 def check_sensing(level: str) -> None:
     """InputError unless drivers can be given this level."""
-    if level not in AVAILABLE_SENSING:
-        message = f"sensing level {level!r} is {'not available yet' if level in SENSING_LEVELS else 'unknown'}"
-        raise InputError(message, fix=f"Use --sensing {' or '.join(AVAILABLE_SENSING)}")
+    if level not in SENSING_LEVELS:
+        raise InputError(f"sensing level {level!r} is unknown", fix=f"Use --sensing {', '.join(SENSING_LEVELS)}")
 
 
 def load_drivers(scenario: Scenario) -> dict[int, Driver[object]]:

@@ -24,13 +24,17 @@ TrackRow: TypeAlias = Annotated[tuple[float, float, float, float, float], Strict
 KindName: TypeAlias = Literal["car", "van", "truck", "bus", "motorcycle", "bicycle", "pedestrian"]
 TurnName: TypeAlias = Literal["straight", "left", "right", "u_turn"]
 Control: TypeAlias = Literal["none", "stop", "all_way", "all_way_stop", "yield", "signal"]
+WeatherName: TypeAlias = Literal["clear", "wet", "rain", "snow", "fog", "spray"]
 Sensing: TypeAlias = Literal["state", "objects", "lidar"]
 
 KINDS: dict[str, Kind] = {kind.name.lower(): kind for kind in Kind}
 OWN_DRIVER = "traffic"
 """What a mix of drivers calls the simulator's own traffic."""
-FRICTIONS = {"clear": FRICTION_DRY, "wet": FRICTION_WET, "rain": FRICTION_WET, "snow": FRICTION_SNOW, "fog": FRICTION_DRY}
-VISIBILITIES = {"clear": 150.0, "wet": 150.0, "rain": 110.0, "snow": 80.0, "fog": 50.0}
+FRICTIONS = {
+    "clear": FRICTION_DRY, "wet": FRICTION_WET, "rain": FRICTION_WET, "snow": FRICTION_SNOW, "fog": FRICTION_DRY,
+    "spray": FRICTION_WET,
+}  # fmt: skip
+VISIBILITIES = {"clear": 150.0, "wet": 150.0, "rain": 110.0, "snow": 80.0, "fog": 50.0, "spray": 110.0}
 
 
 class Strictly(BaseModel):
@@ -334,9 +338,26 @@ class Traffic(Strictly):
 class WeatherSpec(Strictly):
     """Weather by numbers; what is not given follows from `name`."""
 
-    name: Literal["clear", "wet", "rain", "snow", "fog"] = "clear"
+    name: WeatherName = "clear"
     friction: Annotated[float, Field(gt=0.0, le=1.2)] | None = None
-    visibility_m: Positive | None = None
+    visibility_m: Positive | None = Field(default=None, description="how far anybody sees; of fog, what dims the lidar")
+    rate: NotNegative | None = Field(default=None, description="rain or snow for the lidar [mm/h of water]; unset: 10 or 2")
+
+
+class LidarOptions(Strictly):
+    """The ego's lidar at the `lidar` sensing level."""
+
+    beams: Literal[16, 32, 64] = Field(default=32, description="rings")
+    columns: Annotated[int, Field(ge=90, le=3600)] = Field(default=1080, description="firings of all rings in one turn")
+    height: Annotated[float, Field(gt=0.2, le=5.0)] = Field(default=1.84, description="above the ground [m]")
+    forward: Annotated[float, Field(ge=-5.0, le=5.0)] = Field(default=0.0, description="ahead of the middle of the car [m]")
+    gain: Annotated[float, Field(gt=0.0, le=10.0)] = Field(default=1.0, description="factor on intensities")
+    dead_rings: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(default=0.0, description="share of rings that give nothing")
+    noise: Annotated[float, Field(ge=0.0, le=1.0)] = Field(default=0.02, description="standard error of ranges [m]")
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(default=0.01, description="share of returns that are lost")
+    reach: Annotated[float, Field(gt=5.0, le=300.0)] = Field(
+        default=110.0, description="range at which a dark surface, face on, is found half the time in clear air [m]"
+    )
 
 
 class CriteriaSpec(Strictly):
@@ -364,8 +385,9 @@ class Episode(Strictly):
     occluders: list[Annotated[list[Point], Field(min_length=3)]] = Field(
         default_factory=list, description="outlines [m] that block sight"
     )
-    weather: Literal["clear", "wet", "rain", "snow", "fog"] | WeatherSpec = "clear"
-    sensing: Sensing = "state"
+    weather: WeatherName | WeatherSpec = "clear"
+    sensing: Sensing = Field(default="state", description="what drivers are given; at `lidar` the ego alone has one")
+    lidar: LidarOptions = Field(default_factory=LidarOptions)
     duration_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 60.0
     latency_ticks: Annotated[int, Field(ge=0, le=3)] = 1
     criteria: CriteriaSpec = Field(default_factory=CriteriaSpec)
@@ -384,4 +406,4 @@ class Episode(Strictly):
         given = self.weather if isinstance(self.weather, WeatherSpec) else WeatherSpec(name=self.weather)
         friction = FRICTIONS[given.name] if given.friction is None else given.friction
         visibility = VISIBILITIES[given.name] if given.visibility_m is None else given.visibility_m
-        return WeatherSpec(name=given.name, friction=friction, visibility_m=visibility)
+        return WeatherSpec(name=given.name, friction=friction, visibility_m=visibility, rate=given.rate)

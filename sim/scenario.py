@@ -14,6 +14,8 @@ import numpy as np
 from sim.interface import SPECS, Floats, Kind, VehicleSpec
 from sim.roads.lane_map import LaneMap
 from sim.roads.route import Route
+from sim.sensors.beams import LidarSpec
+from sim.sensors.weather import Weather, weather_of
 
 
 class Model(IntEnum):
@@ -86,6 +88,8 @@ class Scenario:
     """One episode. `ego` is an index into `actors`, or None for traffic alone.
 
     occluders: outlines (K, 2) that block sight, besides the map's scenery. visibility_m: how far anybody sees.
+    weather, rate: name in `sim.sensors.weather.WEATHER`, and rain or snow [mm/h of water], None for that weather's own. lidar: of
+    the ego at the `lidar` level, where it alone has one and others who drive by frames are given `objects`.
     latency_ticks: delay from frame to Control for EXTERNAL actors (1 = a Control computed from frame k acts from k+1).
     """
 
@@ -98,13 +102,20 @@ class Scenario:
     friction: float = FRICTION_DRY
     visibility_m: float = 150.0
     weather: str = "clear"
+    rate: float | None = None
     sensing: str = "state"
+    lidar: LidarSpec = field(default_factory=LidarSpec)
     latency_ticks: int = 1
     criteria: Criteria = field(default_factory=Criteria)
     occluders: Sequence[Floats] = ()
     tags: tuple[str, ...] = ()
     parameters: tuple[tuple[str, float | int | str | bool], ...] = ()
     """The values drawn for this seed, for the report."""
+
+    @property
+    def air(self) -> Weather:
+        """What the weather does to light."""
+        return weather_of(self.weather, self.visibility_m, self.rate)
 
     def __post_init__(self) -> None:
         if not self.actors:

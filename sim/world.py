@@ -24,7 +24,7 @@ from sim.roads.lane_map import LaneMap
 from sim.roads.pack import Packed, Roads
 from sim.roads.route import Route
 from sim.scenario import Actor, Model, Scenario
-from sim.sensors import objects
+from sim.sensors import lidar, objects
 from sim.sensors.state import sense
 from sim.sensors.things import thing_index
 from sim.setup import CYCLING, empty_state, fill_body, fill_mind, prepare_roads
@@ -84,6 +84,7 @@ class World:
         rows = np.zeros((*self.state.bodies.shape, SIZE), np.float32)
         self._step = entry_point(step_worlds, self.state, self.roads, self._tracks, self._idle, 0, 1)
         self._fill = entry_point(_observe, self.state, self.roads, 0, 1, rows)
+        self._sceneries: dict[int, lidar.Scenery] = {}
         self._traced = traced
         self._hashes = [bytes(_HASH_BYTES) for _ in scenarios]
         self._bound = [
@@ -143,9 +144,21 @@ class World:
         """What the sensors of one actor give at this tick, at the scenario's sensing level; pure in the state."""
         signals = int(self._packed.signal_base[world]), len(self.road_maps[world].signals)
         scenario = self.scenarios[world]
-        if scenario.sensing == "objects":
+        if scenario.sensing == "lidar" and actor == scenario.ego:
+            return lidar.sense(
+                self.state, self.roads, world, actor, signals, self.scenery(world), scenario.lidar, scenario.air, scenario.weather
+            )
+        if scenario.sensing in ("objects", "lidar"):
             return objects.sense(self.state, self.roads, world, actor, signals, scenario.weather)
         return sense(self.state, self.roads, world, actor, signals)
+
+    def scenery(self, world: int) -> lidar.Scenery:
+        """All that is solid in one world, for `sim.sensors.lidar.scan`; made when it is first asked for."""
+        if world not in self._sceneries:
+            scenario = self.scenarios[world]
+            bodies = self.state.bodies[world, : len(scenario.actors)]
+            self._sceneries[world] = lidar.make_scenery(scenario.road_map, bodies, scenario.seed, scenario.occluders)
+        return self._sceneries[world]
 
     def events(self, world: int) -> NDArray[np.void]:
         """(E,) EVENT_DTYPE of everything that happened so far, in order."""

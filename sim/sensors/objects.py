@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sim.awareness import EYE_HEIGHT, blocked_by_wall
 from sim.geometry import box_gap, wrap_angle
-from sim.interface import OBJECT_DTYPE, SECTORS, SPECS, Kind, Odometry, SensorFrame
+from sim.interface import OBJECT_DTYPE, SECTORS, SPECS, Floats, Kind, Odometry, SensorFrame
 from sim.jit import kernel
 from sim.motion import BRAKE_LIGHT
 from sim.rng import Purpose, mix
@@ -502,6 +502,19 @@ def read_sight(state: WorldState, roads: Roads, w: int, a: int, packed: NDArray[
             _shade(out, eye.heading, dx + ex, dy + ey, dx - ex, dy - ey)
 
 
+def sense_own(state: WorldState, w: int, a: int, packed: NDArray[np.void]) -> tuple[Floats, Floats, Odometry]:
+    """What actor `a` is told about itself: pose estimate (3,), its covariance (3, 3), odometry; arrays are read-only."""
+    own = np.zeros(1, OWN_DTYPE)
+    read_own(state, w, a, packed, np.zeros(4), own)
+    x, y, heading, speed, accel, yaw_rate, steer = own[0].item()
+    pose = np.array([x, y, heading])
+    variances = packed[0]["pose"] ** 2 + packed[0]["pose_jitter"] ** 2
+    covariance = np.diag(variances[[0, 0, 1]])
+    for array in (pose, covariance):
+        array.setflags(write=False)
+    return pose, covariance, Odometry(speed=speed, accel=accel, yaw_rate=yaw_rate, steer=steer)
+
+
 def sense_objects(
     state: WorldState, roads: Roads, w: int, a: int, signals: tuple[int, int], packed: NDArray[np.void]
 ) -> SensorFrame:
@@ -516,20 +529,15 @@ def sense_objects(
     room = np.zeros(state.bodies.shape[1] + GHOST_ROOM, CANDIDATE_DTYPE)
     found = np.zeros(len(room), OBJECT_DTYPE)
     objects = found[: read_objects(state, roads, w, a, packed, room, scratch, found)]
-    own, sight = np.zeros(1, OWN_DTYPE), np.empty(SECTORS, np.float32)
-    read_own(state, w, a, packed, np.zeros(4), own)
+    sight = np.empty(SECTORS, np.float32)
     read_sight(state, roads, w, a, packed, sight)
     colours = np.empty(signals[1], np.int32)
     read_signals(roads, signals[0], tick, colours)
-    x, y, heading, speed, accel, yaw_rate, steer = own[0].item()
-    pose = np.array([x, y, heading])
-    variances = parameters["pose"] ** 2 + parameters["pose_jitter"] ** 2
-    covariance = np.diag(variances[[0, 0, 1]])
-    for array in (objects, colours, pose, covariance, sight):
+    pose, covariance, odometry = sense_own(state, w, a, packed)
+    for array in (objects, colours, sight):
         array.setflags(write=False)
     return SensorFrame(
-        tick=tick, odometry=Odometry(speed=speed, accel=accel, yaw_rate=yaw_rate, steer=steer), pose=pose,
-        pose_covariance=covariance, signals=colours, objects=objects, level="objects",
+        tick=tick, odometry=odometry, pose=pose, pose_covariance=covariance, signals=colours, objects=objects, level="objects",
         range_m=min(float(parameters["reach_ahead"]), float(world["visibility"])), objects_age=latency, sight=sight,
     )  # fmt: skip
 
