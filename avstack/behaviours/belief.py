@@ -126,7 +126,8 @@ def _updated(track: Track | None, agent: Agent, predicted: Floats, ego_speed: fl
     if all(k >= 0 for k in before):
         # the same ways, maybe in another order
         order = [*before, *(k for k in range(4) if k not in before)]
-        history = np.concatenate([track.predicted[:, order], predicted[None]])[-(WINDOW + TICKS_BACK) :]
+        earlier = track.predicted[:, order] if order != [0, 1, 2, 3] else track.predicted
+        history = np.concatenate([earlier, predicted[None]])[-(WINDOW + TICKS_BACK) :]
     else:
         history = predicted[None]
     speeds = (*track.speeds, speed)[-(WINDOW + 1) :]

@@ -77,10 +77,11 @@ def enumerate_scenarios(actors: NDArray[np.void], modes: list[list[Mode]], most:
     worlds = np.empty((len(kept), len(actors)), actors.dtype)
     worlds[:, 0] = actors[0, 0]
     for i, own in enumerate(shortened, start=1):
-        which = [own[k] for k in taken[i - 1]] if i <= ENUMERATED else own
-        worlds[:, i] = actors[i, [mode.route for mode in which]]
-        worlds["threshold"][:, i] = [mode.threshold for mode in which]
-        worlds["attends"][:, i] = [mode.attends for mode in which]
+        which = taken[i - 1] if i <= ENUMERATED else np.zeros(len(kept), np.int64)
+        variants = actors[i, [mode.route for mode in own]]
+        variants["threshold"] = [mode.threshold for mode in own]
+        variants["attends"] = [mode.attends for mode in own]
+        worlds[:, i] = variants[which]
     weight = flat[kept]
     return Scenarios(worlds, weight / weight.sum(), max(0.0, 1.0 - float(weight.sum())))
 
