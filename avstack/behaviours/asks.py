@@ -93,9 +93,8 @@ def _ask_one(
             return False
         return True
     # a policy that goes may all the same wait, in its rollout, for somebody who cannot stop any more
-    passes = motion[:, 0] > float(pair["other_enter"])
-    enters = mine[:, 0] > float(pair["enter"]) + COMMITTED_M
-    before = passes.any() and (not enters.any() or int(np.argmax(passes)) < int(np.argmax(enters)))
+    passes = _first_beyond(motion[:, 0], float(pair["other_enter"]))
+    before = passes < _first_beyond(mine[:, 0], float(pair["enter"]) + COMMITTED_M)
     first = known in option.yields or bool(here[0]) or before
     if along > 0.7 and here[0] and here[1]:
         leads.append(_lead(scene, known, low, here))
@@ -115,11 +114,18 @@ def _ask_one(
     if here[0] and along < -0.7 and float(scene.agents[j - 1].thing["speed"]) < -BACKS:
         stops.append(bar)  # it makes room: the ego comes after it, and it would not go on for one who stays where it is
         return False
-    left = motion[:, 0] > float(pair["other_leave"])
-    if along > 0.7:
-        left = motion[:, 0] > float(pair["other_enter"]) + 1.0
-    windows.append((STEP_S * (int(np.argmax(left)) + 1) + 0.2 if left.any() else math.inf, bar))
+    left = _first_beyond(motion[:, 0], float(pair["other_enter"]) + 1.0 if along > 0.7 else float(pair["other_leave"]))
+    windows.append((STEP_S * (left + 1) + 0.2 if left < len(motion) else math.inf, bar))
     return False
+
+
+@kernel
+def _first_beyond(s: Floats, limit: float) -> int:
+    """The first step at which s (T,) is more than `limit`; T where it never is."""
+    for t in range(len(s)):
+        if s[t] > limit:
+            return t
+    return len(s)
 
 
 def _lead(scene: Scene, known: int, low: Floats, here: NDArray[np.bool_]) -> Lead:

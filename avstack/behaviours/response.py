@@ -615,6 +615,16 @@ def predict_accels(
 
 
 @kernel
+def fill_worlds(actors: NDArray[np.void], told: Floats, worlds: NDArray[np.void]) -> None:
+    """Fill worlds (K, N) with the ego and with the others as `told` (N - 1, K, 3): which way, threshold, attention."""
+    for k in range(len(worlds)):
+        _put(actors[0, 0], worlds[k, 0])
+        for i in range(1, worlds.shape[1]):
+            _put(actors[i, int(told[i - 1, k, 0])], worlds[k, i])
+            worlds[k, i]["threshold"], worlds[k, i]["attends"] = told[i - 1, k, 1], int(told[i - 1, k, 2])
+
+
+@kernel
 def _put(source: np.record, target: np.record) -> None:
     """Copy an actor."""
     target["path"], target["attends"], target["moves"], target["walks"] = (

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.cost import Prices, tail_mean
-from avstack.behaviours.response import COLUMNS, FEATURES, SEVERITY, STEP_S, Board, evaluate, record_rollout
+from avstack.behaviours.response import COLUMNS, FEATURES, SEVERITY, STEP_S, Board, evaluate, fill_worlds, record_rollout
 from sim.geometry import Floats
 from sim.jit import kernel
 
@@ -74,14 +74,11 @@ def enumerate_scenarios(actors: NDArray[np.void], modes: list[list[Mode]], most:
     order = np.argsort(-flat, kind="stable")[:most]
     kept = order[flat[order] >= LEAST_MODE * flat[order[0]]]
     taken = np.unravel_index(kept, likely.shape) if shortened else ()
+    told = np.empty((len(shortened), len(kept), 3))  # route, threshold, attends
+    for i, own in enumerate(shortened):
+        told[i] = np.array([mode[:3] for mode in own])[taken[i] if i < ENUMERATED else 0]
     worlds = np.empty((len(kept), len(actors)), actors.dtype)
-    worlds[:, 0] = actors[0, 0]
-    for i, own in enumerate(shortened, start=1):
-        which = taken[i - 1] if i <= ENUMERATED else np.zeros(len(kept), np.int64)
-        variants = actors[i, [mode.route for mode in own]]
-        variants["threshold"] = [mode.threshold for mode in own]
-        variants["attends"] = [mode.attends for mode in own]
-        worlds[:, i] = variants[which]
+    fill_worlds(actors, told, worlds)
     weight = flat[kept]
     return Scenarios(worlds, weight / weight.sum(), max(0.0, 1.0 - float(weight.sum())))
 
