@@ -3,7 +3,8 @@
 Whom a driver has in mind does not say for whom it brakes: most hard braking before a stop line is that driver's own, whoever
 else claims the junction. So the episode is gone through again: when somebody begins to brake harder than HARD_BRAKING, the world
 goes back by BEFORE_TICKS or a little more, ego is taken off the road, everybody else drives on with the same random numbers, and
-it is a rescue unless that one brakes as hard all the same, up to AFTER_TICKS after the moment at which it did.
+it is a rescue unless that one brakes as hard all the same, up to AFTER_TICKS after the moment at which it did. Who was put on the
+road within that time brakes for the place and speed that it was given: nothing that ego did since then could have spared it that.
 """
 
 from __future__ import annotations
@@ -68,13 +69,13 @@ def _braking_hard(episode: Episode) -> list[int]:
 
 
 def _brakes_without_ego(episode: Episode, actor: int, start: tuple[int, Kept], until: int) -> bool:
-    """Whether `actor` brakes hard up to tick `until` where ego vanishes at `start`, or is not on the road then."""
+    """Whether `actor` brakes hard up to tick `until` where ego vanishes at `start`, or either is not on the road then."""
     tick, before = start
     ego, world = episode.scenario.ego, episode.world
     seats = {one: Seat(seat.name, seat.driver) for one, seat in episode.seats.items()}
     shadow = replace(episode, seats=seats, recorder=None, columns=TraceColumns(), watcher=None)
     restore(shadow, before)
-    if ego is None or world.state.bodies["status"][0, ego] != Status.ACTIVE:
+    if ego is None or np.any(world.state.bodies["status"][0, [ego, actor]] != Status.ACTIVE):
         return True
     world.remove(0, ego)
     for after in range(tick + 1, until + 1):

@@ -20,6 +20,8 @@ WAITS_BELOW = 6.0  # m/s, above which slowing down is left to the windows
 TOUCH_BRAKE, TOUCH_M = 3.0, 1.0  # m/s², m: how one stops who must not move on, and how far from there it is still the same stop
 START_ACCEL = 1.2  # m/s²
 OPENING_M = 4.0  # m
+SPARE_S = 0.7  # s left between somebody and the ego after it: who sees the ego come sooner brakes for it, whoever is first
+CHANGE_SPARE_S = 0.2  # s, the same behind whom the ego changes lanes
 BACKS = 0.5  # m/s, from which somebody is taken to drive backwards: readings of who stands are not zero
 
 
@@ -115,7 +117,9 @@ def _ask_one(
         stops.append(bar)  # it makes room: the ego comes after it, and it would not go on for one who stays where it is
         return False
     left = _first_beyond(motion[:, 0], float(pair["other_enter"]) + 1.0 if along > 0.7 else float(pair["other_leave"]))
-    windows.append((STEP_S * (left + 1) + 0.2 if left < len(motion) else math.inf, bar))
+    # nobody brakes for who changes into the lane behind
+    spare = CHANGE_SPARE_S if along > 0.7 and scene.recipe.changes else SPARE_S
+    windows.append((STEP_S * (left + 1) + spare if left < len(motion) else math.inf, bar))
     return False
 
 

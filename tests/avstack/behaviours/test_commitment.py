@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from avstack.behaviours.asks import asks_of
+from avstack.behaviours.asks import CHANGE_SPARE_S, SPARE_S, asks_of
 from avstack.behaviours.commitment import (
     PROMISE_S,
     SAFE_RISK,
@@ -128,11 +128,12 @@ def asked(
     blocks: tuple[float, float] = (1.0, 0.0),
     wait: float = NO_LINE,
     measured: float = 0.0,
+    changes: bool = False,
 ):
     """What a policy that goes is asked in one future, motions (T, 2, 3) of the ego and of 7; blocks: stretch of the ego's way
-    that 7 blocks all the time; measured: its speed."""
+    that 7 blocks all the time; measured: its speed; changes: the ego changes lanes."""
     at = scene(speed=1.0, s=s)
-    at.line = NO_LINE
+    at.line, at.recipe = NO_LINE, SimpleNamespace(changes=changes)
     at.agents, at.actors = at.agents[:1], at.actors[:2]
     at.agents[0].thing["speed"] = measured
     at.actors["wait"], at.actors["moves"], at.actors["s"][1] = NO_LINE, 1, motions[0, 1, 0]
@@ -157,9 +158,16 @@ def motions(mine: float, theirs: float) -> np.ndarray:
 def test_motion_is_told_to_wait_for_whoever_goes_first_in_the_rollout_whatever_the_policy_says():
     ask, _ = asked(motions(1.0, 10.0))
     assert [s for _, s in ask.windows] == [pytest.approx(ZONES[0], abs=1.0)]
-    # until it has left
-    assert ask.windows[0][0] == pytest.approx(35.0 / 10.0, abs=0.5)
+    # until it has left, and a little longer
+    assert ask.windows[0][0] == pytest.approx(35.0 / 10.0 + SPARE_S, abs=0.3)
     assert asked(motions(10.0, 1.0))[0].windows == ()
+
+
+@pytest.mark.parametrize(("changes", "spare"), [(False, SPARE_S), (True, CHANGE_SPARE_S)])
+def test_whoever_changes_lanes_may_come_closer_behind_than_who_comes_into_one_in_a_junction(changes, spare):
+    ask, _ = asked(motions(1.0, 10.0), along=1.0, changes=changes)
+    # it is in the lane from 30 m on, a metre further it is ahead
+    assert ask.windows[0][0] == pytest.approx(26.0 / 10.0 + spare, abs=0.3)
 
 
 def test_an_ego_that_touches_somebody_comes_to_rest_at_one_place():

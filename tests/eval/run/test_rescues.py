@@ -41,13 +41,13 @@ class StopsDead:
         return DriverStep(control=Control(accel=-8.0 if frame.tick > 10 else 0.0), memory=memory)
 
 
-def actor(name, control, s, speed=12.0, driver=None, approach="south", leaves="north"):
+def actor(name, control, s, speed=12.0, driver=None, approach="south", leaves="north", depart_s=0.0):
     """One that goes straight on; the traffic's own driver unless told otherwise."""
     road_map = MAPS[control]
     route = shortest_route(road_map, road_map.lane(f"{approach}_in_0"), road_map.lane(f"{leaves}_out_0"))
     named = f"{HERE}:{driver}" if driver in ("Cruises", "StopsDead") else driver
     model = Model.NEGOTIATOR if driver is None else Model.EXTERNAL
-    return Actor(name=name, route=route, s=s, speed=speed, model=model, driver=named or "")
+    return Actor(name=name, route=route, s=s, speed=speed, model=model, driver=named or "", depart_s=depart_s)
 
 
 def scenario(control, *actors, duration_s=7.0):
@@ -63,10 +63,11 @@ def driven(tmp_path, scene):
     return [who for _, who in result.rescues or ()], hard
 
 
-@pytest.mark.parametrize("follower", [None, "tailgater"])
-def test_who_brakes_hard_behind_an_ego_that_stops_dead_rescues_it_once(tmp_path, follower):
+@pytest.mark.parametrize(("follower", "depart_s"), [(None, 0.0), ("tailgater", 0.0), ("tailgater", 0.2)])
+def test_who_brakes_hard_behind_an_ego_that_stops_dead_rescues_it_once(tmp_path, follower, depart_s):
     ego = actor("ego", "none", 35.0, driver="StopsDead")
-    rescuers, hard = driven(tmp_path, scenario("none", ego, actor("follower", "none", 12.0, driver=follower)))
+    behind = actor("follower", "none", 12.0, driver=follower, depart_s=depart_s)
+    rescuers, hard = driven(tmp_path, scenario("none", ego, behind))
     assert hard == {1}
     assert rescuers == [1]
 
@@ -81,6 +82,14 @@ def test_braking_hard_for_somebody_else_is_no_rescue_of_ego(tmp_path):
     other, follower = actor("other", "none", 35.0, driver="StopsDead"), actor("follower", "none", 12.0)
     rescuers, hard = driven(tmp_path, scenario("none", ego, other, follower))
     assert 2 in hard
+    assert rescuers == []
+
+
+def test_who_is_put_on_the_road_too_near_behind_ego_for_its_speed_does_not_rescue_it(tmp_path):
+    ego = actor("ego", "none", 56.0, speed=3.0, driver="Cruises")
+    late = actor("late", "none", 30.0, speed=9.0, driver="timid_waver", depart_s=2.0)
+    rescuers, hard = driven(tmp_path, scenario("none", ego, late))
+    assert hard == {1}
     assert rescuers == []
 
 
