@@ -167,7 +167,7 @@ def place_bodies(
         if body.status != _ACTIVE or dx * dx + dy * dy > near * near:
             poses[b].z = np.nan
             continue
-        _fill_pose(state, w, b, height_at(z, ground.x0, ground.y0, ground.cell, body.x, body.y), poses[b])
+        _fill_pose(state, w, b, height_at(z, ground.x0, ground.y0, ground.per_m, body.x, body.y), poses[b])
 
 
 @kernel
@@ -218,7 +218,7 @@ def _sweep(
     sensor, weather, columns, rings = tables[0][0], tables[1][0], tables[2], tables[3]
     ground, z, bright = raster[0][0], raster[1], raster[2]
     body = state.bodies[w, a]
-    sensor.floor = height_at(z, ground.x0, ground.y0, ground.cell, body.x, body.y)
+    sensor.floor = height_at(z, ground.x0, ground.y0, ground.per_m, body.x, body.y)
     sensor.z += sensor.floor
     place_bodies(state, w, a, sensor.reach, ground, z, poses)
     key = mix(mix(mix(mix(mix(np.uint64(0), world.seed), world.branch), _SENSOR), a), _LIDAR)
@@ -246,7 +246,8 @@ def scan(
     # nothing is found from further off but what sends light back; grids end before that
     sensor["dropout"], sensor["reach"] = spec.dropout, spec.reach
     ground, terrain = np.zeros(1, GROUND_DTYPE), scenery.terrain
-    ground["x0"], ground["y0"], ground["cell"], ground["factor"] = terrain.x0, terrain.y0, terrain.cell, weather.ground
+    ground["x0"], ground["y0"], ground["cell"], ground["per_m"] = terrain.x0, terrain.y0, terrain.cell, 1.0 / terrain.cell
+    ground["factor"] = weather.ground
     size = spec.columns * spec.beams
     rays, own = (np.zeros((spec.columns, spec.beams), RAY_DTYPE) for _ in range(2))
     points, hits = np.empty((size, 5), np.float32), np.empty(size, np.int32)

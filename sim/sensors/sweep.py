@@ -22,9 +22,8 @@ from sim.sensors.weather import CELL_M, CELLS, FOG_SPREAD, GAIN_RANGE
 
 GROUND, CLUTTER, WALL, WEATHER = -1, -2, -3, -4
 """What a ray met when it was no body."""
-LIMBS = 8
-"""Parts of one body that swing, at most."""
 STRIDE_HZ, STRIDE_SPEED = 0.95, 1.34  # double steps per second, and the walking speed [m/s] at which limbs swing as drawn
+STEP = 0.03  # of the range: how far apart the ground is looked up
 NEAREST = 0.9  # m; the sensor's own housing
 
 RING_DTYPE = np.dtype([(name, "f8") for name in ("cos", "sin", "tan", "dead")], align=True)
@@ -43,7 +42,7 @@ RAY_DTYPE = np.dtype([("range", "f8"), ("cosine", "f4"), ("bright", "f4"), ("cod
 SENSOR_DTYPE = np.dtype([(name, "f8") for name in ("forward", "z", "floor", "reach", "gain", "noise", "dropout")], align=True)
 """The sensor: place ahead of the car's centre and height in the world [m], height of the ground under the car, range at which it
 gives up [m]; the rest as in `LidarSpec`."""
-GROUND_DTYPE = np.dtype([(name, "f8") for name in ("x0", "y0", "cell", "factor")], align=True)
+GROUND_DTYPE = np.dtype([(name, "f8") for name in ("x0", "y0", "cell", "per_m", "factor")], align=True)
 
 _WORD = np.uint64(0xFFFF)
 _TO_NORMAL = math.sqrt(12.0) / 65536.0
@@ -109,11 +108,11 @@ def draw_ground(
     for k in range(len(columns)):
         column = columns[k]
         ring, r = 0, 0.4
-        before = height_at(z, ground.x0, ground.y0, ground.cell, column.x + r * column.ux, column.y + r * column.uy)
+        before = height_at(z, ground.x0, ground.y0, ground.per_m, column.x + r * column.ux, column.y + r * column.uy)
         while ring < len(rings) and r < sensor.reach:
-            step = max(float(ground.cell), 0.02 * r)
+            step = max(float(ground.cell), STEP * r)
             after = height_at(
-                z, ground.x0, ground.y0, ground.cell, column.x + (r + step) * column.ux, column.y + (r + step) * column.uy
+                z, ground.x0, ground.y0, ground.per_m, column.x + (r + step) * column.ux, column.y + (r + step) * column.uy
             )
             slope = (after - before) / step
             while ring < len(rings):
@@ -127,8 +126,8 @@ def draw_ground(
                 ray.range = level / beam.cos
                 ray.cosine = abs(beam.cos * slope - beam.sin) / math.sqrt(1.0 + slope * slope)
                 ray.code = GROUND
-                row = int((column.y + level * column.uy - ground.y0) / ground.cell)
-                place = int((column.x + level * column.ux - ground.x0) / ground.cell)
+                row = int((column.y + level * column.uy - ground.y0) * ground.per_m)
+                place = int((column.x + level * column.ux - ground.x0) * ground.per_m)
                 shade = bright[min(max(row, 0), bright.shape[0] - 1), min(max(place, 0), bright.shape[1] - 1)]
                 # wet or snowy: the road is darker or brighter; verges are no darker when wet
                 factor = ground.factor if shade < 0.0 else max(float(ground.factor), 1.0)

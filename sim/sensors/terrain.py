@@ -47,16 +47,20 @@ class Terrain:
 
 
 @kernel
-def height_at(z: NDArray[np.float32], x0: float, y0: float, cell: float, x: float, y: float) -> float:
-    """Height [m] of the ground at a place, between the centres of four cells; beyond the raster that of its border."""
+def height_at(z: NDArray[np.float32], x0: float, y0: float, per_m: float, x: float, y: float) -> float:
+    """Height [m] of the ground at a place, between the centres of four cells; beyond the raster that of its border.
+
+    per_m: cells to the metre.
+    """
     rows, columns = z.shape
-    u = min(max((x - x0) / cell - 0.5, 0.0), columns - 1.001)
-    v = min(max((y - y0) / cell - 0.5, 0.0), rows - 1.001)
-    column, row = int(u), int(v)
+    u = min(max((x - x0) * per_m - 0.5, 0.0), columns - 1.001)
+    v = min(max((y - y0) * per_m - 0.5, 0.0), rows - 1.001)
+    column, row = np.uint32(u), np.uint32(v)
     fu, fv = u - column, v - row
-    low = z[row, column] * (1.0 - fu) + z[row, column + 1] * fu
-    high = z[row + 1, column] * (1.0 - fu) + z[row + 1, column + 1] * fu
-    return float(low * (1.0 - fv) + high * fv)
+    low = z[row, column] + fu * (z[row, column + np.uint32(1)] - z[row, column])
+    row += np.uint32(1)
+    high = z[row, column] + fu * (z[row, column + np.uint32(1)] - z[row, column])
+    return float(low + fv * (high - low))
 
 
 def make_terrain(road_map: LaneMap, seed: int) -> tuple[Terrain, NDArray[np.void]]:
@@ -197,7 +201,7 @@ def make_walls(terrain: Terrain, scenery: Sequence[Floats]) -> NDArray[np.void]:
             if length < 1e-6:
                 continue
             x, y = 0.5 * (ax + bx), 0.5 * (ay + by)
-            z = height_at(terrain.z, terrain.x0, terrain.y0, terrain.cell, x, y)
+            z = height_at(terrain.z, terrain.x0, terrain.y0, 1.0 / terrain.cell, x, y)
             made.append(
                 primitive(
                     Solid.BOX, (x, y, z + 1.5), (0.5 * length, 0.05, 2.5), reflectivity=0.35,

@@ -85,8 +85,8 @@ def test_windows_lose_nothing_against_brute_force(street, place):
     scenery, state = street.scenery(0), street.state
     body = state.bodies[0, a]
     sensor, ground, terrain = np.zeros(1, SENSOR_DTYPE), np.zeros(1, GROUND_DTYPE), scenery.terrain
-    ground["x0"], ground["y0"], ground["cell"] = terrain.x0, terrain.y0, terrain.cell
-    sensor["z"] = 1.8 + height_at(terrain.z, terrain.x0, terrain.y0, terrain.cell, float(body["x"]), float(body["y"]))
+    ground["x0"], ground["y0"], ground["per_m"] = terrain.x0, terrain.y0, 1.0 / terrain.cell
+    sensor["z"] = 1.8 + height_at(terrain.z, terrain.x0, terrain.y0, 1.0 / terrain.cell, float(body["x"]), float(body["y"]))
     sensor["reach"], sensor["forward"] = 60.0, 0.5
     poses = np.zeros(len(street.scenarios[0].actors), POSE_DTYPE)
     place_bodies(state, 0, a, 60.0, ground[0], terrain.z, poses)
