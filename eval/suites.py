@@ -227,7 +227,10 @@ SUITES: Mapping[str, Suite] = {
         )
         for name in OPPONENTS
     },
-    "catalogue": Suite(summary="Every family of the catalogue in turn.", sources=tuple(FAMILIES)),
+    "catalogue": Suite(
+        summary="Every family of the catalogue in turn, without debris.",
+        sources=tuple(name for name in FAMILIES if not name.startswith("debris")),
+    ),
     "real_maps": Suite(summary="Random routes on three real maps in traffic; needs $AVSTACK_DATA.", sources=_REAL),
     "real_maps_held_out": Suite(
         summary="Random routes on two real maps kept for reports; needs $AVSTACK_DATA.", sources=_REAL_HELD_OUT

@@ -17,6 +17,7 @@ import numpy as np
 from shapely import Polygon
 
 from scenarios.demand import Arrival, Room, everywhere_arrivals, flow_arrivals, pedestrian_arrivals, pick, room_taken
+from scenarios.drift import drift_track
 from scenarios.errors import InputError
 from scenarios.ground import Ground, PlaceError, Spot
 from scenarios.maps import ground_of
@@ -36,6 +37,7 @@ from sim.sensors.beams import LidarSpec
 APPROACH_DECEL = 1.5  # m/s², braking that the speed at a start leaves room for before a stop line
 CURVE_ACCEL = 1.8  # m/s², lateral, that the speed at a start keeps to
 CYCLING_SPEED, WALKING_SPEED = 4.5, 1.3  # m/s
+_WIND = 1  # a stream of its own beside the place
 THING_SIZES: Mapping[str, tuple[float, float, float]] = {
     "dirt_pile": (2.0, 1.6, 0.7),
     "plastic_bag": (0.5, 0.4, 0.35),
@@ -296,6 +298,13 @@ def _thing(cast: _Cast, thing: Thing, name: str) -> Actor:
         x, y, heading = cast.ground.pose(spot_of(cast.ground, thing.at, body.length, random))
     pose = (x, y, math.remainder(heading + thing.heading, 2.0 * math.pi))
     label = thing.thing if kind == Kind.OBJECT else ""
+    if thing.drift > 0.0:
+        wind = generator(cast.seed, Purpose.PLACEMENT, key_of(name), _WIND)
+        track = drift_track(pose, thing.drift, cast.episode.duration_s, wind)
+        return Actor(
+            name=name, kind=kind, model=Model.REPLAY, spec=body, pose=pose, thing=label, drive_through=thing.drive_through,
+            track=track,
+        )  # fmt: skip
     return Actor(name=name, kind=kind, model=Model.STILL, spec=body, pose=pose, thing=label, drive_through=thing.drive_through)
 
 

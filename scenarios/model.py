@@ -196,6 +196,9 @@ class Thing(Strictly):
         default=None, description="length, width, height [m]"
     )
     drive_through: bool = Field(default=False, description="driving over it does no harm")
+    drift: Annotated[float, Field(ge=0.0, le=5.0)] = Field(
+        default=0.0, description="speed at which the wind blows it about its place [m/s]"
+    )
 
 
 Mix: TypeAlias = dict[str, NotNegative]

@@ -8,6 +8,7 @@ from scenarios.catalogue import (
     blocked_lane,
     crosswalk,
     cut_in,
+    debris,
     dense_lane_change,
     four_way_chicken,
     four_way_stop,
@@ -37,4 +38,6 @@ FAMILIES: Mapping[str, Family] = {
     "blocked_lane": blocked_lane.FAMILY,
     "signalised": signalised.FAMILY,
     "grid_town": grid_town.FAMILY,
+    "debris": debris.FAMILY,
+    "debris_held_out": debris.HELD_OUT,
 }

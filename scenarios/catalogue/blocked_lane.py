@@ -6,6 +6,11 @@ from scenarios.catalogue.family import Family
 from scenarios.yaml_tree import Data
 
 AT: Data = {"lane": "eastbound_0", "s": {"uniform": [110.0, 140.0]}, "d": {"uniform": [-0.5, 0.2]}}
+LITTER: Data = {
+    "name": "litter", "thing": "plastic_bag", "drive_through": True, "drift": {"uniform": [0.3, 1.2]}, "present": False,
+    "at": {"lane": "eastbound_0", "s": {"uniform": [80.0, 105.0]}, "d": {"uniform": [-0.8, 0.8]}},
+}  # fmt: skip
+"""A bag that blows about, for those who ask for it: `traffic.things.litter.present=true`."""
 
 FAMILY = Family(
     summary="A parked car, a dirt pile, a plastic bag or an unknown object blocks the ego's lane of a two-way street.",
@@ -23,7 +28,8 @@ FAMILY = Family(
                         {"name": "blocker", "thing": "plastic_bag", "drive_through": True, "at": AT},
                         {"name": "blocker", "thing": "unknown", "at": AT},
                     ]
-                }
+                },
+                LITTER,
             ],
             "demand": [{"name": "oncoming", "approach": "westbound", "vehicles_per_hour": {"uniform": [60.0, 400.0]}}],
         },

@@ -7,6 +7,12 @@ from scenarios.yaml_tree import Data
 
 PATH_S = 80.0  # m, along the parking lanes, where people step out
 
+LITTER: Data = {
+    "name": "litter", "thing": "plastic_bag", "drive_through": True, "drift": {"uniform": [0.3, 1.2]}, "present": False,
+    "at": {"lane": "eastbound_0", "s": {"uniform": [PATH_S - 25.0, PATH_S + 10.0]}, "d": {"uniform": [-0.8, 0.8]}},
+}  # fmt: skip
+"""A bag that blows about, for those who ask for it: `traffic.things.litter.present=true`."""
+
 
 def _parked(name: str, lane: str, s: float, kind: Data, share: float) -> Data:
     present: Data = {"choice": [True, False], "weights": [share, 1.0 - share]}
@@ -37,6 +43,7 @@ FAMILY = Family(
                 _parked("near_behind", "parking_south", PATH_S + 4.4, "car", 0.7),
                 _parked("far_first", "parking_north", PATH_S - 4.4, "car", 0.7),
                 _parked("far_second", "parking_north", PATH_S + 4.4, {"choice": ["car", "van"]}, 0.7),
+                LITTER,
             ],
             "demand": [{"name": "oncoming", "approach": "westbound", "vehicles_per_hour": {"uniform": [0.0, 200.0]}}],
         },

@@ -252,3 +252,39 @@ def test_people_swing_their_legs_while_they_walk(stage):
     stage.bodies["speed"][walker] = 1.34
     walking = [spread(tick) for tick in range(0, 12, 2)]
     assert max(walking) > max(still) + 0.05
+
+
+def test_the_lidar_level_gives_the_ego_points_and_others_objects():
+    scenario = replace(busy(3, sensing="lidar"), ego=0, weather="fog", visibility_m=60.0, lidar=replace(COARSE, height=2.0))
+    world = World([scenario])
+    for _ in range(110):
+        world.step()
+    frame, other = world.frame(0, 0), world.frame(0, 1)
+    assert (frame.level, other.level) == ("lidar", "objects")
+    assert frame.objects is None
+    assert frame.lidar is not None
+    assert frame.sight is None
+    assert other.lidar is None
+    assert other.objects is not None
+    assert 20.0 < frame.range_m < 40.0
+    again = world.frame(0, 0)
+    assert again.lidar is not None
+    assert again.lidar.tobytes() == frame.lidar.tobytes()
+    alike = replace(scenario, sensing="objects")
+    objects = World([alike])
+    objects.restore(world.snapshot())
+    assert objects.frame(0, 0).odometry == frame.odometry
+    assert objects.frame(0, 0).pose.tobytes() == frame.pose.tobytes()
+
+
+def test_a_frame_shares_no_memory_with_the_truth():
+    world = World([replace(busy(3, sensing="lidar", lidar=COARSE), ego=0)])
+    for _ in range(110):
+        world.step()
+    frame = world.frame(0, 0)
+    assert frame.lidar is not None
+    kept = frame.lidar.tobytes(), frame.pose.tobytes(), frame.signals.tobytes(), frame.odometry
+    for array in world.state:
+        array.view(np.uint8)[...] = 0xFF
+    world.scenery(0).primitives.view(np.uint8)[...] = 0xFF
+    assert (frame.lidar.tobytes(), frame.pose.tobytes(), frame.signals.tobytes(), frame.odometry) == kept

@@ -82,6 +82,15 @@ def test_other_ways_to_crash(avstack, drivers, name, words):
     assert words in done.json["rows"][0]["reasons"][0]
 
 
+def test_at_the_lidar_level_ego_gets_points_and_a_driver_that_needs_objects_says_so(avstack, drivers):
+    lidar = ("--sensing", "lidar", "--set", "lidar.columns=90", "--set", "duration_s=1", "--json")
+    done = avstack("run", SCENE, "--driver", drivers("Idle"), *lidar)
+    assert done.code == 1  # no goal within a second
+    done = avstack("run", SCENE, "--driver", "rules", *lidar)
+    assert done.code == 3
+    assert "needs an object list: sense at the state or objects level" in done.json["rows"][0]["reasons"][0]
+
+
 def test_a_crash_is_drawn_too(avstack, drivers, tmp_path):
     done = avstack("run", SCENE, "--driver", drivers("Raises"), "--picture", tmp_path / "p.png")
     assert done.code == 3
