@@ -12,7 +12,7 @@ from avstack.behaviours.atlas import EASY_BRAKE, Atlas
 from avstack.behaviours.belief import Belief, Privilege, update_belief
 from avstack.behaviours.choose import Chosen, choose
 from avstack.behaviours.config import BehaviourConfig
-from avstack.behaviours.decision import Decision, Manoeuvre, Reason
+from avstack.behaviours.decision import Decision, Lead, Manoeuvre, Reason
 from avstack.behaviours.lateral import onto_neighbour, past_obstacles, wanted_side, way_left
 from avstack.behaviours.own_path import Recipe
 from avstack.behaviours.scene import Scene, Seen, read_scene, start_seeing
@@ -25,19 +25,22 @@ AGAIN_TICKS = 20  # ticks after a lane change was given up before the next is th
 EVERY = 3  # ticks between looks at the neighbouring lane
 SIGNAL_M = 25.0
 LEAD_ROOM_M, LEAD_ROOM_S = 3.5, 2.0  # m, s of closing speed: room behind whom one changes lanes
+SLIP = 3.0  # m/s, by which one may pass those whom one wants to get in between
 EASES = 0.5  # m/s², braking that is no reason against a lane change
 TURN_BEND = 0.5  # rad of bend ahead that is signalled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourMemory:
-    """What the behaviours carry from tick to tick. aborted: when a lane change was last given up; privilege: for one tick, see
+    """What the behaviours carry from tick to tick. aborted: when a lane change was last given up; eased: most speed [m/s] with
+    which the ego may come up to those on the lane that it wants to change to; privilege: for one tick, see
     `belief.Privilege`."""
 
     seen: Seen | None = None
     belief: Belief = field(default_factory=Belief)
     chosen: Chosen = field(default_factory=Chosen)
     aborted: int = -1000
+    eased: float = math.inf
     privilege: Privilege | None = None
 
 
@@ -84,21 +87,24 @@ def decide(
         aborted = percepts.tick
     side = wanted_side(atlas, scene)
     patient = percepts.tick - aborted > AGAIN_TICKS
+    eased = memory.eased if side != 0 else math.inf
     if side != 0 and patient and percepts.tick % EVERY == 0 and decision.manoeuvre != Manoeuvre.BACK:
         pressing = PRESSING * max(0.0, 1.0 - way_left(atlas, scene) / URGENT_M) + 1.5
         changed = _change(percepts, atlas, spec, (seen, scene, side), belief, chosen, seed, config)
-        if changed is not None and changed[2] + config.cost.change < cost + pressing:
+        eased = math.inf if changed is None else _eased(changed[0], changed[3])
+        if changed is not None and _has_room(changed[0], changed[3]) and changed[2] + config.cost.change < cost + pressing:
             decision, chosen, _, scene, seen = changed
-            decision = replace(decision, reason=Reason.CHANGES_LANE)
+            decision, eased = replace(decision, reason=Reason.CHANGES_LANE), math.inf
+    decision = replace(decision, ask=replace(decision.ask, cap=min(decision.ask.cap, eased)))
     decision = replace(decision, indicator=_indicator(scene, side))
-    return decision, scene, BehaviourMemory(seen=seen, belief=learned, chosen=chosen, aborted=aborted)
+    return decision, scene, BehaviourMemory(seen=seen, belief=learned, chosen=chosen, aborted=aborted, eased=eased)
 
 
 def _change(
     percepts: Percepts, atlas: Atlas, spec: VehicleSpec, now: tuple[Seen, Scene, int], belief: Belief, chosen: Chosen, seed: int,
     config: BehaviourConfig,
 ) -> tuple[Decision, Chosen, float, Scene, Seen] | None:  # fmt: skip
-    """The decision if the ego changed lanes now; None where it cannot, or would have to slow down for somebody who is first."""
+    """The decision if the ego changed lanes now; None where it cannot."""
     seen, scene, side = now
     recipe = onto_neighbour(atlas, scene, side, (percepts.ego.x, percepts.ego.y, percepts.ego.heading))
     if recipe is None:
@@ -107,17 +113,31 @@ def _change(
     decision, after, cost = choose(other, belief, chosen, seed, config)
     if decision.manoeuvre not in (Manoeuvre.GO, Manoeuvre.FOLLOW, Manoeuvre.YIELD):
         return None
-    return (decision, after, cost, other, moved) if _has_room(decision, other) else None
+    return decision, after, cost, other, moved
 
 
 def _has_room(decision: Decision, scene: Scene) -> bool:
     """Whether what motion would be asked for can be kept with next to no braking for it."""
     for lead in decision.ask.leads:
-        closing = scene.speed - float(lead.s[1] - lead.s[0]) / float(lead.t[1] - lead.t[0])
-        if lead.s[0] - scene.s < LEAD_ROOM_M + LEAD_ROOM_S * max(closing, 0.0):
+        closing = max(scene.speed - _speed(lead), 0.0)
+        if lead.s[0] - scene.s < LEAD_ROOM_M + closing * max(LEAD_ROOM_S, 0.5 * closing / EASY_BRAKE):
             return False
     nearest = min(decision.ask.stops, default=math.inf)
     return nearest - scene.s > scene.speed**2 / (2.0 * EASY_BRAKE) and _braking_asked(decision, scene) <= EASES
+
+
+def _speed(lead: Lead) -> float:
+    """How fast somebody ahead drives [m/s]."""
+    return float(lead.s[1] - lead.s[0]) / float(lead.t[1] - lead.t[0])
+
+
+def _eased(decision: Decision, scene: Scene) -> float:
+    """Most speed [m/s] from which the ego comes down at its ease behind those who would be ahead of it on the other lane."""
+    most = math.inf
+    for lead in decision.ask.leads:
+        way = max(float(lead.s[0]) - scene.s - LEAD_ROOM_M, 0.0)
+        most = min(most, math.sqrt((_speed(lead) + SLIP) ** 2 + 2.0 * EASY_BRAKE * way))
+    return most
 
 
 def _braking_asked(decision: Decision, scene: Scene) -> float:

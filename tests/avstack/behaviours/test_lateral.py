@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 
 from avstack.behaviours import own_path
 from avstack.behaviours.atlas import FOLLOWING, Atlas
-from avstack.behaviours.decide import EASES, _braking_asked, _has_room
-from avstack.behaviours.decision import Ask, Decision, Manoeuvre, Reason
+from avstack.behaviours.config import BehaviourConfig
+from avstack.behaviours.decide import EASES, BehaviourMemory, _braking_asked, _eased, _has_room, decide
+from avstack.behaviours.decision import Ask, Decision, Lead, Manoeuvre, Reason
 from avstack.behaviours.hypotheses import on_foot, rests, ways
 from avstack.behaviours.lateral import joined_side, past_obstacles, wanted_side, way_left
 from avstack.behaviours.scene import REACH, REACH_BRAKE, reach, read_scene, start_seeing
@@ -156,13 +158,18 @@ def test_an_acceleration_lane_is_left_for_the_lane_that_runs_on(ramp):
 
 def look_from(atlas: Atlas, lane: int, along: float, speed: float):
     """The scene with nobody else and the ego `along` metres down a lane."""
+    percepts = seen_from(atlas, lane, along, speed)
+    return read_scene(percepts, atlas, CAR, start_seeing(atlas, percepts.ego.x, percepts.ego.y, percepts.ego.heading))
+
+
+def seen_from(atlas: Atlas, lane: int, along: float, speed: float) -> Percepts:
+    """Percepts of nobody else, the ego `along` metres down a lane."""
     point = atlas.road_map.lane_points(lane)[int(along / float(atlas.road_map.lanes["spacing"][lane]))]
     pose = (float(point["x"]), float(point["y"]), float(point["heading"]))
     ego = EgoEstimate(
         x=pose[0], y=pose[1], heading=pose[2], covariance=np.eye(3) * 1e-6, speed=speed, accel=0.0, yaw_rate=0.0, steer=0.0
     )
-    percepts = Percepts(tick=5, ego=ego, things=np.zeros(0, THING_DTYPE), signals=np.zeros(0, np.int32), observed_range=100.0)
-    return read_scene(percepts, atlas, CAR, start_seeing(atlas, *pose))
+    return Percepts(tick=6, ego=ego, things=np.zeros(0, THING_DTYPE), signals=np.zeros(0, np.int32), observed_range=100.0)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +189,58 @@ def test_who_is_gone_in_time_is_no_reason_against_a_lane_change(ramp, until, way
     )  # fmt: skip
     assert _braking_asked(decision, scene) == pytest.approx(braking, abs=1e-6)
     assert _has_room(decision, scene) == room == (braking <= EASES)
+
+
+@pytest.mark.parametrize(
+    ("speed", "gap", "room"),
+    [
+        (20.0, 20.0, True),  # as fast as the ego
+        (16.0, 13.0, True),  # 4 m/s slower: 2 s of that and LEAD_ROOM_M
+        (16.0, 11.0, False),
+        (10.0, 30.0, False),  # 10 m/s slower: coming down to its speed at one's ease takes 38 m
+        (10.0, 45.0, True),
+    ],
+)
+def test_lanes_are_changed_behind_whom_one_can_fall_in_behind_at_ease(ramp, speed, gap, room):
+    decision, scene = behind(ramp, 20.0, speed, gap)
+    assert _has_room(decision, scene) == room
+
+
+@pytest.mark.parametrize(("theirs", "gap", "most"), [(10.0, 2.0, 13.0), (10.0, 3.5, 13.0), (10.0, 43.5, 16.52), (0.0, 2.0, 3.0)])
+def test_one_comes_up_to_whom_one_wants_to_get_in_between_as_one_slows_down_at_ease(ramp, theirs, gap, most):
+    # 3 m/s faster than they in the end, so that nobody stands beside a queue; 13² + 2 x 1.3 m/s² x 40 m = 16.52²
+    assert _eased(*behind(ramp, 20.0, theirs, gap)) == pytest.approx(most, abs=0.01)
+
+
+@pytest.mark.parametrize(("beside", "slows"), [("main_along_1", True), ("main_along_0", False), (None, False)])
+def test_on_an_acceleration_lane_the_ego_slows_down_for_those_it_wants_to_get_in_between(ramp, beside, slows):
+    atlas, named = ramp
+    percepts = seen_from(atlas, named["entry_along"], 40.0, 20.0)
+    if beside is not None:
+        road = atlas.road_map.lane_points(named[beside])
+        point = road[int(np.argmin(np.hypot(road["x"] - percepts.ego.x - 45.0, road["y"] - percepts.ego.y)))]
+        slow = thing_at(float(point["x"]), float(point["y"]), float(point["heading"]), Kind.CAR, 8.0, SIZE)
+        percepts = replace(percepts, things=slow)
+    decision, _, memory = decide(percepts, atlas, CAR, 1, BehaviourMemory(), BehaviourConfig())
+    assert (decision.reason == Reason.CHANGES_LANE) != slows
+    assert (decision.ask.cap < 20.0) == (memory.eased < 20.0) == slows
+
+
+def test_where_nobody_drives_on_the_other_lane_nothing_keeps_the_ego_back(ramp):
+    decision, scene = behind(ramp, 20.0, 10.0, 20.0)
+    assert _eased(replace(decision, ask=Ask()), scene) == math.inf
+
+
+def behind(ramp, mine: float, theirs: float, gap: float):
+    """What changing lanes `gap` metres behind somebody asks for, and the scene; both drive on at their speeds [m/s]."""
+    atlas, named = ramp
+    scene, _ = look_from(atlas, named["entry_along"], 40.0, mine)
+    t = 0.25 * np.arange(20)
+    decision = Decision(
+        manoeuvre=Manoeuvre.FOLLOW, reason=Reason.LEADER, path=scene.path, s=scene.s, plan=np.zeros((1, 3)),
+        ask=Ask(leads=(Lead(7, t, scene.s + gap + theirs * t),)), step_s=0.25,
+    )  # fmt: skip
+    return decision, scene
 
 
 def test_who_drives_fast_looks_as_far_as_it_takes_to_stop():
