@@ -235,7 +235,7 @@ def behind(ramp, mine: float, theirs: float, gap: float):
     """What changing lanes `gap` metres behind somebody asks for, and the scene; both drive on at their speeds [m/s]."""
     atlas, named = ramp
     scene, _ = look_from(atlas, named["entry_along"], 40.0, mine)
-    t = 0.25 * np.arange(20)
+    t = np.linspace(0.0, 4.75, 20)
     decision = Decision(
         manoeuvre=Manoeuvre.FOLLOW, reason=Reason.LEADER, path=scene.path, s=scene.s, plan=np.zeros((1, 3)),
         ask=Ask(leads=(Lead(7, t, scene.s + gap + theirs * t),)), step_s=0.25,
