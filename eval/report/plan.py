@@ -74,6 +74,8 @@ PARTS = (
     Part(name="creep_person", command="eval creep_person --driver joint --seeds {100}"),
     Part(name="catalogue", command="eval catalogue --driver joint --seeds {2800}"),
     Part(name="catalogue_state", command="eval catalogue --driver joint --sensing state --seeds {280}"),
+    Part(name="debris", command="eval debris --driver joint --seeds {200}"),
+    Part(name="debris_held_out", command="eval debris_held_out --driver joint --seeds {200}", held_out=True),
     Part(name="real_maps", command="eval real_maps --driver joint --seeds {300}"),
     Part(name="real_maps_held_out", command="eval real_maps_held_out --driver joint --seeds {200}", held_out=True),
 )  # fmt: skip

@@ -108,7 +108,7 @@ TARGETS: tuple[Target, ...] = (
     _of_driver("joint", "creep_person", "inching near people [s]", "crept_at_person_s", 0.0),
     *(
         _of_driver("joint", part, what, name)
-        for part in ("catalogue", "catalogue_state", "real_maps", "real_maps_held_out")
+        for part in ("catalogue", "catalogue_state", "debris", "debris_held_out", "real_maps", "real_maps_held_out")
         for what, name in (
             ("completed", "completed"), ("collisions", "collisions"), ("at fault", "at_fault"), ("progress", "progress"),
         )
