@@ -16,6 +16,7 @@ from eval.report.plan import PARTS, Part, parts_of
 from eval.report.run import Order, frozen_seed, report
 from eval.report.table import TARGETS, Target, look_up, report_text
 from eval.suites import SUITES
+from scenarios.catalogue import FAMILIES
 from scenarios.errors import InputError
 
 FIGURES = {*RATES, *MEANS, *RATIOS, *QUANTILES, *CALIBRATIONS, "regret", "influence_predicted", "influence_observed"}
@@ -36,7 +37,7 @@ def test_every_part_is_a_command_on_what_there_is(part):
     if not part.seeded:
         return
     assert found["seeds"].startswith("5..")
-    assert found.get("suite", "chicken") in SUITES
+    assert found.get("suite", "chicken") in {*SUITES, *FAMILIES}
     assert {*found.get("drivers", ()), found.get("versus") or "joint"} <= DRIVERS.keys()
 
 
