@@ -259,6 +259,33 @@ def show_map(file: Path, picture: Path | None, as_json: bool) -> None:
         click.echo(f"picture: {picture}", err=True)
 
 
+@program.command(name="lidar")
+@click.argument("target", metavar="SCENARIO|FILE.yaml|MAP.xodr")
+@click.option("--seed", default=0, show_default=True, help="Of the episode.")
+@click.option("--at", "at_s", default=5.0, show_default=True, metavar="S", help="Time from the start of the episode [s].")
+@click.option("--weather", "weathers", multiple=True, metavar="NAME", help="May be repeated.  [default: the scenario's]")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value, e.g. lidar.beams=64.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the points from above into this file.")
+@click.option("--points", type=click.Path(path_type=Path), help="Keep the points of the first weather as a .npy file.")
+def look_with_lidar(
+    target: str, seed: int, at_s: float, weathers: tuple[str, ...], settings: tuple[str, ...], picture: Path | None,
+    points: Path | None,
+) -> None:  # fmt: skip
+    """Show what ego's lidar would see at one moment of a scenario."""
+    from eval.lidar import look
+    from eval.outputs import check_folder, check_picture
+
+    if not 0.0 <= at_s <= 3600.0:
+        raise InputError(f"--at must be between 0 and 3600 s, got {at_s!r}", fix="Use --at 5, for example")
+    check_picture(picture)
+    if points is not None:
+        if points.suffix != ".npy":
+            raise InputError(f"cannot write points called {str(points)!r}", fix="End its name in .npy")
+        check_folder(points.parent, "points")
+    for line in look(target, seed, at_s, weathers, settings, picture, points):
+        click.echo(line)
+
+
 @program.group()
 def bench() -> None:
     """Measure how fast things are on this machine."""
@@ -274,6 +301,15 @@ def bench_sim(as_json: bool) -> None:
 
     figures = run_bench()
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
+
+
+@bench.command(name="lidar", add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench_lidar(arguments: tuple[str, ...]) -> None:
+    """Measure the lidar: rays a second on one core, and a frame with twelve agents around."""
+    from eval.bench.lidar import program as lidar
+
+    lidar.main(list(arguments), prog_name="avstack bench lidar")
 
 
 @bench.command(name="behaviours")
