@@ -33,6 +33,7 @@ from sim.roads.lane_map import LaneKind
 from sim.roads.route import Route
 from sim.scenario import Actor, Criteria, Model, Scenario
 from sim.sensors.beams import LidarSpec
+from sim.sensors.faults import Fault
 
 APPROACH_DECEL = 1.5  # m/s², braking that the speed at a start leaves room for before a stop line
 CURVE_ACCEL = 1.8  # m/s², lateral, that the speed at a start keeps to
@@ -90,7 +91,8 @@ def compile_scenario(spec: ScenarioSpec, seed: int) -> Scenario:
         ego=0 if episode.ego is not None else None, duration_s=episode.duration_s,
         friction=conditions.friction or 0.0, visibility_m=conditions.visibility_m or 0.0, weather=conditions.name,
         rate=conditions.rate, sensing=episode.sensing, lidar=LidarSpec(**episode.lidar.model_dump()),
-        latency_ticks=episode.latency_ticks, criteria=Criteria(**episode.criteria.model_dump()),
+        faults=tuple(Fault(**fault.model_dump()) for fault in episode.faults), latency_ticks=episode.latency_ticks,
+        criteria=Criteria(**episode.criteria.model_dump()),
         occluders=tuple(_outline(outline) for outline in episode.occluders), tags=tuple(episode.tags),
         parameters=tuple(sorted(parameters.items())),
     )  # fmt: skip

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, Strict, field_vali
 from scenarios.nearest import nearest
 from sim.interface import Kind
 from sim.scenario import FRICTION_DRY, FRICTION_SNOW, FRICTION_WET
+from sim.sensors.faults import Fault
 from sim.traffic.styles import STYLES
 
 VERSION = 1
@@ -363,6 +364,23 @@ class LidarOptions(Strictly):
     )
 
 
+class FaultSpec(Strictly):
+    """A fault of the ego's sensors for a while."""
+
+    kind: Literal["blackout", "frozen", "rings", "late", "nan", "pose_jump"]
+    start_s: NotNegative
+    duration_s: Positive = Field(default=5.0, description="how long it lasts [s]")
+    amount: NotNegative | None = Field(
+        default=None,
+        description="how bad: share of rings, points or objects, ticks late, or metres; unset: 0.5, 0.2, 5, 2 for its kind",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> FaultSpec:
+        Fault(kind=self.kind, start_s=self.start_s, duration_s=self.duration_s, amount=self.amount)
+        return self
+
+
 class CriteriaSpec(Strictly):
     """What makes an episode a pass."""
 
@@ -391,6 +409,7 @@ class Episode(Strictly):
     weather: WeatherName | WeatherSpec = "clear"
     sensing: Sensing = Field(default="state", description="what drivers are given; at `lidar` the ego alone has one")
     lidar: LidarOptions = Field(default_factory=LidarOptions)
+    faults: list[FaultSpec] = Field(default_factory=list)
     duration_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 60.0
     latency_ticks: Annotated[int, Field(ge=0, le=3)] = 1
     criteria: CriteriaSpec = Field(default_factory=CriteriaSpec)

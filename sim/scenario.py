@@ -15,6 +15,7 @@ from sim.interface import SPECS, Floats, Kind, VehicleSpec
 from sim.roads.lane_map import LaneMap
 from sim.roads.route import Route
 from sim.sensors.beams import LidarSpec
+from sim.sensors.faults import Fault
 from sim.sensors.weather import Weather, weather_of
 
 
@@ -90,6 +91,7 @@ class Scenario:
     occluders: outlines (K, 2) that block sight, besides the map's scenery. visibility_m: how far anybody sees.
     weather, rate: name in `sim.sensors.weather.WEATHER`, and rain or snow [mm/h of water], None for that weather's own. lidar: of
     the ego at the `lidar` level, where it alone has one and others who drive by frames are given `objects`.
+    faults: of the ego's sensors.
     latency_ticks: delay from frame to Control for EXTERNAL actors (1 = a Control computed from frame k acts from k+1).
     """
 
@@ -105,6 +107,7 @@ class Scenario:
     rate: float | None = None
     sensing: str = "state"
     lidar: LidarSpec = field(default_factory=LidarSpec)
+    faults: tuple[Fault, ...] = ()
     latency_ticks: int = 1
     criteria: Criteria = field(default_factory=Criteria)
     occluders: Sequence[Floats] = ()

@@ -24,7 +24,7 @@ from sim.roads.lane_map import LaneMap
 from sim.roads.pack import Packed, Roads
 from sim.roads.route import Route
 from sim.scenario import Actor, Model, Scenario
-from sim.sensors import lidar, objects
+from sim.sensors import faults, lidar, objects
 from sim.sensors.state import sense
 from sim.sensors.things import thing_index
 from sim.setup import CYCLING, empty_state, fill_body, fill_mind, prepare_roads
@@ -42,11 +42,13 @@ def _observe(state: WorldState, roads: Roads, first: int, last: int, out: NDArra
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything of a `World` that changes: its state, the controls still on their way, and the hashes of the way so far."""
+    """Everything of a `World` that changes: its state, the controls still on their way, the hashes of the way so far, and what
+    faulty sensors still show."""
 
     state: WorldState
     pending: tuple[NDArray[np.void], ...]
     hashes: tuple[bytes, ...]
+    frames: tuple[faults.FaultMemory, ...] = ()
 
 
 class World:
@@ -85,6 +87,7 @@ class World:
         self._step = entry_point(step_worlds, self.state, self.roads, self._tracks, self._idle, 0, 1)
         self._fill = entry_point(_observe, self.state, self.roads, 0, 1, rows)
         self._sceneries: dict[int, lidar.Scenery] = {}
+        self._frames = [faults.FaultMemory() for _ in scenarios]
         self._traced = traced
         self._hashes = [bytes(_HASH_BYTES) for _ in scenarios]
         self._bound = [
@@ -141,12 +144,25 @@ class World:
         return rows
 
     def frame(self, world: int, actor: int) -> SensorFrame:
-        """What the sensors of one actor give at this tick, at the scenario's sensing level; pure in the state."""
+        """What the sensors of one actor give at this tick, at the scenario's sensing level.
+
+        Pure in the state, but for faults of the ego's sensors that repeat or delay what they saw before.
+        """
+        scenario = self.scenarios[world]
+        if actor != scenario.ego or not scenario.faults:
+            return self._sense(world, actor)
+        return faults.apply(scenario.faults, self._sense(world, actor), self._frames[world], scenario.seed)
+
+    def _sense(self, world: int, actor: int) -> SensorFrame:
+        """The frame without faults, but for rings that are dead."""
         signals = int(self._packed.signal_base[world]), len(self.road_maps[world].signals)
         scenario = self.scenarios[world]
         if scenario.sensing == "lidar" and actor == scenario.ego:
+            spec = scenario.lidar
+            if scenario.faults:
+                spec = replace(spec, dead_rings=max(spec.dead_rings, faults.dead_rings(scenario.faults, self.tick)))
             return lidar.sense(
-                self.state, self.roads, world, actor, signals, self.scenery(world), scenario.lidar, scenario.air, scenario.weather
+                self.state, self.roads, world, actor, signals, self.scenery(world), spec, scenario.air, scenario.weather
             )
         if scenario.sensing in ("objects", "lidar"):
             return objects.sense(self.state, self.roads, world, actor, signals, scenario.weather)
@@ -193,7 +209,10 @@ class World:
     def snapshot(self) -> Snapshot:
         """A copy of all that changes; a world of the same scenarios goes on from it bit for bit the same, see `restore`."""
         state = WorldState._make(array.copy() for array in self.state)
-        return Snapshot(state=state, pending=tuple(sent.copy() for sent in self._pending), hashes=tuple(self._hashes))
+        return Snapshot(
+            state=state, pending=tuple(sent.copy() for sent in self._pending), hashes=tuple(self._hashes),
+            frames=tuple(memory.copy() for memory in self._frames),
+        )  # fmt: skip
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back, or forward, to a snapshot of a world of the same scenarios. Raises ValueError where the arrays do not fit."""
@@ -209,6 +228,7 @@ class World:
             getattr(self.state, name)[...] = getattr(snapshot.state, name)
         self._pending = deque(sent.copy() for sent in snapshot.pending)
         self._hashes = list(snapshot.hashes)
+        self._frames = [memory.copy() for memory in snapshot.frames] or [faults.FaultMemory() for _ in self.scenarios]
 
     def _check_controls(self, controls: NDArray[np.void]) -> None:
         if controls.shape != self._idle.shape or controls.dtype != CONTROL_DTYPE:

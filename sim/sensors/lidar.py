@@ -164,7 +164,7 @@ def place_bodies(
         body = state.bodies[w, b]
         dx, dy = body.x - eye.x, body.y - eye.y
         near = reach + body.radius + SPRAY_LENGTH + 10.0
-        if body.status != _ACTIVE or dx * dx + dy * dy > near * near:
+        if b != a and (body.status != _ACTIVE or dx * dx + dy * dy > near * near):
             poses[b].z = np.nan
             continue
         _fill_pose(state, w, b, height_at(z, ground.x0, ground.y0, ground.per_m, body.x, body.y), poses[b])
