@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from scenarios.compile import compile_scenario
 from scenarios.errors import InputError
+from scenarios.model import FRICTIONS, VISIBILITIES, FaultSpec, LidarOptions, WeatherName
 from scenarios.schema import check, loads
 from sim.interface import Kind
 from sim.roads.lane_map import Turn
 from sim.scenario import Model
+from sim.sensors.beams import BEAMS, LidarSpec
+from sim.sensors.faults import FAULTS, Fault
+from sim.sensors.weather import WEATHER
 
 MAP = "version: 1\nname: x\nmap: {builder: four_way, parameters: {control: all_way, crosswalks: true}}\n"
 EGO = "ego: {at: {approach: south, before_stop: 30}, to: {exit: north}, speed: 8}\n"
@@ -297,3 +302,22 @@ def test_a_flow_of_nothing_but_buses_turns_where_it_is_told_to():
     actors = compiled(flow).actors
     assert actors
     assert all(actor.kind == Kind.BUS for actor in actors)
+
+
+def test_names_of_weather_faults_and_beams_are_those_of_the_sensors():
+    assert set(get_args(WeatherName)) == set(WEATHER) == set(FRICTIONS) == set(VISIBILITIES)
+    assert set(get_args(FaultSpec.model_fields["kind"].annotation)) == set(FAULTS)
+    assert set(get_args(LidarOptions.model_fields["beams"].annotation)) == set(BEAMS)
+    assert LidarSpec(**LidarOptions().model_dump()) == LidarSpec()
+
+
+def test_lidar_weather_and_faults_reach_the_episode():
+    scenario = compiled(
+        EGO + "weather: {name: snow, rate: 1.5}\nsensing: lidar\nlidar: {beams: 64, dead_rings: 0.5}\n"
+        "faults: [{kind: late, start_s: 3, amount: 2}]\n"
+    )
+    assert scenario.lidar == LidarSpec(beams=64, dead_rings=0.5)
+    assert scenario.air.rate == 1.5
+    assert scenario.faults == (Fault(kind="late", start_s=3.0, duration_s=5.0, amount=2.0),)
+    foggy = compiled(EGO + "weather: {name: fog, visibility_m: 70}\n")
+    assert foggy.air.visibility == 70.0
