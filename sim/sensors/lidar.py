@@ -25,7 +25,7 @@ from sim.sensors import shapes
 from sim.sensors.beams import BEAMS, LidarSpec
 from sim.sensors.errors import default_parameters
 from sim.sensors.objects import sense_own
-from sim.sensors.primitives import PRIMITIVE_DTYPE, Solid, primitive
+from sim.sensors.primitives import PRIMITIVE_DTYPE, Solid, joined, primitive
 from sim.sensors.state import read_signals
 from sim.sensors.sweep import (
     CLUTTER,
@@ -45,7 +45,7 @@ from sim.sensors.sweep import (
     merge_body,
     read_out,
 )
-from sim.sensors.terrain import Terrain, height_at, make_terrain, make_walls
+from sim.sensors.terrain import Survey, Terrain, height_at, make_terrain, make_walls, survey
 from sim.sensors.weather import Weather, pack_weather, reach_of
 from sim.state import HISTORY, Status, WorldState
 
@@ -93,17 +93,17 @@ class Sweep:
     alone: NDArray[np.int32]
 
 
-_grounds: OrderedDict[tuple[int, int], tuple[LaneMap, Terrain, NDArray[np.void]]] = OrderedDict()
+_surveys: OrderedDict[int, tuple[LaneMap, Survey]] = OrderedDict()
 
 
-def _ground(road_map: LaneMap, seed: int) -> tuple[Terrain, NDArray[np.void]]:
-    """`make_terrain`, the last few kept; the map is kept too, so that its id stays its own."""
-    key = id(road_map), seed
-    if key not in _grounds:
-        _grounds[key] = (road_map, *make_terrain(road_map, seed))
-        if len(_grounds) > _KEPT:
-            _grounds.popitem(last=False)
-    return _grounds[key][1:]
+def _survey(road_map: LaneMap) -> Survey:
+    """`survey`, of the last few maps kept; the map is kept too, so that its id stays its own."""
+    key = id(road_map)
+    if key not in _surveys:
+        _surveys[key] = road_map, survey(road_map)
+        if len(_surveys) > _KEPT:
+            _surveys.popitem(last=False)
+    return _surveys[key][1]
 
 
 def make_scenery(road_map: LaneMap, bodies: NDArray[np.void], seed: int, occluders: Sequence[Floats] = ()) -> Scenery:
@@ -111,7 +111,7 @@ def make_scenery(road_map: LaneMap, bodies: NDArray[np.void], seed: int, occlude
 
     occluders: outlines (K, 2) of what blocks sight besides the map's own scenery.
     """
-    terrain, plants = _ground(road_map, seed)
+    terrain, plants = make_terrain(_survey(road_map), seed)
     parts = [shapes.draw_body(body, seed, slot) for slot, body in enumerate(bodies)]
     parts += [plants, make_walls(terrain, [*road_map.scenery, *occluders])]
     first = np.cumsum([0] + [len(part) for part in parts[:-1]])
@@ -119,8 +119,8 @@ def make_scenery(road_map: LaneMap, bodies: NDArray[np.void], seed: int, occlude
     still = np.zeros(1, POSE_DTYPE)
     still["cos0"] = still["cos1"] = 1.0
     return Scenery(
-        terrain=terrain, primitives=np.concatenate([np.zeros(0, PRIMITIVE_DTYPE), *parts]), first=first.astype(np.int64),
-        spray=np.concatenate([np.zeros(0, PRIMITIVE_DTYPE), *sprays]), still=still,
+        terrain=terrain, primitives=joined(parts), first=first.astype(np.int64),
+        spray=joined(sprays), still=still,
     )  # fmt: skip
 
 

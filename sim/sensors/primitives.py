@@ -8,6 +8,7 @@ its body's: x forward, y left, z up, the origin on the ground under the centre o
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -84,3 +85,13 @@ def extent(solid: Solid, half: NDArray[np.float64], axes: NDArray[np.float64]) -
     if solid == Solid.CYLINDER:
         return np.asarray(np.hypot(sides[:, 0], sides[:, 1]) + sides[:, 2])
     return np.asarray(sides.sum(axis=1))
+
+
+def joined(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
+    """All primitives of all parts, in order (numpy's own joining compares the fields of every two parts)."""
+    whole = np.zeros(sum(len(part) for part in parts), PRIMITIVE_DTYPE)
+    place = 0
+    for part in parts:
+        whole[place : place + len(part)] = part
+        place += len(part)
+    return whole

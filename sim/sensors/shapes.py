@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.interface import Kind
 from sim.rng import Purpose, generator
-from sim.sensors.primitives import Solid, Vector, primitive, rotation
+from sim.sensors.primitives import Solid, Vector, joined, primitive, rotation
 from sim.sensors.things import THING_NAMES
 
 Span = tuple[float, float]
@@ -487,7 +487,7 @@ def draw_shape(kind: Kind, thing: str, size: Vector, seed: int, slot: int) -> ND
     sketch = Sketch(size, generator(seed, Purpose.SENSOR, _SHAPES, slot))
     shape = THING_SHAPES[thing or "unknown"] if kind == Kind.OBJECT else ROAD_USERS[kind]
     shape(sketch)
-    return np.concatenate(sketch.made)
+    return joined(sketch.made)
 
 
 def draw_body(body: NDArray[np.void], seed: int, slot: int) -> NDArray[np.void]:

@@ -19,7 +19,7 @@ from sim.jit import kernel
 from sim.rng import Purpose, generator
 from sim.roads.drivable import DRIVABLE, draw_drivable
 from sim.roads.lane_map import LaneMap
-from sim.sensors.primitives import PRIMITIVE_DTYPE, Solid, Vector, primitive, rotation
+from sim.sensors.primitives import Solid, Vector, joined, primitive, rotation
 
 CELL = 0.4  # m, side of a raster cell; grows on very large maps
 CELLS_MAX = 6_000_000
@@ -30,6 +30,7 @@ WAVELENGTHS = (40.0, 160.0)  # m
 SLOPE = 0.012  # standard deviation of the slope that the waves make together
 ROAD_ROUGHNESS, VERGE_ROUGHNESS = 0.006, 0.05  # m
 ASPHALT, VERGE = (0.12, 0.25), (0.25, 0.5)
+PATCH = 10  # cells along the side of a patch of one reflectivity
 PLANTED_FROM, PLANTED_TO = 1.2, 45.0  # m from the nearest lane
 PLOT = 5.0  # m, side of a plot that has at most one thing on it
 _TERRAIN, _PLANTS = 0x7E44, 0x9147  # streams within Purpose.SENSOR
@@ -63,25 +64,45 @@ def height_at(z: NDArray[np.float32], x0: float, y0: float, per_m: float, x: flo
     return float(low + fv * (high - low))
 
 
-def make_terrain(road_map: LaneMap, seed: int) -> tuple[Terrain, NDArray[np.void]]:
-    """The ground of a map and (P,) PRIMITIVE_DTYPE of what grows and stands on it beyond all lanes, both for one seed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What of the ground follows from the map alone, (H, W) each: drivable; even (drivable or walked on); distance [m] to the
+    nearest even cell; height of the roads [m], None where they are all level. Corner and side of the cells as in `Terrain`."""
+
+    road: NDArray[np.bool_]
+    even: NDArray[np.bool_]
+    free: NDArray[np.float32]
+    heights: NDArray[np.float32] | None
+    x0: float
+    y0: float
+    cell: float
+
+
+def survey(road_map: LaneMap) -> Survey:
+    """Measure a map's ground."""
     road, walked, x0, y0, cell = _rasters(road_map)
-    random = generator(seed, Purpose.SENSOR, _TERRAIN)
-    z = _waves(road.shape, x0, y0, cell, random)
-    if road_map.points["z"].any():
-        z += _road_heights(road_map, road.shape, x0, y0, cell)
-    kerb = random.uniform(*KERB)
-    z += np.where(road, 0.0, kerb).astype(np.float32)
-    # sidewalks are as even as the road; what nobody walks on is rough
     even = road | walked
-    z += random.standard_normal(road.shape, np.float32) * np.where(even, ROAD_ROUGHNESS, VERGE_ROUGHNESS).astype(np.float32)
-    asphalt, verge = random.uniform(*ASPHALT), random.uniform(*VERGE)
-    patches = ndimage.zoom(random.standard_normal((road.shape[0] // 10 + 2, road.shape[1] // 10 + 2)), 10, order=1)
-    patches = 1.0 + 0.15 * patches[: road.shape[0], : road.shape[1]]
-    bright = (np.where(even, -asphalt, verge) * np.clip(patches, 0.5, 1.5)).astype(np.float32)
-    terrain = Terrain(z=np.ascontiguousarray(z, np.float32), bright=bright, x0=x0, y0=y0, cell=cell)
-    free = cell * ndimage.distance_transform_edt(~even)
-    return terrain, _plants(terrain, free, seed)
+    free = (cell * ndimage.distance_transform_edt(~even)).astype(np.float32)
+    heights = _road_heights(road_map, road.shape, x0, y0, cell) if road_map.points["z"].any() else None
+    return Survey(road=road, even=even, free=free, heights=heights, x0=x0, y0=y0, cell=cell)
+
+
+def make_terrain(ground: Survey, seed: int) -> tuple[Terrain, NDArray[np.void]]:
+    """The ground of a map and (P,) PRIMITIVE_DTYPE of what grows and stands on it beyond all lanes, both for one seed."""
+    road, even = ground.road, ground.even
+    random = generator(seed, Purpose.SENSOR, _TERRAIN)
+    z = _waves(road.shape, ground.x0, ground.y0, ground.cell, random)
+    if ground.heights is not None:
+        z += ground.heights
+    z[~road] += np.float32(random.uniform(*KERB))
+    # sidewalks are as even as the road; what nobody walks on is rough
+    z += random.standard_normal(road.shape, np.float32) * np.where(even, np.float32(ROAD_ROUGHNESS), np.float32(VERGE_ROUGHNESS))
+    asphalt, verge = (np.float32(random.uniform(*limits)) for limits in (ASPHALT, VERGE))
+    coarse = random.uniform(0.75, 1.25, (road.shape[0] // PATCH + 1, road.shape[1] // PATCH + 1)).astype(np.float32)
+    patches = np.repeat(np.repeat(coarse, PATCH, axis=0), PATCH, axis=1)[: road.shape[0], : road.shape[1]]
+    bright = np.where(even, -asphalt, verge) * patches
+    terrain = Terrain(z=z, bright=bright, x0=ground.x0, y0=ground.y0, cell=ground.cell)
+    return terrain, _plants(terrain, ground.free, seed)
 
 
 def _rasters(road_map: LaneMap) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float, float, float]:
@@ -118,14 +139,17 @@ def _as_wide_as_room(points: NDArray[np.void]) -> NDArray[np.void]:
 
 def _waves(shape: tuple[int, int], x0: float, y0: float, cell: float, random: np.random.Generator) -> NDArray[np.float32]:
     """Long waves whose slopes add up to SLOPE; each is a product of one wave along x and one along y, so it costs two vectors."""
-    z = np.zeros(shape, np.float32)
     x, y = x0 + cell * np.arange(shape[1]), y0 + cell * np.arange(shape[0])
+    parts = []
     for _ in range(WAVES):
         kx, ky = 2.0 * np.pi / random.uniform(*WAVELENGTHS, 2)
         px, py = random.uniform(0.0, 2.0 * np.pi, 2)
         # a product of sines has slopes of k / 2 times its height, on average over both directions
         high = SLOPE / math.sqrt(WAVES) * 2.0 / math.hypot(kx, ky)
-        z += np.outer(high * np.sin(ky * y + py), np.sin(kx * x + px)).astype(np.float32)
+        parts.append((high * np.sin(ky * y + py), np.sin(kx * x + px)))
+    along, across = (np.array([part[k] for part in parts], np.float32) for k in range(2))
+    # not by matrix product: its order of adding, and so its last bits, may depend on the number of threads
+    z: NDArray[np.float32] = np.einsum("ki,kj->ij", along, across)
     return z
 
 
@@ -141,7 +165,7 @@ def _road_heights(road_map: LaneMap, shape: tuple[int, int], x0: float, y0: floa
     return smooth
 
 
-def _plants(terrain: Terrain, free: NDArray[np.float64], seed: int) -> NDArray[np.void]:
+def _plants(terrain: Terrain, free: NDArray[np.float32], seed: int) -> NDArray[np.void]:
     """Bushes, trees, posts and sheds on plots beyond the lanes; how many there are differs from seed to seed."""
     random = generator(seed, Purpose.SENSOR, _PLANTS)
     share = random.uniform(0.03, 0.30)
@@ -158,7 +182,7 @@ def _plants(terrain: Terrain, free: NDArray[np.float64], seed: int) -> NDArray[n
     for k in chosen:
         x, y = terrain.x0 + terrain.cell * (columns[k] + 0.5), terrain.y0 + terrain.cell * (rows[k] + 0.5)
         made.extend(_plant((float(x), float(y), float(terrain.z[rows[k], columns[k]])), float(room[k]), draws[k, 3:]))
-    return np.concatenate([np.zeros(0, PRIMITIVE_DTYPE), *made])
+    return joined(made)
 
 
 def _plant(place: Vector, room: float, draws: NDArray[np.float64]) -> list[NDArray[np.void]]:
@@ -193,7 +217,7 @@ def _plant(place: Vector, room: float, draws: NDArray[np.float64]) -> list[NDArr
 
 def make_walls(terrain: Terrain, scenery: Sequence[Floats]) -> NDArray[np.void]:
     """(P,) PRIMITIVE_DTYPE: upright walls along outlines (K, 2) of what blocks sight."""
-    made = [np.zeros(0, PRIMITIVE_DTYPE)]
+    made = []
     for outline in scenery:
         corners = np.asarray(outline, np.float64)[:, :2]
         for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
@@ -208,4 +232,4 @@ def make_walls(terrain: Terrain, scenery: Sequence[Floats]) -> NDArray[np.void]:
                     axes=rotation(math.atan2(by - ay, bx - ax)),
                 )
             )  # fmt: skip
-    return np.concatenate(made)
+    return joined(made)
