@@ -24,6 +24,8 @@ GROUND, CLUTTER, WALL, WEATHER = -1, -2, -3, -4
 """What a ray met when it was no body."""
 STRIDE_HZ, STRIDE_SPEED = 0.95, 1.34  # double steps per second, and the walking speed [m/s] at which limbs swing as drawn
 STEP = 0.03  # of the range: how far apart the ground is looked up
+LEAST_WAVER = 0.6  # share of the threshold that an echo needs at its luckiest
+DENSEST = math.exp(3.5 * FOG_SPREAD - 0.5 * FOG_SPREAD**2)  # fog's density along a ray over its mean, at most
 NEAREST = 0.9  # m; the sensor's own housing
 
 RING_DTYPE = np.dtype([(name, "f8") for name in ("cos", "sin", "tan", "dead")], align=True)
@@ -297,7 +299,7 @@ def amplitude(weather: np.record, bright: float, cosine: float, distance: float)
 @kernel
 def is_found(weather: np.record, sensor: np.record, strength: float, bits: np.uint64) -> bool:
     """Whether an echo of this amplitude is reported: thresholds waver, and a few echoes get lost whatever they are."""
-    waver = 0.6 + 0.8 * float(bits & _WORD) / 65536.0
+    waver = LEAST_WAVER + (2.0 - 2.0 * LEAST_WAVER) * (float(bits & _WORD) / 65536.0)
     lost = float((bits >> np.uint64(16)) & _WORD) / 65536.0 < sensor.dropout
     return bool(strength >= weather.threshold * waver and not lost)
 
@@ -323,10 +325,11 @@ def merge_body(
 @kernel
 def _particle(weather: np.record, bits: np.uint64) -> float:
     """Range [m] of the first drop or flake that a ray meets: the count of those met by a range is Poisson."""
-    wanted = -math.log(1.0 - unit_of(bits))
-    met = weather.met
-    if wanted >= met[CELLS]:
+    share = unit_of(bits)
+    if share >= weather.falling:
         return MISSED
+    wanted = -math.log(1.0 - share)
+    met = weather.met
     low, high = 0, CELLS
     while high - low > 1:
         middle = (low + high) // 2
@@ -338,9 +341,18 @@ def _particle(weather: np.record, bits: np.uint64) -> float:
 
 
 @kernel
-def _fog(weather: np.record, bits: np.uint64) -> tuple[float, float]:
-    """(range [m], amplitude) of the strongest echo of fog along a ray: its density varies, and light is lost on the way."""
-    distance = NEAREST - math.log(1.0 - unit_of(mix(bits, 1))) / (2.0 * weather.extinction)
+def _fog(weather: np.record, bits: np.uint64, beyond: float, strength: float) -> tuple[float, float]:
+    """(range [m], amplitude) of the strongest echo of fog along a ray: its density varies, and light is lost on the way.
+
+    MISSED where it is farther than `beyond` or certainly weaker than `strength`.
+    """
+    left = 1.0 - unit_of(mix(bits, 1))  # of the light, after the way from NEAREST to the echo and back
+    likely = weather.echo * left * DENSEST
+    if likely < strength:
+        return MISSED, 0.0
+    distance = NEAREST - math.log(left) / (2.0 * weather.extinction)
+    if distance >= beyond:
+        return MISSED, 0.0
     density = math.exp(FOG_SPREAD * normal_of(mix(bits, 2)) - 0.5 * FOG_SPREAD * FOG_SPREAD)
     return distance, density * amplitude(weather, weather.echo, 1.0, distance)
 
@@ -348,7 +360,7 @@ def _fog(weather: np.record, bits: np.uint64) -> tuple[float, float]:
 @kernel
 def _through_weather(weather: np.record, sensor: np.record, ray: np.record, bits: np.uint64) -> tuple[float, float, int]:
     """(range, amplitude, code) of what a ray reports: MISSED, or the first particle, or the stronger of its target and fog."""
-    if weather.met[CELLS] > 0.0:
+    if weather.falling > 0.0:
         distance = _particle(weather, mix(bits, 3))
         if distance < ray.range and distance > NEAREST:
             return distance, 1.5 * weather.threshold, WEATHER
@@ -356,8 +368,8 @@ def _through_weather(weather: np.record, sensor: np.record, ray: np.record, bits
     if NEAREST < ray.range < sensor.reach:
         strength = amplitude(weather, ray.bright, ray.cosine, ray.range)
     if weather.echo > 0.0:
-        distance, fog = _fog(weather, mix(bits, 4))
-        if fog > strength and distance < ray.range and is_found(weather, sensor, fog, bits):
+        distance, fog = _fog(weather, mix(bits, 4), ray.range, max(strength, LEAST_WAVER * weather.threshold))
+        if fog > strength and is_found(weather, sensor, fog, bits):
             return distance, fog, WEATHER
     if strength > 0.0 and is_found(weather, sensor, strength, bits):
         return ray.range, strength, ray.code

@@ -49,14 +49,15 @@ CELL_M = 0.5
 
 WEATHER_DTYPE = np.dtype(
     [
-        *((name, "f8") for name in ("extinction", "threshold", "echo", "ground", "spray")),
+        *((name, "f8") for name in ("extinction", "threshold", "echo", "falling", "ground", "spray")),
         ("met", "f8", (CELLS + 1,)),
     ],
     align=True,
 )  # fmt: skip
 """Weather as kernels read it. extinction [1/m]; threshold: amplitude that is found half the time; echo: amplitude of fog of mean
-density at no distance; ground: factor on the road's reflectivity; spray: scatterers per metre behind a fast vehicle; met: mean
-number of drops or flakes that a ray has met, strongly enough to be found, by k * CELL_M."""
+density at no distance; falling: share of rays that meet a drop or flake if nothing is before it; ground: factor on the road's
+reflectivity; spray: scatterers per metre behind a fast vehicle; met: mean number of drops or flakes that a ray has met, strongly
+enough to be found, by k * CELL_M."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,5 +181,6 @@ def pack_weather(weather: Weather, spec: LidarSpec) -> NDArray[np.void]:
     row["echo"] = math.pi * 0.046 / weather.visibility * PULSE if weather.visibility is not None else 0.0
     row["ground"], row["spray"] = weather.ground, weather.spray
     row["met"] = particles_met(weather, spec)
+    row["falling"] = 1.0 - math.exp(-row["met"][CELLS])
     packed.setflags(write=False)
     return packed
