@@ -1,6 +1,6 @@
 # Everything below needs only Python 3.11 or newer on PATH (or PYTHON=/path/to/it); `setup` makes its own environment in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check golden bench report
+.PHONY: help setup demo test test-slow check golden bench evidence
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,10 +53,10 @@ check: setup  ## Formatting, lint, types, import contracts
 golden: setup  ## Run the golden episodes, say which changed, and take them as the new ones
 	$(BIN)/python -m tests.golden.traces
 
-# Two hours at a time: `make report` again goes on, until it says that nothing is left.
+# Two hours at a time: `make evidence` again goes on, until it says that nothing is left.
 HOURS ?= 2
-report: setup  ## Run the whole report of a commit into out/report
-	$(BIN)/avstack report --out out/report --hours $(HOURS)
+evidence: setup  ## Run the whole evidence of a commit into out/evidence
+	$(BIN)/avstack evidence --out out/evidence --hours $(HOURS)
 
 bench: setup  ## Measure how fast the simulator is on this machine
 	$(BIN)/avstack bench sim

@@ -169,20 +169,20 @@ def matrix(
 
 
 @program.command(name="report")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("out/report"), show_default=True, help="Its folder.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/evidence"), show_default=True, help="Its folder.")
 @click.option("--hours", type=float, help="Stop after this time; the same command goes on.  [default: to the end]")
 @click.option("--share", type=float, default=1.0, show_default=True, help="Run this share of the episodes.")
 @click.option("--part", "parts", multiple=True, help="Only this part; may be repeated.")
 @click.option("--tuning", is_flag=True, help="A rehearsal: seeds from 0 on, and nothing that is kept for reports.")
 @click.option("--workers", default="auto", show_default=True, help="Processes to run in.")
-def whole_report(
+def whole_evidence(
     out: Path, hours: float | None, share: float, parts: tuple[str, ...], tuning: bool, workers: str
 ) -> ExitCode:  # fmt: skip
-    """Run the whole report, in pieces if need be, and print its figures beside their targets.
+    """Gather the whole evidence on a commit, in pieces if need be, and print its figures beside their targets.
 
     Its seeds follow from the commit at which it was begun, and it goes on only with the same sources.
     """
-    from eval.report.run import Order, frozen_seed, report
+    from eval.evidence.run import Order, frozen_seed, gather
 
     first = frozen_seed(out)
     if first is None:
@@ -190,7 +190,7 @@ def whole_report(
     order = Order(
         folder=out, first_seed=first, share=share, hours=hours, workers=parse_workers(workers), parts=parts, tuning=tuning
     )
-    return report(order)
+    return gather(order)
 
 
 @program.command(name="story")

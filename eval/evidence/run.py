@@ -1,8 +1,8 @@
-"""The whole report, part by part, in pieces: what is finished stays, what was cut short goes on where it stopped.
+"""The whole evidence, part by part, in pieces: what is finished stays, what was cut short goes on where it stopped.
 
-A folder holds one report: `report.json` says of which commit and seeds it is, each finished part leaves NAME.json, and the store
-beside them keeps the episodes of the one that is under way. Every part runs in a process of its own; when a piece's time is up it
-is told so as by Ctrl-C, and keeps what it has.
+A folder holds the evidence on one commit: `evidence.json` says of which commit and seeds it is, each finished part leaves
+NAME.json, and the store beside them keeps the episodes of the one that is under way. Every part runs in a process of its own;
+when a piece's time is up it is told so as by Ctrl-C, and keeps what it has.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import click
 
 from eval.configuration import product_hash
 from eval.errors import ExitCode
+from eval.evidence.plan import Part, parts_of
+from eval.evidence.table import evidence_text
 from eval.outputs import check_folder, write_json
-from eval.report.plan import Part, parts_of
-from eval.report.table import report_text
 from scenarios.errors import InputError
 
 GRACE_S = 120.0
@@ -46,10 +46,10 @@ class Order:
     tuning: bool = False
 
 
-def report(order: Order) -> ExitCode:
+def gather(order: Order) -> ExitCode:
     """Run what is missing, as long as there is time, and print the table of what there is.
 
-    Raises InputError: a share or time out of range, an unknown part, a folder that holds another report or cannot be written to.
+    Raises InputError: a share or time out of range, an unknown part, a folder that holds other evidence or cannot be written to.
     """
     if not 0.0 < order.share <= 1.0:
         raise InputError(f"the share of the episodes must be above 0 and at most 1, got {order.share!r}", fix="Use --share 0.1")
@@ -73,7 +73,7 @@ def report(order: Order) -> ExitCode:
             results[part.name] = json.loads(place.read_text())
         else:
             failed.append(part.name)
-    click.echo(report_text(results).rstrip("\n"))
+    click.echo(evidence_text(results).rstrip("\n"))
     for names, word in ((failed, "failed"), (left, "not finished; the same command goes on")):
         if names:
             click.echo(f"{word}: {', '.join(names)}", err=True)
@@ -81,36 +81,36 @@ def report(order: Order) -> ExitCode:
 
 
 def frozen_seed(folder: Path) -> int | None:
-    """First seed of the report that a folder holds, None for a new one. InputError where what is there cannot be read."""
-    file = folder / "report.json"
+    """First seed of the evidence that a folder holds, None for a new one. InputError where what is there cannot be read."""
+    file = folder / "evidence.json"
     return int(_held(file)["first_seed"]) if file.is_file() else None
 
 
 def _held(file: Path) -> dict[str, Any]:
-    """What a report's folder says of it."""
+    """What a folder says of the evidence in it."""
     try:
         held = json.loads(file.read_text(encoding="utf-8"))
         int(held["first_seed"])
     except (ValueError, KeyError, TypeError):
-        raise InputError("this does not say whose report it is", file=str(file), fix="Remove it, or use --out") from None
+        raise InputError("this does not say what it is the evidence of", file=str(file), fix="Remove it, or use --out") from None
     return dict(held)
 
 
 def _claim(order: Order) -> None:
-    """Note in the folder whose report it is, or check that it is this one's."""
-    check_folder(order.folder, "the report")
+    """Note in the folder what it is the evidence of, or check that it is the same."""
+    check_folder(order.folder, "the evidence")
     order.folder.mkdir(parents=True, exist_ok=True)
     mine: Mapping[str, object] = {
         "first_seed": order.first_seed, "share": order.share, "tuning": order.tuning, "product": product_hash(),
     }  # fmt: skip
-    file = order.folder / "report.json"
+    file = order.folder / "evidence.json"
     if not file.is_file():
         write_json(file, mine)
         return
     held = _held(file)
     other = [name for name in mine if held.get(name) != mine[name]]
     if other:
-        raise InputError(f"the folder holds another report: its {other[0]} is not this one's", file=str(file), fix="Use --out")
+        raise InputError(f"the folder holds other evidence: its {other[0]} is not this one's", file=str(file), fix="Use --out")
 
 
 def _run(part: Part, order: Order, place: Path, until: float | None) -> ExitCode:

@@ -1,4 +1,4 @@
-"""What the whole report consists of: commands, in the order in which later ones find most of what they need in the store.
+"""What the whole evidence consists of: commands, in the order in which later ones find most of what they need in the store.
 
 `{N}` stands for N seeds: those that follow from the commit, N at the most. `held_out` parts run what nobody may tune on.
 """
@@ -18,7 +18,7 @@ _TUNING = {"chicken": "chicken_tuning"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One command of the report. name: of its result, NAME.json; command: as typed, without store, workers and --json."""
+    """One command of the evidence. name: of its result, NAME.json; command: as typed, without store, workers and --json."""
 
     name: str
     command: str
@@ -86,5 +86,5 @@ def parts_of(names: tuple[str, ...], *, tuning: bool) -> list[Part]:
     known = {part.name: part for part in PARTS if not (tuning and part.held_out)}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise InputError(f"the report has no part {unknown[0]!r} here", fix=f"Use some of {', '.join(known)}")
+        raise InputError(f"the evidence has no part {unknown[0]!r} here", fix=f"Use some of {', '.join(known)}")
     return [known[name] for name in names] if names else list(known.values())

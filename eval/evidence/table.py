@@ -1,4 +1,4 @@
-"""The report's figures beside their targets."""
+"""The evidence's figures beside their targets."""
 
 from __future__ import annotations
 
@@ -125,9 +125,9 @@ def look_up(results: Mapping[str, object], target: Target) -> object:
     return found
 
 
-def report_text(results: Mapping[str, object]) -> str:
+def evidence_text(results: Mapping[str, object]) -> str:
     """Every figure with its interval, its target and whether that is met; - for what has not been run or cannot be told."""
-    table = Table(title="The whole report", title_justify="left")
+    table = Table(title="The whole evidence", title_justify="left")
     for name in ("figure", "found", "target", "met"):
         table.add_column(name, justify="left" if name == "figure" else "right")
     for target in TARGETS:

@@ -1,20 +1,20 @@
-"""The whole report: every part is a command that there is, what is finished stays, and targets can be missed."""
+"""The whole evidence: every part is a command that there is, what is finished stays, and targets can be missed."""
 
 import json
 from typing import Any
 
 import pytest
 
-import eval.report.plan as plan
+import eval.evidence.plan as plan
 from eval.cli import program
 from eval.drivers import DRIVERS
 from eval.errors import ExitCode
+from eval.evidence.plan import PARTS, Part, parts_of
+from eval.evidence.run import Order, frozen_seed, gather
+from eval.evidence.table import TARGETS, Target, evidence_text, look_up
 from eval.figures import CALIBRATIONS, MEANS, QUANTILES, RATES, RATIOS
 from eval.heldout import DRIVERS as HELD_OUT
 from eval.heldout import MAPS
-from eval.report.plan import PARTS, Part, parts_of
-from eval.report.run import Order, frozen_seed, report
-from eval.report.table import TARGETS, Target, look_up, report_text
 from eval.suites import SUITES
 from scenarios.catalogue import FAMILIES
 from scenarios.errors import InputError
@@ -73,11 +73,11 @@ def test_a_target_can_be_met_and_missed():
     target = next(target for target in TARGETS if target.keys == ("drivers", "joint", "regret"))
     results = {"chicken": {"drivers": {"joint": {"regret": {"value": 1.5, "low": 1.0, "high": 2.0, "episodes": 9}}}}}
     assert look_up(results, target) == results["chicken"]["drivers"]["joint"]["regret"]
-    line = next(line for line in report_text(results).splitlines() if "regret" in line)
+    line = next(line for line in evidence_text(results).splitlines() if "regret" in line)
     assert "1.5 [1, 2]" in line
     assert "NO" in line
     assert "regret [s]" in line
-    nothing = [line for line in report_text({}).splitlines() if "real-time" in line or "worst" in line]
+    nothing = [line for line in evidence_text({}).splitlines() if "real-time" in line or "worst" in line]
     assert len(nothing) == 2
     assert not any("yes" in line or "NO" in line for line in nothing), "what was not run meets no target, and misses none"
 
@@ -88,40 +88,40 @@ def small(monkeypatch):
     monkeypatch.setattr(plan, "PARTS", (part,))
 
 
-def test_a_report_goes_on_where_its_time_was_up(small, tmp_path):
-    folder = tmp_path / "report"
-    assert report(Order(folder=folder, first_seed=3, hours=0.0, workers=1)) is ExitCode.INTERRUPTED
+def test_evidence_goes_on_where_its_time_was_up(small, tmp_path):
+    folder = tmp_path / "evidence"
+    assert gather(Order(folder=folder, first_seed=3, hours=0.0, workers=1)) is ExitCode.INTERRUPTED
     assert not (folder / "chicken.json").exists()
-    assert report(Order(folder=folder, first_seed=3, workers=1)) is ExitCode.OK
+    assert gather(Order(folder=folder, first_seed=3, workers=1)) is ExitCode.OK
     rows = json.loads((folder / "chicken.json").read_text())["drivers"]["rules"]["rows"]
     assert [row["seed"] for row in rows] == [3, 4]
     before = (folder / "chicken.json").stat().st_mtime_ns
-    assert report(Order(folder=folder, first_seed=3, workers=1)) is ExitCode.OK
+    assert gather(Order(folder=folder, first_seed=3, workers=1)) is ExitCode.OK
     assert (folder / "chicken.json").stat().st_mtime_ns == before, "what is finished is not run again"
-    with pytest.raises(InputError, match="another report"):
-        report(Order(folder=folder, first_seed=4, workers=1))
+    with pytest.raises(InputError, match="other evidence"):
+        gather(Order(folder=folder, first_seed=4, workers=1))
 
 
 @pytest.mark.parametrize("hours", [-1.0, float("nan")])
 def test_no_time_is_an_error_before_anything_is_written(small, tmp_path, hours):
     with pytest.raises(InputError, match="0 h or more"):
-        report(Order(folder=tmp_path / "report", first_seed=3, hours=hours, workers=1))
-    assert not (tmp_path / "report").exists()
+        gather(Order(folder=tmp_path / "evidence", first_seed=3, hours=hours, workers=1))
+    assert not (tmp_path / "evidence").exists()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "3", '{"first_seed": "x"}'])
-def test_a_folder_that_does_not_say_whose_report_it_is_is_refused(small, tmp_path, text):
-    (tmp_path / "report.json").write_text(text)
-    with pytest.raises(InputError, match="whose report"):
+def test_a_folder_that_does_not_say_what_it_is_the_evidence_of_is_refused(small, tmp_path, text):
+    (tmp_path / "evidence.json").write_text(text)
+    with pytest.raises(InputError, match="evidence of"):
         frozen_seed(tmp_path)
-    with pytest.raises(InputError, match="whose report"):
-        report(Order(folder=tmp_path, first_seed=3, workers=1))
-    assert (tmp_path / "report.json").read_text() == text
+    with pytest.raises(InputError, match="evidence of"):
+        gather(Order(folder=tmp_path, first_seed=3, workers=1))
+    assert (tmp_path / "evidence.json").read_text() == text
 
 
 def test_a_part_that_fails_is_told(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(plan, "PARTS", (Part(name="chicken", command="eval no_such_suite --seeds {2}"),))
-    assert report(Order(folder=tmp_path / "report", first_seed=0, workers=1)) is ExitCode.CRITERIA_FAILED
+    assert gather(Order(folder=tmp_path / "evidence", first_seed=0, workers=1)) is ExitCode.CRITERIA_FAILED
     assert "failed: chicken" in capsys.readouterr().err
 
 
