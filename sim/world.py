@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,15 @@ from sim.roads.lane_map import LaneMap
 from sim.roads.pack import Packed, Roads
 from sim.roads.route import Route
 from sim.scenario import Actor, Model, Scenario
-from sim.sensors import faults, lidar, objects
+from sim.sensors import faults, objects
 from sim.sensors.state import sense
 from sim.sensors.things import thing_index
 from sim.setup import CYCLING, empty_state, fill_body, fill_mind, prepare_roads
 from sim.state import CONTROL_DTYPE, EVENTS, Status, WorldState
 from sim.traffic.replay import pack_tracks
+
+if TYPE_CHECKING:
+    from sim.sensors.lidar import Scenery
 
 _HASH_BYTES = 16
 
@@ -86,7 +90,7 @@ class World:
         rows = np.zeros((*self.state.bodies.shape, SIZE), np.float32)
         self._step = entry_point(step_worlds, self.state, self.roads, self._tracks, self._idle, 0, 1)
         self._fill = entry_point(_observe, self.state, self.roads, 0, 1, rows)
-        self._sceneries: dict[int, lidar.Scenery] = {}
+        self._sceneries: dict[int, Scenery] = {}
         self._frames = [faults.FaultMemory() for _ in scenarios]
         self._traced = traced
         self._hashes = [bytes(_HASH_BYTES) for _ in scenarios]
@@ -158,6 +162,8 @@ class World:
         signals = int(self._packed.signal_base[world]), len(self.road_maps[world].signals)
         scenario = self.scenarios[world]
         if scenario.sensing == "lidar" and actor == scenario.ego:
+            from sim.sensors import lidar  # a quarter of a second at start-up
+
             spec = scenario.lidar
             if scenario.faults:
                 spec = replace(spec, dead_rings=max(spec.dead_rings, faults.dead_rings(scenario.faults, self.tick)))
@@ -168,8 +174,10 @@ class World:
             return objects.sense(self.state, self.roads, world, actor, signals, scenario.weather)
         return sense(self.state, self.roads, world, actor, signals)
 
-    def scenery(self, world: int) -> lidar.Scenery:
+    def scenery(self, world: int) -> Scenery:
         """All that is solid in one world, for `sim.sensors.lidar.scan`; made when it is first asked for."""
+        from sim.sensors import lidar  # as in _sense
+
         if world not in self._sceneries:
             scenario = self.scenarios[world]
             bodies = self.state.bodies[world, : len(scenario.actors)]

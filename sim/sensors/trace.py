@@ -97,10 +97,10 @@ def _cylinder(prim: np.record, px: float, py: float, pz: float, dx: float, dy: f
 
 @kernel
 def pile_height(x: float, y: float, fullness: float, bumps: int) -> float:
-    """Height in [-1, 1] of a pile's surface over a place of its unit square; -1 outside its round foot."""
+    """Height in [-1, 1] of a pile's surface over a place of its unit square; outside its round foot there is none (-2)."""
     r = math.sqrt(x * x + y * y)
     if r >= 1.0:
-        return -1.0
+        return -2.0
     phase = 6.2831853 * unit_of(mix(np.uint64(bumps), 1))
     other = 6.2831853 * unit_of(mix(np.uint64(bumps), 2))
     bump = 0.5 * math.sin(5.0 * x + phase) * math.cos(4.0 * y + other) + 0.5 * math.sin(9.0 * y - 7.0 * x + other)
