@@ -62,7 +62,7 @@ _CHICKEN = tuple(
         _of_driver(driver, "chicken", "excess time", "excess_time", 0.20),
         _of_driver(driver, "chicken", "excess time, ego's own", "ego_excess_time"),
         _of_driver(driver, "chicken", "excess over the ordinary driver", "excess_over_ordinary"),
-        _of_driver(driver, "chicken", "regret [s]", "regret", 1.0),
+        _of_driver(driver, "regret", "regret [s]", "regret", 1.0),
         _of_driver(driver, "chicken", "price of anarchy", "price_of_anarchy"),
         _of_driver(driver, "chicken", "imposed delay [s]", "imposed_delay_s"),
         _of_driver(driver, "chicken", "imposed braking [m/s²]", "imposed_braking"),
