@@ -34,6 +34,7 @@ from sim.roads.route import Route
 from sim.scenario import Actor, Criteria, Model, Scenario
 from sim.sensors.beams import LidarSpec
 from sim.sensors.faults import Fault
+from sim.sensors.things import middle_size
 
 APPROACH_DECEL = 1.5  # m/s², braking that the speed at a start leaves room for before a stop line
 CURVE_ACCEL = 1.8  # m/s², lateral, that the speed at a start keeps to
@@ -47,7 +48,7 @@ THING_SIZES: Mapping[str, tuple[float, float, float]] = {
     "barrier": (0.5, 2.0, 1.0),
     "unknown": (1.2, 1.0, 0.8),
 }
-"""Length, width, height [m] of things by name; others take the size of an unknown one."""
+"""Length, width, height [m] of things by name; others take the middle of what is ordinary for them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -304,16 +305,16 @@ def _thing(cast: _Cast, thing: Thing, name: str) -> Actor:
         wind = generator(cast.seed, Purpose.PLACEMENT, key_of(name), _WIND)
         track = drift_track(pose, thing.drift, cast.episode.duration_s, wind)
         return Actor(
-            name=name, kind=kind, model=Model.REPLAY, spec=body, pose=pose, thing=label, drive_through=thing.drive_through,
+            name=name, kind=kind, model=Model.REPLAY, spec=body, pose=pose, thing=label, drive_through=thing.harmless,
             track=track,
         )  # fmt: skip
-    return Actor(name=name, kind=kind, model=Model.STILL, spec=body, pose=pose, thing=label, drive_through=thing.drive_through)
+    return Actor(name=name, kind=kind, model=Model.STILL, spec=body, pose=pose, thing=label, drive_through=thing.harmless)
 
 
 def _thing_body(kind: Kind, thing: Thing) -> VehicleSpec:
     if kind != Kind.OBJECT and thing.size is None:
         return SPECS[kind]
-    length, width, height = thing.size or THING_SIZES.get(thing.thing, THING_SIZES["unknown"])
+    length, width, height = thing.size or THING_SIZES.get(thing.thing) or middle_size(thing.thing)
     stretch = length / SPECS[kind].length
     own = SPECS[kind]
     return replace(

@@ -13,6 +13,7 @@ from scenarios.nearest import nearest
 from sim.interface import Kind
 from sim.scenario import FRICTION_DRY, FRICTION_SNOW, FRICTION_WET
 from sim.sensors.faults import Fault
+from sim.sensors.things import THINGS
 from sim.traffic.styles import STYLES
 
 VERSION = 1
@@ -196,10 +197,24 @@ class Thing(Strictly):
     size: Annotated[tuple[Positive, Positive, Positive], Strict(False)] | None = Field(
         default=None, description="length, width, height [m]"
     )
-    drive_through: bool = Field(default=False, description="driving over it does no harm")
+    drive_through: bool | None = Field(default=None, description="driving over it does no harm; unset: as its kind says")
     drift: Annotated[float, Field(ge=0.0, le=5.0)] = Field(
         default=0.0, description="speed at which the wind blows it about its place [m/s]"
     )
+
+    @field_validator("thing")
+    @classmethod
+    def _thing_known(cls, value: str) -> str:
+        if value not in THINGS:
+            raise ValueError(f"unknown thing {value!r}{nearest(value, THINGS)}")
+        return value
+
+    @property
+    def harmless(self) -> bool:
+        """Whether one may drive through it."""
+        return (
+            self.drive_through if self.drive_through is not None else self.kind == "object" and THINGS[self.thing].drive_through
+        )
 
 
 Mix: TypeAlias = dict[str, NotNegative]

@@ -92,3 +92,10 @@ def draw_size(name: str, seed: int, slot: int) -> tuple[float, float, float]:
     random = generator(seed, Purpose.PLACEMENT, slot)
     length, width, height = (float(random.uniform(*limits)) for limits in (thing.length, thing.width, thing.height))
     return length, width, height
+
+
+def middle_size(name: str) -> tuple[float, float, float]:
+    """(length, width, height) [m] in the middle of what is ordinary for a thing."""
+    thing = find_thing(name)
+    length, width, height = (0.5 * (low + high) for low, high in (thing.length, thing.width, thing.height))
+    return length, width, height

@@ -321,3 +321,17 @@ def test_lidar_weather_and_faults_reach_the_episode():
     assert scenario.faults == (Fault(kind="late", start_s=3.0, duration_s=5.0, amount=2.0),)
     foggy = compiled(EGO + "weather: {name: fog, visibility_m: 70}\n")
     assert foggy.air.visibility == 70.0
+
+
+def test_a_thing_takes_size_and_harm_from_its_kind_unless_told_otherwise():
+    at = "at: {approach: west, before_stop: 40}"
+    scenario = compiled(
+        f"traffic: {{things: [{{thing: pallet, {at}}}, {{thing: leaves, {at}}},"
+        f" {{thing: leaves, name: wet_leaves, drive_through: false, size: [2, 1, 0.2], at: {{approach: east, s: 20}}}}]}}\n"
+    )
+    pallet, leaves, wet = scenario.actors
+    assert (pallet.body.length, pallet.body.width, pallet.body.height) == pytest.approx((1.1, 0.9, 0.16))
+    assert (pallet.drive_through, leaves.drive_through, wet.drive_through) == (False, True, False)
+    assert wet.body.length == 2.0
+    with pytest.raises(InputError, match="unknown thing 'palet'; did you mean 'pallet'"):
+        compiled(f"traffic: {{things: [{{thing: palet, {at}}}]}}\n")
