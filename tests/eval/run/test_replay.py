@@ -48,6 +48,22 @@ def test_any_tick_replays_bit_for_bit(recorded):
     assert episode.world.trace_hash(0) == recording.footer.trace_hash
 
 
+def test_points_are_seen_again_and_what_a_faulty_lidar_still_shows(recorded, drivers):
+    fault = "faults=[{kind: frozen, start_s: 1.5, duration_s: 2}]"
+    lidar = ("--sensing", "lidar", "--set", "lidar.columns=90", "--set", "duration_s=3", "--set", fault)
+    path = recorded("--driver", drivers("Idle"), *lidar)
+    seen = []
+    for tick in (14, 15, 22, 29):
+        episode = replay(path, tick)
+        points = episode.world.frame(0, episode.scenario.ego or 0).lidar
+        assert points is not None
+        seen.append(points.tobytes())
+    assert len(set(seen)) == 1
+    fresh = replay(path, 12).world.frame(0, 0).lidar
+    assert fresh is not None
+    assert fresh.tobytes() not in seen
+
+
 def test_what_a_driver_saw_is_seen_again(recorded):
     path = recorded("--set", "duration_s=6")
     first, second = replay(path, 33), replay(path, 33)
