@@ -24,6 +24,7 @@ GROUND, CLUTTER, WALL, WEATHER = -1, -2, -3, -4
 """What a ray met when it was no body."""
 STRIDE_HZ, STRIDE_SPEED = 0.95, 1.34  # double steps per second, and the walking speed [m/s] at which limbs swing as drawn
 STEP = 0.03  # of the range: how far apart the ground is looked up
+WHITEST = 0.85  # reflectivity of the ground, at most
 LEAST_WAVER = 0.6  # share of the threshold that an echo needs at its luckiest
 DENSEST = math.exp(3.5 * FOG_SPREAD - 0.5 * FOG_SPREAD**2)  # fog's density along a ray over its mean, at most
 NEAREST = 0.9  # m; the sensor's own housing
@@ -98,6 +99,14 @@ def ray_in_body(pose: np.record, column: np.record) -> tuple[float, float, float
 
 
 @kernel
+def _shade(ground: np.record, bright: NDArray[np.float32], x: float, y: float) -> float:
+    """Reflectivity of the ground at a place: when wet or snowy the road is darker or brighter, and verges are no darker."""
+    row, column = int((y - ground.y0) * ground.per_m), int((x - ground.x0) * ground.per_m)
+    shade = bright[min(max(row, 0), bright.shape[0] - 1), min(max(column, 0), bright.shape[1] - 1)]
+    return float(min(abs(shade) * (ground.factor if shade < 0.0 else max(ground.factor, 1.0)), WHITEST))
+
+
+@kernel
 def draw_ground(
     columns: NDArray[np.void], rings: NDArray[np.void], sensor: np.record, ground: np.record, z: NDArray[np.float32],
     bright: NDArray[np.float32], rays: NDArray[np.void],
@@ -107,37 +116,33 @@ def draw_ground(
     Seen from one place the steeper ray meets a height field no farther away than the flatter one, so each column walks outward
     once for all its rings.
     """
+    x0, y0, per_m, cell, top, reach = ground.x0, ground.y0, ground.per_m, ground.cell, sensor.z, sensor.reach
+    count = len(rings)
     for k in range(len(columns)):
-        column = columns[k]
-        ring, r = 0, 0.4
-        before = height_at(z, ground.x0, ground.y0, ground.per_m, column.x + r * column.ux, column.y + r * column.uy)
-        while ring < len(rings) and r < sensor.reach:
-            step = max(float(ground.cell), STEP * r)
-            after = height_at(
-                z, ground.x0, ground.y0, ground.per_m, column.x + (r + step) * column.ux, column.y + (r + step) * column.uy
-            )
-            slope = (after - before) / step
-            while ring < len(rings):
-                beam = rings[ring]
-                over = sensor.z + beam.tan * (r + step) - after
-                if over > 0.0:
-                    break
-                under = max(sensor.z + beam.tan * r - before, 0.0)
-                level = r + step * under / (under - over + 1e-12)
-                ray = rays[k, ring]
-                ray.range = level / beam.cos
-                ray.cosine = abs(beam.cos * slope - beam.sin) / math.sqrt(1.0 + slope * slope)
-                ray.code = GROUND
-                row = int((column.y + level * column.uy - ground.y0) * ground.per_m)
-                place = int((column.x + level * column.ux - ground.x0) * ground.per_m)
-                shade = bright[min(max(row, 0), bright.shape[0] - 1), min(max(place, 0), bright.shape[1] - 1)]
-                # wet or snowy: the road is darker or brighter; verges are no darker when wet
-                factor = ground.factor if shade < 0.0 else max(float(ground.factor), 1.0)
-                ray.bright = min(abs(shade) * factor, 0.85)
-                ring += 1
-            before = after
-            r += step
-        for left in range(ring, len(rings)):
+        x, y, ux, uy = columns[k].x, columns[k].y, columns[k].ux, columns[k].uy
+        ring, r, tangent = 0, NEAREST, rings[0].tan
+        before = height_at(z, x0, y0, per_m, x + r * ux, y + r * uy)
+        while ring < count and r < reach:
+            ahead = r + max(cell, STEP * r)
+            after = height_at(z, x0, y0, per_m, x + ahead * ux, y + ahead * uy)
+            if top + tangent * ahead <= after:
+                slope = (after - before) / (ahead - r)
+                steep = 1.0 / math.sqrt(1.0 + slope * slope)
+                while ring < count:
+                    beam = rings[ring]
+                    tangent = beam.tan
+                    over = top + tangent * ahead - after
+                    if over > 0.0:
+                        break
+                    under = max(top + tangent * r - before, 0.0)
+                    level = r + (ahead - r) * under / (under - over + 1e-12)
+                    ray = rays[k, ring]
+                    ray.range, ray.code = level / beam.cos, GROUND
+                    ray.cosine = abs(beam.cos * slope - beam.sin) * steep
+                    ray.bright = _shade(ground, bright, x + level * ux, y + level * uy)
+                    ring += 1
+            before, r = after, ahead
+        for left in range(ring, count):
             rays[k, left].range = MISSED
 
 

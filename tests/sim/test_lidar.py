@@ -10,7 +10,7 @@ import pytest
 from sim.interface import Kind
 from sim.jit import kernel
 from sim.rng import mix
-from sim.sensors.beams import LidarSpec
+from sim.sensors.beams import BEAMS, LidarSpec
 from sim.sensors.lidar import CLUTTER, GROUND, WALL, WEATHER, draw_all, make_scenery, place_bodies, scan
 from sim.sensors.lidar import _rings as rings_of
 from sim.sensors.primitives import PRIMITIVE_DTYPE
@@ -21,6 +21,7 @@ from sim.sensors.sweep import (
     RAY_DTYPE,
     SENSOR_DTYPE,
     aim,
+    draw_ground,
     gait,
     pose_limb,
     ray_in_body,
@@ -113,6 +114,47 @@ def test_windows_lose_nothing_against_brute_force(street, place):
         met = traced["range"] < MISSED
         assert np.array_equal(drawn[name][met], traced[name][met]), name
     assert np.array_equal(drawn["range"] < MISSED, met)
+
+
+def on_ground(z: np.ndarray, height: float) -> np.ndarray:
+    """The image of a ground whose raster's corner is at (-100, -100), from above its middle."""
+    columns, rings, rays = np.zeros(90, COLUMN_DTYPE), rings_of(SPEC, 1), np.zeros((90, SPEC.beams), RAY_DTYPE)
+    sensor, ground, ego = np.zeros(1, SENSOR_DTYPE), np.zeros(1, GROUND_DTYPE), np.zeros(1, POSE_DTYPE)
+    sensor["z"], sensor["reach"], ego["cos0"], ego["cos1"] = height, 90.0, 1.0, 1.0
+    ground["x0"], ground["y0"], ground["cell"], ground["per_m"], ground["factor"] = -100.0, -100.0, 0.5, 2.0, 1.0
+    aim(ego[0], sensor[0], 0.0, 0.0, 0.0, columns)
+    draw_ground(columns, rings, sensor[0], ground[0], z, np.full_like(z, -0.2), rays)
+    return rays
+
+
+def test_rings_on_level_and_on_sloped_ground_in_closed_form():
+    z = np.zeros((400, 400), np.float32)
+    elevation = BEAMS[32]
+    down = elevation < np.radians(-1.3)
+    level = on_ground(z, 2.0)
+    assert level["range"][:, down] == pytest.approx(np.tile(2.0 / -np.sin(elevation[down]), (90, 1)), rel=1e-5)
+    assert level["cosine"][:, down] == pytest.approx(np.tile(-np.sin(elevation[down]), (90, 1)), rel=1e-4)
+    assert (level["range"][:, elevation > 0.0] == MISSED).all()
+    # a plane that rises forward: straight ahead a ray comes down to it sooner
+    slope = 0.05
+    z += (slope * (np.arange(400) * 0.5 + 0.25 - 100.0)).astype(np.float32)
+    azimuth = np.pi - 2.0 * np.pi * (np.arange(90) + 0.5) / 90
+    rise = slope * np.cos(azimuth)[:, None]
+    expected = 2.0 / (np.cos(elevation) * rise - np.sin(elevation))
+    near = (expected > 0.0) & (expected < 60.0)
+    sloped = on_ground(z, 2.0)
+    assert near.sum() > 1500
+    assert sloped["range"][near] == pytest.approx(expected[near], rel=1e-3)
+
+
+def test_what_lies_behind_a_crest_is_hidden():
+    z = np.zeros((400, 400), np.float32)
+    z[:, 220:224] = 1.0  # a wall across, 10 m ahead
+    ahead = on_ground(z, 2.0)[45]
+    distance = ahead["range"] * np.cos(BEAMS[32])
+    hits = distance[ahead["range"] < MISSED]
+    assert not ((hits > 12.5) & (hits < 19.0)).any()
+    assert ((hits > 9.0) & (hits < 12.5)).sum() >= 4
 
 
 def test_a_sweep_is_pure_and_differs_between_ticks_seeds_and_branches(street):
