@@ -19,7 +19,7 @@ from sim.roads.builders import BUILDERS
 from sim.roads.lane_map import MapDraft
 
 MAPS_KEPT = 16
-MAP_SUFFIXES = (".xodr",)
+MAP_SUFFIXES = (".xodr", ".xml")
 _OVERRIDES = {"all_way": "all_way_stop"}
 """The builders' word for a control, where map files have another; scenarios may say either."""
 
@@ -61,11 +61,9 @@ def ground_of(spec: MapSpec, folder: Path) -> Ground:
 
 @lru_cache(maxsize=MAPS_KEPT)
 def _from_file(path: Path, changed: int, controls: tuple[tuple[str, str], ...], left_hand: bool | None) -> Ground:
-    from scenarios.formats.opendrive import read_opendrive  # a fifth of the start-up time, of no use to built maps
-
-    del changed  # part of the key: an edited file is read again
+    """The surveyed map of a file that was last `changed` then."""
     try:
-        draft = read_opendrive(path)
+        draft = _read_draft(path, changed)
         if controls:
             draft = override_control(draft, {arm: _OVERRIDES.get(control, control) for arm, control in controls})
         if left_hand is not None:
@@ -75,6 +73,17 @@ def _from_file(path: Path, changed: int, controls: tuple[tuple[str, str], ...], 
         raise
     except ValueError as error:
         raise InputError(str(error), file=str(path)) from error
+
+
+def _read_draft(path: Path, changed: int) -> MapDraft:
+    """The lanes of a map file. The readers are a fifth of the start-up time, of no use to built maps."""
+    if path.suffix.lower() == ".xml":
+        from scenarios.formats.commonroad import draft_map, read_once
+
+        return draft_map(read_once(path, changed))
+    from scenarios.formats.opendrive import read_opendrive
+
+    return read_opendrive(path)
 
 
 @lru_cache(maxsize=MAPS_KEPT)
