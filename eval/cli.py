@@ -286,6 +286,15 @@ def look_with_lidar(
         click.echo(line)
 
 
+@program.command(name="perception", add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def perception(arguments: tuple[str, ...]) -> None:
+    """Make, judge and look through the learned perception (see `perception --help`)."""
+    from eval.perception.cli import program as stages
+
+    stages.main(list(arguments), prog_name="avstack perception", standalone_mode=False)
+
+
 @program.group()
 def bench() -> None:
     """Measure how fast things are on this machine."""

@@ -31,9 +31,14 @@ def check_folder(folder: Path, purpose: str) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write a file that is never seen half-written."""
+    write_text(path, json.dumps(value))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is never seen half-written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(value))
+    part.write_text(text)
     part.replace(path)
 
 

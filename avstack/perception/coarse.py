@@ -1,0 +1,122 @@
+"""The coarse answer: where something is in the way, whatever it is, and how far one can see.
+
+Cells of 1 m, indexed as in `avstack.perception.maps`. The learned probability is OR-ed with a geometric check: what stands in
+this sweep and stood there in an earlier one is there, unless the model is sure that it is thin.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from avstack.perception.bev import BINS, PAST_COUNT, SEEN, SHAPE, X0, Y0
+from avstack.perception.maps import AROUND, COARSE_OUT, COLUMNS, HEIGHT, HIDDEN, OUTPUTS, ROWS, SIDE, SOLID, STRIDE
+from sim.jit import kernel
+
+SOLID_ENOUGH = 0.2
+"""Least solidity of what the geometric check takes for an obstacle."""
+RETURNS = 2
+"""Least returns of a cell, in this sweep and in an earlier one, for the geometric check."""
+CORRIDOR = 3.0
+"""m to each side of the ego's axis; how far ahead it is seen without a gap is the observed range."""
+GAP = 3.0
+"""m that may be unseen in the corridor: rings leave gaps on the ground."""
+_FIRST = OUTPUTS - COARSE_OUT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoarseGrid:
+    """(ROWS, COLUMNS) float32 each. around: P(must go around); hidden: P(not observed); solid: P(solid) where there is something;
+    height: of it [m]; blocked: bool, what has to be gone around."""
+
+    around: NDArray[np.float32]
+    hidden: NDArray[np.float32]
+    solid: NDArray[np.float32]
+    height: NDArray[np.float32]
+    blocked: NDArray[np.bool_]
+
+
+def coarse_grid(maps: NDArray[np.float32], features: NDArray[np.float32], threshold: float) -> CoarseGrid:
+    """The coarse answer from the network's maps and the grid's own features."""
+    out = np.empty((COARSE_OUT, ROWS, COLUMNS), np.float32)
+    stands = np.zeros((ROWS, COLUMNS), np.bool_)
+    _probabilities(maps, out)
+    _persistent(features, stands)
+    blocked = (out[AROUND] >= threshold) | (stands & (out[SOLID] >= SOLID_ENOUGH))
+    for array in (out, blocked):
+        array.setflags(write=False)
+    return CoarseGrid(around=out[AROUND], hidden=out[HIDDEN], solid=out[SOLID], height=out[HEIGHT], blocked=blocked)
+
+
+@kernel
+def _probabilities(maps: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    for i in range(ROWS):
+        for j in range(COLUMNS):
+            for k in range(COARSE_OUT):
+                value = maps[i, j, _FIRST + k]
+                out[k, i, j] = max(value, np.float32(0.0)) if k == HEIGHT else 1.0 / (1.0 + math.exp(-value))
+
+
+@kernel
+def _persistent(features: NDArray[np.float32], out: NDArray[np.bool_]) -> None:
+    """Note the cells in which RETURNS stand now and, there or next to it, stood in an earlier sweep."""
+    least = math.log1p(RETURNS) - 1e-3
+    for i in range(SHAPE[0]):
+        for j in range(SHAPE[1]):
+            now = 0.0
+            for k in range(BINS + 1, BINS + 6):
+                now += math.expm1(features[i, j, k])
+            if now < RETURNS - 0.5:
+                continue
+            for a in range(max(i - 1, 0), min(i + 2, SHAPE[0])):
+                for b in range(max(j - 1, 0), min(j + 2, SHAPE[1])):
+                    if features[a, b, PAST_COUNT] >= least or features[a, b, PAST_COUNT + 3] >= least:
+                        out[i // STRIDE, j // STRIDE] = True
+
+
+@kernel
+def observed_range(features: NDArray[np.float32]) -> float:
+    """How far ahead [m] the corridor is seen: up to where more than GAP of it shows nothing at all."""
+    unseen = 0.0
+    middle = int(-Y0 / (SIDE / STRIDE))
+    half = int(CORRIDOR / (SIDE / STRIDE))
+    first = int((3.0 - X0) / (SIDE / STRIDE))
+    for i in range(first, SHAPE[0]):
+        seen = 0
+        for j in range(middle - half, middle + half):
+            seen += 1 if features[i, j, SEEN] > 0.5 else 0
+        unseen = 0.0 if 2 * seen >= 2 * half else unseen + SIDE / STRIDE
+        if unseen > GAP:
+            return float(X0 + (i + 1) * SIDE / STRIDE - unseen)
+    return float(X0 + SHAPE[0] * SIDE / STRIDE)
+
+
+def blobs(blocked: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(N, 4) x, y, length, width of the boxes round what hangs together in a grid of cells that block."""
+    labels, count = ndimage.label(blocked, structure=np.ones((3, 3), np.int64))
+    found = np.zeros((count, 4))
+    for k, (rows, columns) in enumerate(ndimage.find_objects(labels)):
+        length, width = SIDE * (rows.stop - rows.start), SIDE * (columns.stop - columns.start)
+        found[k] = X0 + SIDE * rows.start + 0.5 * length, Y0 + SIDE * columns.start + 0.5 * width, length, width
+    return found
+
+
+@kernel
+def clear_boxes(blocked: NDArray[np.bool_], boxes: NDArray[np.float64]) -> None:
+    """Take from a grid of cells that block those that boxes (N, 5: x, y, heading, length, width) with a metre around explain."""
+    for n in range(len(boxes)):
+        x, y, heading, length, width = boxes[n, 0], boxes[n, 1], boxes[n, 2], boxes[n, 3], boxes[n, 4]
+        cos, sin = math.cos(heading), math.sin(heading)
+        reach = 0.5 * (length + width) + 2.0
+        i0, i1 = int((x - reach - X0) / SIDE), int((x + reach - X0) / SIDE) + 1
+        j0, j1 = int((y - reach - Y0) / SIDE), int((y + reach - Y0) / SIDE) + 1
+        for i in range(max(i0, 0), min(i1, ROWS)):
+            for j in range(max(j0, 0), min(j1, COLUMNS)):
+                dx, dy = X0 + SIDE * (i + 0.5) - x, Y0 + SIDE * (j + 0.5) - y
+                along, across = abs(dx * cos + dy * sin), abs(dy * cos - dx * sin)
+                if along <= 0.5 * length + 1.0 and across <= 0.5 * width + 1.0:
+                    blocked[i, j] = False

@@ -1,0 +1,1 @@
+"""Making, calibrating and judging the learned perception: scenes, training, calibration, evaluation, pictures."""

@@ -1,0 +1,239 @@
+"""The evaluation of one condition: every figure of METRICS ("Perception") from the network's answers and a calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avstack.perception import calibration as calibrating
+from avstack.perception.calibration import LEVELS, Calibration
+from avstack.perception.classes import Class
+from eval.perception import measures
+from eval.perception.calibrate import errors_of, must_go_around, rightly_known
+from eval.perception.judged import CELL_STEPS, Frames, Matches, by_frame_signal, in_area, match_frames, scored
+from eval.perception.measures import DISTANCES, FALSE, HIT, MATCHED
+from sim.interface import Kind
+from sim.sensors.things import HELD_OUT_KINDS, THING_NAMES
+
+QUANTITY_NAMES = ("x", "y", "heading", "vx", "vy", "length", "width")
+LAST_STOP = (23.0, 31.0)
+"""m ahead: where a car at 13.9 m/s that brakes at 4 m/s² after half a second can just still stop."""
+DIRECTED = (Class.VEHICLE, Class.TRUCK, Class.PEDESTRIAN, Class.CYCLIST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Frames with calibrated answers and their matches. shown: candidates that are given out."""
+
+    frames: Frames
+    scores: NDArray[np.float64]
+    variances: NDArray[np.float64]
+    trust: NDArray[np.float64]
+    matches: Matches
+    calibration: Calibration
+
+
+def judge(frames: Frames, calibration: Calibration) -> Judged:
+    """Apply a calibration; candidates that would not be given out are left out."""
+    signal = by_frame_signal(frames)
+    scores = calibrating.calibrated_scores(frames.candidates, signal, calibration)
+    keep = scores >= calibration.shown
+    kept = Frames(
+        **{name: getattr(frames, name) for name in Frames.__dataclass_fields__}
+        | {name: getattr(frames, name)[keep] for name in ("candidates", "frame", "solid", "open_way")}
+    )  # fmt: skip
+    scores, signal = scores[keep], signal[keep]
+    return Judged(
+        frames=kept, scores=scores.astype(np.float64),
+        variances=calibrating.calibrated_variances(kept.candidates, signal, calibration).astype(np.float64),
+        trust=calibrating.calibrated_trust(kept.candidates, scores, signal, calibration).astype(np.float64),
+        matches=match_frames(kept, scores), calibration=calibration,
+    )  # fmt: skip
+
+
+def assess(judged: Judged) -> dict[str, object]:
+    """All figures of one condition."""
+    return {
+        **_detection(judged), **_confidence(judged), **_uncertainty(judged), **_trusting(judged), **_coarse(judged),
+        "drive_through_precision": _drive_through(judged), "frames": len(judged.frames.scene),
+        "scenes": len(np.unique(judged.frames.scene)), "things": int(np.count_nonzero(scored(judged.frames.boxes))),
+    }  # fmt: skip
+
+
+def _detection(judged: Judged) -> dict[str, object]:
+    """AP by class and in the mean, and NDS."""
+    frames, boxes = judged.frames, judged.frames.boxes
+    best, label, counted = frames.candidates["best"], boxes["label"], scored(boxes)
+    present = [one for one in Class if np.count_nonzero(counted & (label == one)) > 0]
+    by_class: dict[Class, list[float]] = {one: [] for one in present}
+    for distance in DISTANCES:
+        marks = match_frames(frames, judged.scores, distance).marks
+        for one in present:
+            of = best == one
+            truths = int(np.count_nonzero(counted & (label == one)))
+            by_class[one].append(measures.average_precision(marks[of], judged.scores[of], truths))
+    precision = {one: float(np.mean(found)) for one, found in by_class.items()}
+    mean = float(np.mean(list(precision.values()))) if precision else 0.0
+    errors = _true_positive_errors(judged, present)
+    nds = (5.0 * mean + sum(max(1.0 - error, 0.0) for error in errors.values())) / 9.0
+    return {
+        "map": mean, "nds": nds, "ap": {one.name.lower(): value for one, value in precision.items()}, "errors": errors,
+    }  # fmt: skip
+
+
+def _true_positive_errors(judged: Judged, present: list[Class]) -> dict[str, float]:
+    """Mean errors over classes: translation [m], scale, orientation [rad], velocity [m/s]."""
+    hits, errors = errors_of(judged.frames, judged.matches)
+    found, truth = judged.frames.candidates[hits], judged.frames.boxes[judged.matches.truth[hits]]
+    off = found["mean"][:, 2] - truth["heading"]
+    each = {
+        "translation": np.hypot(errors[:, 0], errors[:, 1]),
+        "scale": measures.scale_error(found["mean"][:, 5], found["mean"][:, 6], truth["length"], truth["width"]),
+        "orientation": np.abs(np.arctan2(np.sin(off), np.cos(off))),
+        "velocity": np.hypot(errors[:, 3], errors[:, 4]),
+    }
+    counted = scored(judged.frames.boxes)
+    totals: dict[str, list[float]] = {name: [] for name in each}
+    for one in present:
+        of = found["best"] == one
+        recall = np.count_nonzero(of) / np.count_nonzero(counted & (judged.frames.boxes["label"] == one))
+        for name, values in each.items():
+            if name != "orientation" or one in DIRECTED:
+                totals[name].append(measures.mean_error(values[of], judged.scores[hits][of], recall))
+    return {name: float(np.mean(values)) if values else 1.0 for name, values in totals.items()}
+
+
+def _confidence(judged: Judged) -> dict[str, object]:
+    confidence, outcome, marks, away = outcomes(judged)
+    score, resolution = measures.brier(confidence, outcome)
+    return {
+        "d_ece": measures.calibration_error(confidence, outcome), "d_ece_floor": measures.calibration_floor(confidence),
+        "la_ece": measures.calibration_error(confidence, measures.location_aware(marks, away)), "brier": score,
+        "brier_resolution": resolution, "nll": measures.log_loss(confidence, outcome),
+    }  # fmt: skip
+
+
+def outcomes(judged: Judged) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """(confidence, outcome, marks, distance) of all detections that count."""
+    counts = (judged.matches.marks == HIT) | (judged.matches.marks == FALSE)
+    marks = judged.matches.marks[counts]
+    return judged.scores[counts], (marks == HIT).astype(np.float64), marks, judged.matches.away[counts]
+
+
+def _uncertainty(judged: Judged) -> dict[str, object]:
+    """Coverage by quantity, its mean miscalibration, and NEES of the position."""
+    hits, errors = errors_of(judged.frames, judged.matches)
+    sigma = np.sqrt(judged.variances[hits])
+    directed = np.isin(judged.frames.candidates["best"][hits], DIRECTED)
+    found: dict[str, object] = {}
+    areas: dict[str, float] = {}
+    shares = np.zeros((len(QUANTITY_NAMES), len(LEVELS)))
+    for q, name in enumerate(QUANTITY_NAMES):
+        use = directed if q == 2 else np.ones(len(errors), np.bool_)
+        widths = judged.calibration.quantiles[q]
+        shares[q] = [measures.coverage(errors[use, q], sigma[use, q], float(width)) for width in widths]
+        areas[name] = float(np.mean(np.abs(shares[q] - LEVELS)))
+    for level in (0.5, 0.9, 0.95):
+        column = LEVELS.index(level)
+        found[f"coverage{round(100 * level)}"] = {name: float(shares[q, column]) for q, name in enumerate(QUANTITY_NAMES)}
+    squared = np.sum((errors[:, :2] / sigma[:, :2]) ** 2, axis=1)
+    return {**found, "mca": areas, "nees_in_band": measures.share_in_band(squared, 2)}
+
+
+def unfamiliar(judged: Judged) -> NDArray[np.bool_]:
+    """(T,) scored boxes of kinds that the rich model does not know: held-out ones, or else those of random shape."""
+    boxes = judged.frames.boxes
+    held_out = np.isin(boxes["thing"], [THING_NAMES.index(name) for name in HELD_OUT_KINDS])
+    unknown = held_out if held_out.any() else boxes["label"] == Class.UNKNOWN
+    return np.asarray(unknown & scored(boxes))
+
+
+def misnamed(judged: Judged, least_trust: float) -> NDArray[np.bool_]:
+    """(T,) boxes that pass for something they are not, of a known class, with at least so much trust."""
+    boxes, best = judged.frames.boxes, judged.frames.candidates["best"]
+    found = np.zeros(len(boxes), np.bool_)
+    known = (judged.matches.any >= 0) & (best != Class.UNKNOWN) & (judged.trust >= least_trust)
+    which = judged.matches.any[known]
+    # what may be driven through does no harm as a bag
+    fine = (best[known] == boxes["label"][which]) | ((best[known] == Class.DRIVE_THROUGH) & (boxes["solid"][which] == 0))
+    found[which[~fine]] = True
+    return found
+
+
+def _trusting(judged: Judged) -> dict[str, object]:
+    strange = unfamiliar(judged)
+    matched = judged.matches.any >= 0
+    on_strange = matched & strange[judged.matches.any]
+    right = rightly_known(judged.frames, judged.matches) & matched & scored(judged.frames.boxes)[judged.matches.any] & ~on_strange
+    count = max(int(strange.sum()), 1)
+    return {
+        "auroc": measures.auroc(judged.trust[right], judged.trust[on_strange]),
+        "fpr95": measures.false_positive_rate(judged.trust[right], judged.trust[on_strange]),
+        "confident_wrong_before": float(np.count_nonzero(misnamed(judged, 0.0) & strange) / count),
+        "confident_wrong_after": float(np.count_nonzero(misnamed(judged, judged.calibration.trusted) & strange) / count),
+        "selective_risk": measures.selective_risk(judged.trust[matched], ~right[matched]),
+        "unfamiliar": int(strange.sum()),
+    }  # fmt: skip
+
+
+def _coarse(judged: Judged) -> dict[str, object]:
+    """Things that must be gone around and no blocked cell tells of, and false alarms."""
+    frames, boxes = judged.frames, judged.frames.boxes
+    of = must_go_around(frames)
+    scenes = frames.scene[frames.box_frame[of]]
+    missed = ~frames.stands[of] & (frames.around[of] < judged.calibration.around)
+    rich = _unseen_by_rich(judged)[of]
+    kinds = np.array([kind_name(box) for box in boxes[of]])
+    worst, worst_high, by_kind = "", 0.0, {}
+    for kind in sorted(set(kinds)):
+        own = missed[kinds == kind]
+        by_kind[kind] = {"things": len(own), "missed": int(own.sum())}
+        high = measures.upper_bound(own, scenes[kinds == kind])
+        if not worst or (own.mean(), high) > (by_kind[worst]["missed"] / by_kind[worst]["things"], worst_high):
+            worst, worst_high = kind, high
+    last = (boxes["x"][of] >= LAST_STOP[0]) & (boxes["x"][of] <= LAST_STOP[1]) & (np.abs(boxes["y"][of]) < 10.0)
+    step = min(int(np.ceil(judged.calibration.around * (CELL_STEPS - 1) - 1e-9)), CELL_STEPS - 1)
+    flagged = frames.free[:, step].sum() + frames.geometric.sum()
+    return {
+        "coarse_miss": float(missed.mean()) if len(missed) else 0.0, "coarse_miss_high": measures.upper_bound(missed, scenes),
+        "rich_miss": float(rich.mean()) if len(rich) else 0.0,
+        "layered_miss": float((rich & missed).mean()) if len(rich) else 0.0, "must_go_around": len(of),
+        "worst_kind": worst, "worst_kind_high": worst_high, "by_kind": by_kind,
+        "false_alarms": float(flagged / max(frames.cells.sum(), 1)),
+        "miss_at_last_stop": float((rich & missed)[last].mean()) if last.any() else 0.0,
+        "miss_at_last_stop_high": measures.upper_bound((rich & missed)[last], scenes[last]), "last_stop_things": int(last.sum()),
+    }  # fmt: skip
+
+
+def _unseen_by_rich(judged: Judged) -> NDArray[np.bool_]:
+    """(T,) boxes that no candidate of at least even odds is on, or only one that would be driven through."""
+    found = np.ones(len(judged.frames.boxes), np.bool_)
+    told = (judged.matches.any >= 0) & (judged.scores >= 0.5) & (judged.frames.candidates["best"] != Class.DRIVE_THROUGH)
+    found[judged.matches.any[told]] = False
+    return found
+
+
+def kind_name(box: NDArray[np.void]) -> str:
+    """Name of the kind of a box: a thing's own, or a road user's."""
+    return THING_NAMES[int(box["thing"])] if int(box["thing"]) >= 0 else Kind(int(box["kind"])).name.lower()
+
+
+def _drive_through(judged: Judged) -> float:
+    """Of scored things that would be driven through, the share that may be; 1 where there are none."""
+    frames, matched = judged.frames, judged.matches.any >= 0
+    place = frames.candidates["mean"]
+    told = matched & in_area(place[:, 0], place[:, 1]) & (judged.scores >= 0.3)
+    told &= (frames.candidates["best"] == Class.DRIVE_THROUGH) & (judged.trust >= judged.calibration.trusted)
+    solid = frames.boxes["solid"][judged.matches.any[told]]
+    return float(np.mean(solid == 0)) if len(solid) else 1.0
+
+
+def summary(figures: Mapping[str, object]) -> dict[str, object]:
+    """A condition's figures without the tables by class and kind."""
+    return {name: value for name, value in figures.items() if not isinstance(value, dict)}
+
+
+__all__ = ["MATCHED", "Judged", "assess", "judge", "kind_name", "misnamed", "outcomes", "summary", "unfamiliar"]

@@ -1,0 +1,151 @@
+"""`avstack perception`: data, train, calibrate, evaluate, look."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from avstack.perception.detect import WEIGHTS
+from eval.perception.splits import CONDITIONS, SPLITS
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+MADE = ("train", "crowded", "calibration")
+_FORMATS = ("auto", "kitti", "nuscenes", "array")
+
+_PLACE = (
+    click.option(
+        "--folder", type=click.Path(path_type=Path), default=Path("out/perception"), show_default=True,
+        help="Samples and the state of training; stages go on from what it holds.",
+    ),
+    click.option(
+        "--weights", type=click.Path(path_type=Path), default=None, help="Folder of the models.  [default: FOLDER/weights]"
+    ),
+    click.option("--share", type=float, default=1.0, show_default=True, help="Use this share of the scenes."),
+)  # fmt: skip
+
+
+def _place(command: _F) -> _F:
+    for option in reversed(_PLACE):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def program() -> None:
+    """Make, calibrate and judge the learned perception, or let it look at a sweep of your own."""
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _at(folder: Path, weights: Path | None, share: float) -> Any:
+    from eval.perception.pipeline import Place
+
+    place = Place(folder=folder, weights=weights if weights is not None else folder / "weights", share=share)
+    place.check()
+    return place
+
+
+@program.command()
+@_place
+@click.option(
+    "--split", "splits", multiple=True, type=click.Choice(tuple(SPLITS)), default=MADE, show_default=True,
+    help="May be repeated.",
+)  # fmt: skip
+def data(folder: Path, weights: Path | None, share: float, splits: tuple[str, ...]) -> None:
+    """Make labelled samples in the simulator."""
+    from eval.perception.pipeline import make_data
+
+    make_data(_at(folder, weights, share), splits, _say)
+
+
+@program.command()
+@_place
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the beginnings and the order of samples.")
+@click.option("--passes", type=click.IntRange(min=1), help="Over all samples.  [default: as shipped]")
+def train(folder: Path, weights: Path | None, share: float, seed: int, passes: int | None) -> None:
+    """Train the network; on a GPU where there is one."""
+    from eval.perception.pipeline import train_network
+
+    train_network(_at(folder, weights, share), seed, passes, _told(), _say)
+
+
+@program.command()
+@_place
+def calibrate(folder: Path, weights: Path | None, share: float) -> None:
+    """Fit scores, covariances, trust and the coarse threshold on scenes of their own."""
+    from eval.perception.pipeline import calibrate
+
+    calibrate(_at(folder, weights, share), _say)
+
+
+@program.command()
+@_place
+@click.option(
+    "--split", type=click.Choice(("development", "test")), default="test", show_default=True, help="Scenes to judge on."
+)
+@click.option(
+    "--condition", "conditions", multiple=True, type=click.Choice(tuple(CONDITIONS)), help="May be repeated.  [default: all]"
+)
+@click.option("--pictures", type=click.Path(path_type=Path), help="Folder for reliability diagrams.")
+@click.option("--keep", is_flag=True, help="Write the figures beside the weights.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def evaluate(
+    folder: Path, weights: Path | None, share: float, split: str, conditions: tuple[str, ...], pictures: Path | None, keep: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Judge the shipped models, or others, in all conditions."""
+    from eval.outputs import check_folder
+    from eval.perception.pipeline import evaluate, write_report
+    from eval.perception.table import format_figures
+
+    place = _at(folder, weights if weights is not None else WEIGHTS, share)
+    if pictures is not None:
+        check_folder(pictures, "diagrams")
+    names = conditions or SPLITS[split].conditions
+    figures = evaluate(place, split, names, pictures, _say)
+    if keep:
+        write_report(place, figures, _told())
+    click.echo(json.dumps(figures) if as_json else format_figures(figures))
+
+
+@program.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--format", "kind", type=click.Choice(_FORMATS), default="auto", show_default=True, help="Of the file.")
+@click.option("--height", type=float, help="Of the sensor above the ground [m].  [default: the format's own]")
+@click.option("--weights", type=click.Path(path_type=Path), default=None, help="Folder of other models.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="Draw it into this file.  [default: FILE's name with .png, here]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the things found, and draw only where --picture says.")
+def look(file: Path, kind: str, height: float | None, weights: Path | None, picture: Path | None, as_json: bool) -> None:
+    """Show what the models see in a sweep: a KITTI or nuScenes .bin file, or a numpy array of points."""
+    from eval.outputs import check_picture
+    from eval.perception.look import read_points, see, told
+    from eval.perception.pipeline import load
+
+    wanted = picture if picture is not None or as_json else Path(file.with_suffix(".png").name)
+    check_picture(wanted)
+    points = read_points(file, kind, height)
+    detections = see(points, load(weights if weights is not None else WEIGHTS))
+    if as_json:
+        click.echo(json.dumps(told(detections)))
+    if wanted is not None:
+        from eval.perception.draw import draw_detections
+
+        draw_detections(points, detections, wanted)
+        click.echo(f"picture: {wanted}", err=True)
+    if not as_json:
+        click.echo(f"{len(points)} points, {len(detections.things)} things, road seen for {detections.observed_range:.0f} m")
+
+
+def _told() -> str:
+    """The command that is running, as one would type it."""
+    arguments = [one for one in sys.argv[1:] if one != "perception"]
+    return " ".join(["avstack perception", *arguments])

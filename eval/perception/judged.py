@@ -1,0 +1,178 @@
+"""Detections and truths of many frames in two tables, matched: what calibration is fitted on and evaluation is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avstack.perception.bev import X0, Y0
+from avstack.perception.classes import Class
+from avstack.perception.coarse import CoarseGrid, coarse_grid
+from avstack.perception.decode import CANDIDATE_DTYPE, decode
+from avstack.perception.maps import COLUMNS, ROWS, SIDE
+from avstack.perception.network import Network, infer
+from eval.perception.measures import MATCHED, match
+from eval.perception.samples import BOX_DTYPE, FREE, Sample, grid_of
+from sim.jit import kernel
+
+AREA = 50.0
+"""m: what is scored lies at most so far off, ahead of the ego's centre, and gives at least one return."""
+NEAR = 40.0
+"""m: where the coarse answer must not miss anything."""
+BESIDE = 0.75
+"""m round a footprint in which a blocked cell counts as found."""
+
+CELL_STEPS = 101
+"""Thresholds at which coarse misses and false alarms are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """Raw answers of the network to frames F, with the truth.
+
+    candidates (N,) CANDIDATE_DTYPE uncalibrated, frame (N,); boxes (T,) BOX_DTYPE, box_frame (T,); signal (F, 3), scene (F,).
+    around: (T,) greatest learned P(must go around) at each box, stands: (T,) whether the geometric check finds it. free: (F,
+    CELL_STEPS) free cells, within NEAR ahead and seen, at or above each threshold; geometric: (F,) those that only the geometric
+    check flags; cells: (F,) free ones. solid: (N,) solidity at each candidate; open_way: (N,) P(must go around) there.
+    """
+
+    candidates: NDArray[np.void]
+    frame: NDArray[np.int64]
+    boxes: NDArray[np.void]
+    box_frame: NDArray[np.int64]
+    signal: NDArray[np.float32]
+    scene: NDArray[np.int64]
+    around: NDArray[np.float32]
+    stands: NDArray[np.bool_]
+    free: NDArray[np.int64]
+    geometric: NDArray[np.int64]
+    cells: NDArray[np.int64]
+    solid: NDArray[np.float32]
+    open_way: NDArray[np.float32]
+
+
+def run_network(network: Network, samples: Iterable[Sample]) -> Frames:
+    """The network's answers to samples, before any calibration."""
+    parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name in Frames.__dataclass_fields__}
+    for number, sample in enumerate(samples):
+        grid = grid_of(sample)
+        maps = infer(network, grid.features)
+        found = decode(maps, grid.standing)
+        coarse = coarse_grid(maps, grid.features, 2.0)  # no probability reaches it: `blocked` is the geometric check alone
+        boxes = sample.boxes
+        around, stands = np.zeros(len(boxes), np.float32), np.zeros(len(boxes), np.bool_)
+        look_at_boxes(boxes, coarse.around, coarse.blocked, around, stands)
+        flagged = _free_cells(sample, coarse)
+        row = {
+            "candidates": found, "frame": np.full(len(found), number), "boxes": boxes, "box_frame": np.full(len(boxes), number),
+            "signal": sample.signal[None], "scene": np.array([sample.scene]), "around": around, "stands": stands,
+            "free": flagged[0][None], "geometric": np.array([flagged[1]]), "cells": np.array([flagged[2]]),
+            "solid": coarse.solid[found["row"], found["column"]], "open_way": coarse.around[found["row"], found["column"]],
+        }  # fmt: skip
+        for name, value in row.items():
+            parts[name].append(value)
+    if not parts["scene"]:
+        raise ValueError("no samples to look at")
+    joined = {name: np.concatenate(pieces) for name, pieces in parts.items()}
+    joined["candidates"] = joined["candidates"].astype(CANDIDATE_DTYPE)
+    joined["boxes"] = joined["boxes"].astype(BOX_DTYPE)
+    return Frames(**joined)
+
+
+def _free_cells(sample: Sample, coarse: CoarseGrid) -> tuple[NDArray[np.int64], int, int]:
+    """(free cells at or above each threshold, flagged by the geometric check alone at 0.5, free cells)."""
+    x = X0 + SIDE * (np.arange(ROWS)[:, None] + 0.5)
+    y = Y0 + SIDE * (np.arange(COLUMNS)[None, :] + 0.5)
+    free = (sample.around == FREE) & ~sample.hidden & (x > 0.0) & (np.hypot(x, y) < NEAR)
+    steps = np.linspace(0.0, 1.0, CELL_STEPS)
+    own = np.sort(coarse.around[free])
+    above = len(own) - np.searchsorted(own, steps, side="left")
+    return above, int(np.count_nonzero(free & coarse.blocked & (coarse.around < 0.5))), int(np.count_nonzero(free))
+
+
+@kernel
+def look_at_boxes(
+    boxes: NDArray[np.void], around: NDArray[np.float32], stands: NDArray[np.bool_], most: NDArray[np.float32],
+    found: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    """Of the cells in, or BESIDE, each footprint the greatest `around`, and whether any `stands`."""
+    for n in range(len(boxes)):
+        box = boxes[n]
+        cos, sin = np.cos(box.heading), np.sin(box.heading)
+        reach = 0.5 * (box.length + box.width) + 1.5
+        i0, i1 = int((box.x - reach - X0) / SIDE), int((box.x + reach - X0) / SIDE) + 1
+        j0, j1 = int((box.y - reach - Y0) / SIDE), int((box.y + reach - Y0) / SIDE) + 1
+        for i in range(max(i0, 0), min(i1, ROWS)):
+            for j in range(max(j0, 0), min(j1, COLUMNS)):
+                dx, dy = X0 + SIDE * (i + 0.5) - box.x, Y0 + SIDE * (j + 0.5) - box.y
+                along, across = abs(dx * cos + dy * sin), abs(dy * cos - dx * sin)
+                if along <= 0.5 * box.length + BESIDE and across <= 0.5 * box.width + BESIDE:
+                    most[n] = max(most[n], around[i, j])
+                    found[n] = found[n] or stands[i, j]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matches:
+    """marks (N,) of `eval.perception.measures` at MATCHED within classes; truth (N,) index of the box or -1; away (N,) [m]; any:
+    (N,) index of the nearest box of whatever class within MATCHED, or -1."""
+
+    marks: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    away: NDArray[np.float64]
+    any: NDArray[np.int64]
+
+
+def in_area(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whether a place is ahead and within AREA."""
+    return np.asarray((x > 0.0) & (np.hypot(x, y) <= AREA))
+
+
+def scored(boxes: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Boxes that count: in the area, with at least one return."""
+    return in_area(boxes["x"], boxes["y"]) & (boxes["points"] > 0)
+
+
+def match_frames(frames: Frames, scores: NDArray[np.floating], distance: float = MATCHED, *, everywhere: bool = False) -> Matches:
+    """Match candidates and boxes class by class, in the area that is scored or `everywhere` in the grid."""
+    found, boxes = frames.candidates, frames.boxes
+    places = found["mean"][:, :2]
+    truth_places = np.stack([boxes["x"], boxes["y"]], axis=1).astype(np.float64)
+    marks, truth = np.full(len(found), -1), np.full(len(found), -1)
+    area = in_area(places[:, 0], places[:, 1]) | everywhere
+    counted = (boxes["points"] > 0) & (in_area(boxes["x"], boxes["y"]) | everywhere)
+    for one in Class:
+        of, of_truth = np.flatnonzero(found["best"] == one), np.flatnonzero(boxes["label"] == one)
+        own, which = match(
+            frames.frame[of], np.asarray(scores, np.float64)[of], places[of], area[of], frames.box_frame[of_truth],
+            truth_places[of_truth], counted[of_truth], distance,
+        )  # fmt: skip
+        marks[of] = own
+        truth[of] = np.where(which >= 0, of_truth[which] if len(of_truth) else -1, -1)
+    away = np.full(len(found), np.inf)
+    hit = truth >= 0
+    away[hit] = np.hypot(*(places[hit] - truth_places[truth[hit]]).T)
+    nearest = _nearest(frames, places, truth_places)
+    return Matches(marks=marks, truth=truth, away=away, any=nearest)
+
+
+def _nearest(frames: Frames, places: NDArray[np.float64], truth_places: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The nearest box with returns, of whatever class, within MATCHED of each candidate."""
+    nearest = np.full(len(places), -1)
+    ends = np.searchsorted(frames.box_frame, np.arange(len(frames.scene) + 1))
+    for n, frame in enumerate(frames.frame):
+        own = np.arange(ends[frame], ends[frame + 1])
+        own = own[frames.boxes["points"][own] > 0]
+        if len(own):
+            away = np.hypot(*(truth_places[own] - places[n]).T)
+            k = int(np.argmin(away))
+            if away[k] < MATCHED:
+                nearest[n] = own[k]
+    return nearest
+
+
+def by_frame_signal(frames: Frames) -> NDArray[np.float32]:
+    """(N, 3) density signal of each candidate's frame."""
+    return np.asarray(frames.signal[frames.frame], np.float32)
