@@ -322,14 +322,20 @@ def watch_deadlock(state: WorldState, roads: Roads, w: int) -> None:
 
 
 @kernel
+def appear_all(state: WorldState, roads: Roads, w: int) -> None:
+    """Bring everybody of world w onto the road who is due and has room."""
+    for a in range(state.worlds[w].actors):
+        if state.bodies[w, a].status == WAITING:
+            _appear(state, roads, w, a)
+
+
+@kernel
 def step_worlds(
     state: WorldState, roads: Roads, tracks: NDArray[np.float64], controls: NDArray[np.void], first: int, last: int
 ) -> None:
     """Advance the worlds first..last-1 by one tick."""
     for w in range(first, last):
-        for a in range(state.worlds[w].actors):
-            if state.bodies[w, a].status == WAITING:
-                _appear(state, roads, w, a)
+        appear_all(state, roads, w)
         decide_all(state, roads, w, controls)
         state.worlds[w].tick += 1
         move_all(state, roads, tracks, w)

@@ -102,6 +102,11 @@ class World:
             self._place(w, scenario)
 
     @property
+    def tracks(self) -> NDArray[np.float64]:
+        """What REPLAY actors follow, see `sim.traffic.replay.pack_tracks`."""
+        return self._tracks
+
+    @property
     def tick(self) -> int:
         """Ticks stepped so far."""
         return int(self.state.worlds["tick"][0])
@@ -159,7 +164,7 @@ class World:
 
     def _sense(self, world: int, actor: int) -> SensorFrame:
         """The frame without faults, but for rings that are dead."""
-        signals = int(self._packed.signal_base[world]), len(self.road_maps[world].signals)
+        signals = self.signals(world)
         scenario = self.scenarios[world]
         if scenario.sensing == "lidar" and actor == scenario.ego:
             from sim.sensors import lidar  # a quarter of a second at start-up
@@ -173,6 +178,10 @@ class World:
         if scenario.sensing in ("objects", "lidar"):
             return objects.sense(self.state, self.roads, world, actor, signals, scenario.weather)
         return sense(self.state, self.roads, world, actor, signals)
+
+    def signals(self, world: int) -> tuple[int, int]:
+        """(first, how many) signals of one world's map in the packed roads."""
+        return int(self._packed.signal_base[world]), len(self.road_maps[world].signals)
 
     def scenery(self, world: int) -> Scenery:
         """All that is solid in one world, for `sim.sensors.lidar.scan`; made when it is first asked for."""

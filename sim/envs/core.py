@@ -1,0 +1,371 @@
+"""The environment that all views show: W worlds of K agents each, stepped together by one compiled call.
+
+World i of a batch is bit for bit the world alone, whatever the number of worlds and threads: which episode it plays, and what
+happens in it, follows from its own seed and from the actions it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.envs import grid, objects
+from sim.envs.actions import act, first_bad
+from sim.envs.agents import Agents, empty_agents
+from sim.envs.config import MANOEUVRES, TERMS, ActionKind, Autoreset, EnvConfig, EnvError, ObservationKind
+from sim.envs.rewards import judge, retire
+from sim.envs.stock import Stock, make_stock
+from sim.envs.vector import observe_agents, size
+from sim.jit import entry_point, kernel
+from sim.kernels import step_worlds
+from sim.rng import Purpose, draw_bits, uniform
+from sim.roads.pack import Roads
+from sim.scenario import Scenario
+from sim.sensors.objects import sense
+from sim.setup import empty_state
+from sim.state import CONTROL_DTYPE, WorldState
+
+_SCENARIO, _STYLE = int(Purpose.SCENARIO), int(Purpose.STYLE)
+_KINDS = (ActionKind.CONTINUOUS, ActionKind.JERK, ActionKind.MANOEUVRE, ActionKind.TARGET_SPEED)
+_NOT_STATE = ("paths", "sights")  # working memory
+
+
+class Outcome(NamedTuple):
+    """What a step gave: observations (W, K, ...), rewards, terminated and truncated (W, K)."""
+
+    observations: NDArray[np.generic]
+    rewards: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+
+
+@kernel
+def _begin(
+    agents: Agents, slots: NDArray[np.int32], limits: NDArray[np.int32], base: NDArray[np.float32],
+    styles: NDArray[np.int32], spans: NDArray[np.float32], w: int, number: int,
+) -> int:  # fmt: skip
+    """Start the next episode of world w, the one at `number` of the stock or, where that is negative, a drawn one."""
+    episode = agents.episodes[w]
+    seed = np.int64(episode.seed)
+    drawn = int(episode.drawn)
+    if number < 0:
+        picked = np.int64(draw_bits(int(seed), 0, drawn, 0, _SCENARIO, 0) % np.uint64(slots.shape[0]))
+    else:
+        picked = np.int64(number)
+    episode.number = picked
+    episode.drawn = drawn + 1
+    episode.over = 0
+    episode.fresh = 0
+    episode.ticks = 0
+    episode.limit = limits[picked]
+    for k in range(slots.shape[1]):
+        agent = agents.agents[w, k]
+        agent.slot = slots[picked, k]
+        agent.present = 1 if agent.slot >= 0 else 0
+        agent.terminated = agent.truncated = agent.ticks = 0
+        agent.accel = agent.steer = agent.speed = agent.reward = agent.gain = np.float32(0.0)
+        for t in range(base.shape[0]):
+            agents.weights[w, k, t] = base[t]
+            agents.terms[w, k, t] = np.float32(0.0)
+        for m in range(styles.shape[0]):
+            share = np.float32(uniform(int(seed), 0, drawn, k, _STYLE, m))
+            factor = spans[m, 0] + share * (spans[m, 1] - spans[m, 0])
+            agents.factors[w, k, m] = factor
+            agents.weights[w, k, styles[m]] = base[styles[m]] * factor
+    return int(picked)
+
+
+@kernel
+def _show(
+    state: WorldState, roads: Roads, agents: Agents, first: int, last: int, rows: NDArray[np.float32],
+    neighbours: int, points: int, step: float,
+) -> None:  # fmt: skip
+    for w in range(first, last):
+        observe_agents(state, roads, agents, w, rows, neighbours, points, np.float32(step))
+
+
+@kernel
+def _advance(
+    state: WorldState, roads: Roads, tracks: NDArray[np.float64], idle: NDArray[np.void], agents: Agents, first: int, last: int,
+    rows: NDArray[np.float32], kind: int, neighbours: int, points: int, step: float,
+) -> int:  # fmt: skip
+    """One tick of the worlds first..last-1 with the actions that lie in `agents`; returns how many episodes it ended."""
+    ended = 0
+    for w in range(first, last):
+        episode = agents.episodes[w]
+        if episode.fresh:
+            episode.fresh = 0
+            continue
+        act(state, roads, agents, w, kind)
+        step_worlds(state, roads, tracks, idle, w, w + 1)
+        judge(state, roads, agents, w)
+        observe_agents(state, roads, agents, w, rows, neighbours, points, np.float32(step))
+        retire(state, agents, w)
+        ended += episode.over
+    return ended
+
+
+class BatchEnv:
+    """W worlds that play episodes of a stock of scenarios, with K agents each; `reset`, then `step` over and over.
+
+    Raises EnvError for whatever cannot be: a stock without the agents asked for, actions of the wrong shape, type or size, a step
+    before the first reset.
+    """
+
+    def __init__(self, scenarios: Sequence[Scenario], worlds: int = 1, config: EnvConfig | None = None) -> None:
+        if isinstance(worlds, bool) or not isinstance(worlds, int | np.integer) or worlds < 1:
+            raise EnvError(f"worlds must be a whole number of at least 1, got {worlds!r}")
+        self.config = EnvConfig() if config is None else config
+        self.stock: Stock = make_stock(scenarios, self.config)
+        self.worlds, self.agents = int(worlds), self.stock.slots.shape[1]
+        given = self.stock.state
+        self.state = empty_state(self.worlds, given.bodies.shape[1], given.zones.shape[1])
+        self.tables = empty_agents(self.worlds, self.agents, len(self.config.styles))
+        self._rows = np.zeros((self.worlds, self.agents, size(self.config)), np.float32)
+        self._idle = np.zeros(self.state.bodies.shape, CONTROL_DTYPE)
+        self._kind = _KINDS.index(ActionKind(self.config.action))
+        self._base = np.array(self.config.weights, np.float32)
+        self._styles = np.array([TERMS.index(term) for term in self.config.styles], np.int32)
+        self._spans = np.array(list(self.config.styles.values()), np.float32).reshape(-1, 2)
+        self._started = False
+        self._seen: NDArray[Any] = self._rows
+        if self.config.observation == ObservationKind.GRID:
+            self._seen = np.zeros((self.worlds, self.agents, *grid.SHAPE), np.uint8)
+            self._rasters = grid.make_rasters(self.stock.roads, self.stock.lane_ranges)
+        elif self.config.observation == ObservationKind.OBJECTS:
+            self._seen = np.zeros((self.worlds, self.agents, objects.size(self.config)), np.float32)
+        self.ended_worlds: NDArray[np.intp] = np.zeros(0, np.intp)
+        self.final_terms: NDArray[np.float32] = self.tables.terms
+        self.final_gains: NDArray[np.float32] = np.zeros((0, self.agents), np.float32)
+        self.final_ticks: NDArray[np.int32] = np.zeros((0, self.agents), np.int32)
+        self.final_observations: NDArray[np.generic] | None = None
+        threads = min(self.config.threads, self.worlds)
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        parts = np.array_split(np.arange(self.worlds), threads)
+        self._ranges = [(int(part[0]), int(part[-1]) + 1) for part in parts]
+        self._compile()
+
+    def _compile(self) -> None:
+        """Kernels for arrays like these."""
+        state, roads, tables, view = self.state, self.stock.roads, self.tables, self._view
+        self._advance = entry_point(
+            _advance, state, roads, self.stock.tracks, self._idle, tables, 0, 1, self._rows, self._kind, *view
+        )
+        self._show = entry_point(_show, state, roads, tables, 0, 1, self._rows, *view)
+        self._first_bad = entry_point(first_bad, tables, self._kind)
+        self._begin = entry_point(
+            _begin, tables, self.stock.slots, self.stock.limits, self._base, self._styles, self._spans, 0, -1
+        )
+
+    @property
+    def _view(self) -> tuple[int, int, float]:
+        return self.config.neighbours, self.config.path_points, float(self.config.path_step)
+
+    @property
+    def action_shape(self) -> tuple[int, ...]:
+        """Shape of the actions of a step."""
+        shape = (self.worlds, self.agents)
+        return shape if self.config.action == ActionKind.MANOEUVRE else (*shape, self.action_size)
+
+    @property
+    def action_size(self) -> int:
+        """Numbers in one action."""
+        return 2 if self.config.action in (ActionKind.CONTINUOUS, ActionKind.JERK) else 1
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """Shape of what one agent sees."""
+        return self._seen.shape[2:]
+
+    @property
+    def observation_dtype(self) -> np.dtype[np.generic]:
+        """Type of its numbers."""
+        return self._seen.dtype
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """(W, K) agents that still take part in their episode."""
+        present: NDArray[np.bool_] = self.tables.agents["present"] != 0
+        return present
+
+    @property
+    def over(self) -> NDArray[np.bool_]:
+        """(W,) worlds whose episode has ended and no other has begun."""
+        over: NDArray[np.bool_] = self.tables.episodes["over"] != 0
+        return over
+
+    @property
+    def episode_seeds(self) -> NDArray[np.int64]:
+        """(W,) seeds of the scenarios that are being played."""
+        return np.array([self.stock.scenarios[n].seed for n in self.tables.episodes["number"]], np.int64)
+
+    def reset(
+        self, seeds: Sequence[int | None] | None = None, *, worlds: NDArray[np.bool_] | None = None, episode: int | None = None
+    ) -> NDArray[np.generic]:
+        """Begin an episode in all worlds, or in those of a (W,) mask; gives the observations of all.
+
+        seeds: one for each world, None where its draws go on. episode: seed of the scenario to play, one of the stock's.
+        """
+        which = self._which(worlds)
+        self._seed(seeds, which)
+        number = -1 if episode is None else self._number(episode)
+        self._restart(np.flatnonzero(which), number)
+        self._started = True
+        return self._given()
+
+    def step(self, actions: NDArray[np.generic]) -> Outcome:
+        """One tick of 0.1 s in every world with the actions (W, K[, C]) of its agents."""
+        self._take(actions)
+        tables = self.tables
+        self._rest()
+        ended = self._for_ranges()
+        self._look(0, self.worlds)
+        self.final_observations = None
+        rewards = tables.agents["reward"].copy()
+        terminated, truncated = tables.agents["terminated"] != 0, tables.agents["truncated"] != 0
+        if ended and self.config.autoreset == Autoreset.SAME_STEP:
+            over = np.flatnonzero(tables.episodes["over"])
+            self.final_observations = self._seen[over].copy()
+            self.final_terms = self.tables.terms.copy()
+            self.final_gains, self.final_ticks = self.tables.agents["gain"][over], self.tables.agents["ticks"][over]
+            self.ended_worlds = over
+            self._restart(over, -1)
+        return Outcome(self._given(), rewards, terminated, truncated)
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def nbytes(self) -> int:
+        """Memory of all arrays of the running worlds, without the stock and the map."""
+        return sum(array.nbytes for array in (*self.state, *self.tables, self._rows))
+
+    def _given(self) -> NDArray[np.generic]:
+        return self._seen.copy() if self.config.copy else self._seen
+
+    def _look(self, first: int, last: int) -> None:
+        """Fill in what worlds first..last-1 see where that is more than the vector's rows."""
+        if self.config.observation == ObservationKind.GRID:
+            picture: NDArray[np.uint8] = self._seen.reshape(-1, *grid.SHAPE)
+            grid.draw_grids(self.state, self.stock.roads, self.tables, first, last, self._rows, picture, *self._rasters)
+        elif self.config.observation == ObservationKind.OBJECTS:
+            for w in range(first, last):
+                self._sense(w)
+
+    def _sense(self, w: int) -> None:
+        """What the sensors of the agents of one world tell."""
+        number = int(self.tables.episodes["number"][w])
+        for k in range(self.agents):
+            agent = self.tables.agents[w, k]
+            slot = int(agent["slot"])
+            if slot < 0 or not self._rows[w, k].any():
+                self._seen[w, k] = 0
+                continue
+            body = self.state.bodies[w, slot]
+            frame = sense(self.state, self.stock.roads, w, slot, self.stock.signals[number], self.stock.scenarios[number].weather)
+            truth = float(body["x"]), float(body["y"]), float(body["heading"])
+            self._seen[w, k] = objects.describe(frame, truth, self._rows[w, k], self.config)
+
+    def _which(self, worlds: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        if worlds is None:
+            return np.ones(self.worlds, np.bool_)
+        which = np.asarray(worlds)
+        if which.shape != (self.worlds,) or which.dtype != np.bool_:
+            raise EnvError(f"the mask of worlds must be bool of shape ({self.worlds},), got {which.dtype} {which.shape}")
+        if not self._started and not which.all():
+            raise EnvError("the first reset must be of all worlds")
+        return which
+
+    def _seed(self, seeds: Sequence[int | None] | None, which: NDArray[np.bool_]) -> None:
+        """Note the seeds; worlds that never had one take one of their own accord."""
+        if seeds is None:
+            seeds = [None] * self.worlds
+        if len(seeds) != self.worlds:
+            raise EnvError(f"one seed for each of the {self.worlds} worlds is needed, got {len(seeds)}")
+        for w in np.flatnonzero(which).tolist():
+            seed = seeds[w]
+            if seed is None and self._started:
+                continue
+            if seed is None:
+                seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
+            elif isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+                raise EnvError(f"a seed must be a whole number of at least 0 and below 2^63, got {seed!r}")
+            self.tables.episodes["seed"][w] = seed
+            self.tables.episodes["drawn"][w] = 0
+
+    def _number(self, episode: int) -> int:
+        for number, scenario in enumerate(self.stock.scenarios):
+            if scenario.seed == episode:
+                return number
+        seeds = [scenario.seed for scenario in self.stock.scenarios]
+        raise EnvError(f"episode {episode!r} is not in the stock, which has seeds {min(seeds)} to {max(seeds)}")
+
+    def _restart(self, which: NDArray[np.intp], number: int) -> None:
+        """Put worlds at the start of their next episode."""
+        tables, stock = self.tables, self.stock
+        begin = self._begin
+        numbers = [begin(tables, stock.slots, stock.limits, self._base, self._styles, self._spans, int(w), number) for w in which]
+        for name, array, start in zip(WorldState._fields, self.state, stock.state, strict=True):
+            if name not in _NOT_STATE:
+                array[which] = start[numbers]
+        slots = np.maximum(stock.slots[numbers], 0)
+        tables.agents["to_goal"][which] = np.take_along_axis(self.state.minds["to_goal"][which], slots, axis=1)
+        show, state = self._show, self.state
+        for w in which:
+            show(state, stock.roads, tables, int(w), int(w) + 1, self._rows, *self._view)
+            self._look(int(w), int(w) + 1)
+
+    def _rest(self) -> None:
+        """Deal with worlds whose episode was over before this step."""
+        over = self.tables.episodes["over"]
+        if not over.any():
+            return
+        if self.config.autoreset == Autoreset.DISABLED:
+            w = int(np.flatnonzero(over)[0])
+            raise EnvError(f"the episode of world {w} is over: reset it before the next step (autoreset is disabled)")
+        which = np.flatnonzero(over)
+        self._restart(which, -1)
+        self.tables.episodes["fresh"][which] = 1
+
+    def _take(self, actions: NDArray[np.generic]) -> None:
+        """Check the actions and lay them out for the kernels."""
+        if not self._started:
+            raise EnvError("reset the environment before its first step")
+        discrete = self.config.action == ActionKind.MANOEUVRE
+        given = np.asarray(actions)
+        if given.shape != self.action_shape:
+            raise EnvError(f"actions must have shape {self.action_shape}, got {given.shape}")
+        if given.dtype.kind not in ("iu" if discrete else "f"):
+            raise EnvError(f"{self.config.action} actions must be {'integers' if discrete else 'floats'}, got {given.dtype}")
+        if discrete:
+            self.tables.actions[..., 0] = given
+        else:
+            self.tables.actions[..., : self.action_size] = given
+        bad = self._first_bad(self.tables, self._kind)
+        if bad >= 0:
+            world, agent, component = bad // (2 * self.agents), bad // 2 % self.agents, bad % 2
+            allowed = f"0 to {len(MANOEUVRES) - 1}" if discrete else "within -1 to 1"
+            value = given[world, agent] if discrete else given[world, agent, component]
+            raise EnvError(f"action of agent {agent} in world {world}, component {component}: {value!r}; it must be {allowed}")
+
+    def _for_ranges(self) -> int:
+        """Step all worlds, a range a thread; returns how many episodes ended."""
+        advance: Callable[..., int] = self._advance
+        state, stock, tables = self.state, self.stock, self.tables
+        n, p, step = self._view
+        if self._pool is None:
+            return advance(
+                state, stock.roads, stock.tracks, self._idle, tables, 0, self.worlds, self._rows, self._kind, n, p, step
+            )
+        running = [
+            self._pool.submit(
+                advance, state, stock.roads, stock.tracks, self._idle, tables, first, last, self._rows, self._kind, n, p, step
+            )
+            for first, last in self._ranges
+        ]
+        return sum(one.result() for one in running)

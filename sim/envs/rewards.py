@@ -1,0 +1,115 @@
+"""What a tick was worth to each agent, and whether it was its last: a weighted sum of `sim.envs.config.TERMS`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.envs.agents import Agents
+from sim.envs.config import TERMS
+from sim.jit import kernel
+from sim.roads.pack import Roads
+from sim.state import HISTORY, EventKind, Status, WorldState
+
+(
+    PROGRESS, GOAL, COLLISION, AT_FAULT, OFFROAD, RED_LIGHT, STOP_IGNORED, SPEEDING, JERK, LATERAL, OFF_CENTRE, TIME,
+) = range(len(TERMS))  # fmt: skip
+TICK = np.float32(0.1)
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_WAITING, _FINISHED = int(Status.WAITING), int(Status.FINISHED)
+_CONTACT, _RED, _IGNORED = int(EventKind.COLLISION), int(EventKind.RED_LIGHT), int(EventKind.STOP_IGNORED)
+
+
+@kernel
+def _read_events(state: WorldState, agents: Agents, w: int) -> None:
+    """Enter faults and broken rules of this tick, then drop all but contacts from the log, so that it never fills up."""
+    world = state.worlds[w]
+    kept = 0
+    for row in range(min(world.event_count, state.events.shape[1])):
+        event = state.events[w, row]
+        if event.tick == world.tick:
+            for k in range(agents.agents.shape[1]):
+                slot = agents.agents[w, k].slot
+                if slot == event.a and event.kind == _RED:
+                    agents.terms[w, k, RED_LIGHT] = _ONE
+                elif slot == event.a and event.kind == _IGNORED:
+                    agents.terms[w, k, STOP_IGNORED] = _ONE
+                elif event.kind == _CONTACT and ((slot == event.a and event.fault_a) or (slot == event.b and event.fault_b)):
+                    agents.terms[w, k, AT_FAULT] = _ONE
+        if event.kind == _CONTACT:
+            into = state.events[w, kept]
+            into.tick, into.kind, into.a, into.b = event.tick, event.kind, event.a, event.b
+            kept += 1
+    world.event_count = kept
+
+
+@kernel
+def _measure(state: WorldState, roads: Roads, agents: Agents, w: int, k: int) -> None:
+    """Terms of one agent on the road that are told from its body and place."""
+    agent = agents.agents[w, k]
+    terms = agents.terms
+    body = state.bodies[w, agent.slot]
+    mind = state.minds[w, agent.slot]
+    terms[w, k, PROGRESS] = agent.to_goal - mind.to_goal
+    agent.to_goal = mind.to_goal
+    terms[w, k, GOAL] = _ONE if body.status == _FINISHED else _ZERO
+    terms[w, k, COLLISION] = _ONE if body.crashed else _ZERO
+    terms[w, k, OFFROAD] = _ONE if body.offroad else _ZERO
+    lane = roads.lanes[mind.lane]
+    index = min(max(int(mind.s / lane.spacing + 0.5), 0), lane.point_count - 1)
+    over = body.speed - roads.points[lane.point_start + index].speed_limit
+    terms[w, k, SPEEDING] = max(over, _ZERO) * TICK
+    terms[w, k, JERK] = body.jerk * body.jerk * TICK
+    sideways = body.speed * body.yaw_rate
+    terms[w, k, LATERAL] = sideways * sideways * TICK
+    terms[w, k, OFF_CENTRE] = abs(mind.d) * TICK
+    terms[w, k, TIME] = TICK
+
+
+@kernel
+def judge(state: WorldState, roads: Roads, agents: Agents, w: int) -> None:
+    """Rewards and endings of this tick in world w."""
+    episode = agents.episodes[w]
+    terms, weights = agents.terms, agents.weights
+    count = agents.agents.shape[1]
+    for k in range(count):
+        for t in range(terms.shape[2]):
+            terms[w, k, t] = _ZERO
+    if state.worlds[w].event_count > 0:
+        _read_events(state, agents, w)
+    episode.ticks += 1
+    out_of_time = episode.ticks >= episode.limit
+    left = 0
+    for k in range(count):
+        agent = agents.agents[w, k]
+        agent.reward = _ZERO
+        agent.terminated = 0
+        agent.truncated = 0
+        if not agent.present:
+            continue
+        if state.bodies[w, agent.slot].status != _WAITING:
+            _measure(state, roads, agents, w, k)
+            total = _ZERO
+            for t in range(terms.shape[2]):
+                total += weights[w, k, t] * terms[w, k, t]
+            agent.reward = total
+            agent.gain += total
+            agent.ticks += 1
+            ends = terms[w, k, GOAL] + terms[w, k, COLLISION] + terms[w, k, OFFROAD]
+            agent.terminated = 1 if ends > _ZERO else 0
+        if agent.terminated:
+            continue
+        left += 1
+        agent.truncated = 1 if out_of_time else 0
+    episode.over = 1 if left == 0 or out_of_time else 0
+
+
+@kernel
+def retire(state: WorldState, agents: Agents, w: int) -> None:
+    """Take agents off the road whose episode has ended; nobody goes on answering to what they showed a moment ago."""
+    for k in range(agents.agents.shape[1]):
+        agent = agents.agents[w, k]
+        if agent.present and agent.terminated:
+            agent.present = 0
+            state.bodies[w, agent.slot].status = _FINISHED
+            for row in range(HISTORY):
+                state.history[w, row, agent.slot].status = _FINISHED
