@@ -13,7 +13,7 @@ from pettingzoo import ParallelEnv
 
 from sim.envs.config import Autoreset, EnvConfig, EnvError
 from sim.envs.core import BatchEnv
-from sim.envs.gymnasium_views import action_space, check_options, observation_space
+from sim.envs.gymnasium_views import action_space, observation_space
 from sim.envs.render import FPS, RENDER_MODES, Renderer
 from sim.scenario import Scenario
 
@@ -47,8 +47,8 @@ class DrivingParallelEnv(ParallelEnv):
     def reset(
         self, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[np.generic]], dict[str, dict[str, Any]]]:
-        """First observations of those who are in the next episode."""
-        chosen = check_options(options)
+        """First observations of those who are in the next episode; unknown options pass, as PettingZoo wants it."""
+        chosen = options or {}
         seen = self.core.reset([seed], episode=chosen.get("episode"))
         active = self.core.active[0]
         self.agents = [name for name, there in zip(self.possible_agents, active, strict=True) if there]
