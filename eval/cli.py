@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from eval.cli_runs import BENCHES, COMMANDS
 from eval.errors import ExitCode
 from scenarios.errors import InputError
 
@@ -110,18 +111,22 @@ def _evaluation(command: _F) -> _F:
     "--regret/--no-regret", default=True, show_default=True,
     help="Let the privileged planner drive the same seeds, where the suite has a use for it.",
 )  # fmt: skip
+@click.option("--run", "name", default="", help="Name of the run in the store.  [default: SUITE-NUMBER]")
 @_evaluation
 @click.pass_context
 def evaluate(
-    context: click.Context, suite: str, drivers: tuple[str, ...], versus: str | None, regret: bool, sensing: str, seeds: str,
-    workers: str, store: Path, as_json: bool,
+    context: click.Context, suite: str, drivers: tuple[str, ...], versus: str | None, regret: bool, name: str, sensing: str,
+    seeds: str, workers: str, store: Path, as_json: bool,
 ) -> None:  # fmt: skip
-    """Evaluate drivers on a named suite, a family, or a scenario file: rates and means with intervals, paired comparisons."""
+    """Evaluate drivers on a named suite, a family, or a scenario file: rates and means with intervals, paired comparisons.
+
+    Every evaluation is a run in the store: `avstack runs`, `compare`, `gate` and `report` take its name.
+    """
     from eval.evaluate import Request, evaluate
 
     request = Request(
         suite=suite, drivers=drivers, versus=versus, sensing=sensing, seeds=suite_seeds(seeds), workers=parse_workers(workers),
-        store=store, regret=regret,
+        store=store, regret=regret, run=name,
     )  # fmt: skip
     context.exit(evaluate(request, as_json=as_json))
 
@@ -454,6 +459,11 @@ def main() -> NoReturn:
     """Entry point of the console script."""
     sys.exit(execute(sys.argv[1:]))
 
+
+for _command in COMMANDS:
+    program.add_command(_command)
+for _command in BENCHES:
+    bench.add_command(_command)
 
 if __name__ == "__main__":
     main()

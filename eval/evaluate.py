@@ -32,7 +32,8 @@ from eval.metrics.result import References
 from eval.progress import progress
 from eval.references import alone, junction_of, ordinary, without_ego
 from eval.run import EpisodeResult, check_sensing, run_scenario, seated
-from eval.store import EpisodeSet, Row, Store, Value
+from eval.runs import provenance
+from eval.store import EpisodeSet, Row, Run, Store, Value
 from eval.suites import SAME, Suite, suite_of
 from scenarios.errors import InputError
 from sim.recorder import Tape
@@ -47,7 +48,7 @@ SENSING = "objects"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What `avstack eval` was asked for. versus: the driver that the others are compared with. regret: the privileged planner
-    drives the same seeds, where the suite has a use for it."""
+    drives the same seeds, where the suite has a use for it. run: its name in the store; empty: a free one."""
 
     suite: str
     drivers: tuple[str, ...]
@@ -57,6 +58,7 @@ class Request:
     workers: int | None = None
     store: Path = Path("results.sqlite")
     regret: bool = False
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +73,11 @@ class Job:
 
 def evaluate(request: Request, *, as_json: bool) -> ExitCode:
     """Run what the store does not have yet, and report. Raises InputError for unknown suites, drivers and unusable stores."""
-    rows, interrupted = collect(request)
-    report = summarise(request, rows)
+    plan = _plan(request)
+    run = plan.store.open_run(_run_of(request, plan))
+    rows, interrupted = _drive(request, plan)
+    report = {"run": run.name} | summarise(request, rows)
+    click.echo(f"run {run.name}", err=True)
     from eval.tables import evaluation_text
 
     click.echo(json.dumps(report) if as_json else evaluation_text(report))
@@ -82,20 +87,45 @@ def evaluate(request: Request, *, as_json: bool) -> ExitCode:
 
 def collect(request: Request) -> tuple[dict[str, list[Row]], bool]:
     """Each driver's rows by seed, those that the store does not have yet driven now; and whether Ctrl-C cut that short."""
+    return _drive(request, _plan(request))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Where the episodes go. keys: driver -> its set."""
+
+    store: Store
+    suite: Suite
+    keys: Mapping[str, str]
+
+
+def _plan(request: Request) -> _Plan:
+    """The store and its sets, once everything that was asked for is known to be there."""
     check_sensing(request.sensing)
     suite, drivers = suite_of(request.suite), _drivers(request)
     for name in drivers:
         load_driver(name)
     suite.scenario(request.seeds[0])
     store = Store(request.store)
-    keys = {name: _open_set(store, request, suite, name) for name in drivers}
+    return _Plan(store=store, suite=suite, keys={name: _open_set(store, request, suite, name) for name in drivers})
+
+
+def _run_of(request: Request, plan: _Plan) -> Run:
+    return Run(
+        name=request.run, suite=request.suite, sensing=request.sensing, sets=plan.keys, seeds=request.seeds,
+        provenance=provenance(json.dumps(asdict(plan.suite)), tuple(plan.keys)),
+    )  # fmt: skip
+
+
+def _drive(request: Request, plan: _Plan) -> tuple[dict[str, list[Row]], bool]:
+    store, keys = plan.store, plan.keys
     jobs = _missing(store, request, keys)
-    for name in drivers:
-        done = len(store.rows(keys[name], request.seeds))
+    for name, key in keys.items():
+        done = len(store.rows(key, request.seeds))
         if done:
             click.echo(f"{name}: {done} of {len(request.seeds)} episodes are in {request.store} already", err=True)
     interrupted = _run(store, keys, jobs, request.workers)
-    return {name: list(store.rows(keys[name], request.seeds).values()) for name in drivers}, interrupted
+    return {name: list(store.rows(key, request.seeds).values()) for name, key in keys.items()}, interrupted
 
 
 def run_job(job: Job) -> dict[str, Row]:

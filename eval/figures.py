@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from avstack.safety.assumptions import Assumption
 from eval.company import collisions_with
 from eval.metrics.foresight import calibration_error, read_bins
+from eval.paired import episodes_for_mean, episodes_for_share, tango_interval
 from eval.statistics import Estimate, bootstrap, clopper_pearson, mcnemar, ratio_of_sums
 from eval.store import Row
 from sim.interface import Floats
@@ -90,6 +91,7 @@ QUANTILES = {"stop_jerk_95": ("stop_jerk_95", 0.95), "stop_decel_95": ("stop_dec
 """Quantiles over episodes of a column."""
 CALIBRATIONS = {"belief_ece": "belief_bins", "commitment_ece": "commitment_bins", "influence_ece": "influence_bins"}
 """Expected calibration errors, pooled over the episodes' bins."""
+_ALPHA = 0.025
 
 
 def figures(rows: Sequence[Row], privileged: Sequence[Row] = ()) -> dict[str, object]:
@@ -124,7 +126,8 @@ def by_scenario(rows: Sequence[Row], privileged: Sequence[Row] = ()) -> dict[str
 
 
 def differences(rows: Sequence[Row], base: Sequence[Row]) -> dict[str, object]:
-    """Paired differences over the seeds that both drove: means with intervals, rates with McNemar's p."""
+    """Paired differences over the seeds that both drove, with intervals, rates with McNemar's p; `needed`: episodes that would
+    tell a difference as large as the one seen, in 9 of 10 cases, at 5 % two-sided."""
     by_seed = {row["seed"]: row for row in base}
     pairs = [(row, by_seed[row["seed"]]) for row in rows if row["seed"] in by_seed]
     found: dict[str, object] = {"pairs": len(pairs)}
@@ -132,17 +135,30 @@ def differences(rows: Sequence[Row], base: Sequence[Row]) -> dict[str, object]:
         both = _with(pairs, (name,))
         only = [bool(one[name]) - bool(other[name]) for one, other in both]
         if both:
-            found[name] = {"more": only.count(1), "less": only.count(-1), "p": mcnemar(only.count(1), only.count(-1))}
+            more, less = only.count(1), only.count(-1)
+            low, high = tango_interval(more, less, len(only))
+            found[name] = {"value": (more - less) / len(only), "low": low, "high": high, "episodes": len(only)} | {
+                "more": more,
+                "less": less,
+                "p": mcnemar(more, less),
+                "needed": _whole(episodes_for_share(more, less, len(only), _ALPHA)),
+            }
     for name, column in MEANS.items():
         both = _with(pairs, (column,))
         if both:
-            found[name] = interval(ratio_of_sums(_changes(both, column)))
+            changes = _changes(both, column)
+            found[name] = interval(ratio_of_sums(changes)) | {"needed": _whole(episodes_for_mean(changes, _ALPHA))}
     for name, ratio in RATIOS.items():
         both = [] if ratio.succeeded else _with(pairs, (*ratio.top, *ratio.bottom))
         (top, bottom), (other, below) = ratio.sums([one for one, _ in both]), ratio.sums([two for _, two in both])
         if both and bottom.sum() != 0.0 and below.sum() != 0.0:
             change = _quotients(top, bottom, other, below)
             found[name] = _bootstrapped(len(both), change)
+    for name, column in CALIBRATIONS.items():
+        both = [(one, other) for one, other in pairs if one.get(column) and other.get(column)]
+        first, second = (read_bins([str(pair[k][column]) for pair in both]) for k in (0, 1))
+        if both:
+            found[name] = _bootstrapped(len(both), _calibrations(first, second))
     return found
 
 
@@ -190,6 +206,15 @@ def _quantile(column: Floats, level: float) -> Callable[[NDArray[np.int64]], flo
 
 def _calibration(bins: Floats) -> Callable[[NDArray[np.int64]], float]:
     return lambda chosen: calibration_error(bins[chosen])
+
+
+def _calibrations(first: Floats, second: Floats) -> Callable[[NDArray[np.int64]], float]:
+    return lambda chosen: calibration_error(first[chosen]) - calibration_error(second[chosen])
+
+
+def _whole(episodes: float) -> int | None:
+    """For JSON, which has no infinity: None where no number would do."""
+    return None if math.isinf(episodes) else int(episodes)
 
 
 def _quotients(top: Floats, bottom: Floats, other: Floats, below: Floats) -> Callable[[NDArray[np.int64]], float]:

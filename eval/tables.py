@@ -111,7 +111,10 @@ def figure_cell(figure: object) -> str:
     if not {"p", "rate", "value"} & figure.keys():
         return ", ".join(f"{count} {name}" for name, count in figure.items()) or "-"
     if "p" in figure:
-        return f"+{figure['more']} -{figure['less']} episodes, p {figure['p']:.2g}"
+        points = ", ".join(f"{100.0 * figure[name]:+.2f}" for name in ("low", "high"))
+        return (
+            f"{100.0 * figure['value']:+.2f} points [{points}], +{figure['more']} -{figure['less']} episodes, p {figure['p']:.2g}"
+        )
     if "rate" in figure:
         return f"{100.0 * figure['rate']:.2f} % [{100.0 * figure['low']:.2f}, {100.0 * figure['high']:.2f}]"
     low, high = ("" if bound is None else f"{bound:.3g}" for bound in (figure["low"], figure["high"]))

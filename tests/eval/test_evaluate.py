@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +17,7 @@ import eval.evaluate as evaluation
 from eval.cli import commit_seeds, execute, program
 from eval.evaluate import Job, Request, run_job, summarise
 from eval.figures import differences
-from eval.store import Row
+from eval.store import Row, Store
 from eval.suites import LAWFUL, SUITES
 from scenarios.errors import InputError
 from sim.scenario import Model
@@ -38,11 +43,38 @@ def test_an_evaluation_is_kept_and_taken_up_again(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(evaluation, "run_job", noted)
     second = command("chicken_negotiator", "--sensing", "state", "--seeds", "0..2", "--store", store)
     assert ran == [2]
+    assert first["run"] == "chicken_negotiator-1"
+    assert second["run"] == "chicken_negotiator-2", "other seeds are another run"
     rows = [report["drivers"]["rules"]["rows"] for report in (first, second)]  # type: ignore[index]
     assert rows[0] == rows[1][:2]
     assert [row["seed"] for row in rows[1]] == [0, 1, 2]
     assert rows[1][0]["delay"] is not None
     assert rows[1][0]["imposed_delay"] is not None
+
+
+_KILLED = ("merge", "--sensing", "state", "--seeds", "0..5", "--workers", "2", "--run", "night", "--json")
+
+
+def test_a_killed_evaluation_goes_on_and_comes_to_the_same(tmp_path: Path):
+    """kill -9 of the whole process group after the second episode; the same command again ends as one that was never killed."""
+    path = tmp_path / "killed.sqlite"
+    words = [sys.executable, "-m", "eval.cli", "eval", *_KILLED, "--store", str(path)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    finished = 0
+    while finished < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+        finished = Store(path).finished(Store(path).run("night")) if path.is_file() and Store(path).runs() else 0
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = Store(path).finished(Store(path).run("night"))
+    assert before >= 2
+    whole = command(*_KILLED[:-3], "--run", "night", "--store", str(path))
+    assert whole["run"] == "night"
+    fresh = command(*_KILLED[:-3], "--run", "other", "--store", str(tmp_path / "fresh.sqlite"))
+    hashes = [[row["trace_hash"] for row in report["drivers"]["rules"]["rows"]] for report in (whole, fresh)]  # type: ignore[index]
+    assert len(hashes[0]) == 6
+    assert hashes[0] == hashes[1]
 
 
 CONTRACT = (
@@ -98,7 +130,8 @@ def test_equal_rows_have_no_difference_and_worse_ones_have():
     worse = [one | {"collisions": 1, "time_s": float(str(one["time_s"])) + 2.0} for one in base]
     request = Request(suite="merge", drivers=("a",), versus="b", seeds=tuple(range(30)))
     same = differences(base, base)
-    assert same["collisions"] == {"more": 0, "less": 0, "p": 1.0}
+    assert same["collisions"]["p"] == 1.0  # type: ignore[index]
+    assert same["collisions"]["needed"] is None  # type: ignore[index]
     report = summarise(request, {"a": worse, "b": base})
     found = report["differences"]["a"]  # type: ignore[index]
     assert found["collisions"]["more"] == 30

@@ -1,0 +1,103 @@
+"""The commands on runs that a store holds: list, compare, gate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from eval.errors import ExitCode
+from scenarios.errors import InputError
+
+_STORE = click.option(
+    "--store", type=click.Path(path_type=Path), default=Path("out/results.sqlite"), show_default=True, help="File with the runs."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+
+
+@click.command(name="runs")
+@_STORE
+@_JSON
+def list_runs(store: Path, as_json: bool) -> None:
+    """List the runs in a store: what, when, with what, and how far they came."""
+    from eval.runs import runs_json, runs_text
+    from eval.store import Store
+
+    found = Store.existing(store)
+    click.echo(runs_json(found) if as_json else runs_text(found))
+
+
+@click.command(name="compare")
+@click.argument("run")
+@click.argument("baseline")
+@_STORE
+@_JSON
+def compare(run: str, baseline: str, store: Path, as_json: bool) -> None:
+    """Compare two runs episode by episode: every figure, its difference with a 95 % interval, and how many episodes would tell.
+
+    RUN is a name from `avstack runs`, or NAME:DRIVER for a run of several drivers.
+    """
+    from eval.compare import compare_json, compare_text
+    from eval.runs import arm, paired
+    from eval.store import Store
+
+    found = Store.existing(store)
+    one, other = arm(found, run), arm(found, baseline)
+    pairs = paired(one, other)
+    names = (one.label, other.label)
+    click.echo(json.dumps(compare_json(pairs, names)) if as_json else compare_text(pairs, names))
+
+
+@click.command(name="gate")
+@click.argument("run")
+@click.option("--baseline", required=True, metavar="RUN", help="What it must not be worse than.")
+@_STORE
+@_JSON
+def gate(run: str, baseline: str, store: Path, as_json: bool) -> ExitCode:
+    """Fail (exit code 1) if a run is significantly worse than a baseline on the same seeds: which metric, by how much, where.
+
+    RUN is a name from `avstack runs`, or NAME:DRIVER for a run of several drivers. Both must be finished.
+    """
+    from eval.gate import fails, gate_json, gate_text, judge
+    from eval.runs import arm, paired
+    from eval.store import Store
+
+    found = Store.existing(store)
+    arms = arm(found, run), arm(found, baseline)
+    for one in arms:
+        if len(one.rows) < len(one.run.seeds):
+            raise InputError(
+                f"run {one.run.name!r} is not finished: {len(one.rows)} of {len(one.run.seeds)} episodes",
+                fix="Give its avstack eval again: it goes on",
+            )
+    tests = judge(paired(*arms))
+    bad = fails(tests)
+    names = (arms[0].label, arms[1].label)
+    if as_json:
+        click.echo(json.dumps({"passed": not bad, "run": names[0], "baseline": names[1], "metrics": gate_json(tests)}))
+    else:
+        click.echo(gate_text(tests, names))
+    return ExitCode.CRITERIA_FAILED if bad else ExitCode.OK
+
+
+@click.command(name="gate")
+@click.argument("run")
+@click.argument("baseline")
+@_STORE
+@click.option("--episodes", default=100, show_default=True, help="In each comparison.")
+@click.option("--comparisons", default=400, show_default=True, help="Of each kind.")
+@_JSON
+def bench_gate(run: str, baseline: str, store: Path, episodes: int, comparisons: int, as_json: bool) -> None:
+    """Measure the gate: how often it fails runs that are no worse, and finds those that are, on episodes that two runs kept."""
+    from eval.bench.gate import format_bench, run_bench
+    from eval.runs import arm, paired
+    from eval.store import Store
+
+    found = Store.existing(store)
+    figures = run_bench(paired(arm(found, run), arm(found, baseline)), episodes, comparisons)
+    click.echo(json.dumps(figures) if as_json else format_bench(figures))
+
+
+COMMANDS = (list_runs, compare, gate)
+BENCHES = (bench_gate,)
