@@ -137,6 +137,7 @@ def look(file: Path, kind: str, height: float | None, weights: Path | None, pict
     if as_json:
         click.echo(json.dumps(told(detections)))
     if wanted is not None:
+        import sim.viewer  # noqa: F401  before pygame, which else greets on stdout
         from eval.perception.draw import draw_detections
 
         draw_detections(points, detections, wanted)

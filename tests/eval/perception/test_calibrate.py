@@ -1,0 +1,86 @@
+"""Calibrators: they find what was put in, and a bound that cannot be kept is not claimed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from avstack.perception.classes import Class
+from avstack.perception.decode import CANDIDATE_DTYPE
+from eval.perception.assess import assess, judge
+from eval.perception.calibrate import coarse_threshold, fit, logistic, monotone
+from eval.perception.judged import CELL_STEPS, Frames
+from eval.perception.samples import BOX_DTYPE
+
+
+def invented(count: int = 600, *, bold: float = 1.0, missed: float = 0.0, seed: int = 0) -> Frames:
+    """Frames with three cars each, found with errors of 0.2 m; the heat of a candidate is the chance that it is one, to the power
+    of 1 / `bold`; the network believes in errors of 0.1 m. missed: share that the coarse answer misses."""
+    random = np.random.default_rng(seed)
+    boxes = np.zeros(3 * count, BOX_DTYPE)
+    frame = np.repeat(np.arange(count), 3)
+    boxes["x"], boxes["y"] = np.tile([8.0, 18.0, 30.0], count), random.uniform(-8.0, 8.0, 3 * count)
+    boxes["length"], boxes["width"], boxes["points"], boxes["solid"], boxes["thing"] = 4.5, 1.8, 30, 1, -1
+    found = np.zeros(3 * count, CANDIDATE_DTYPE)
+    chance = random.uniform(0.05, 1.0, 3 * count)
+    there = random.random(3 * count) < chance
+    found["heat"][:, Class.VEHICLE] = np.clip(chance ** (1.0 / bold), 0.01, 0.99)
+    found["mean"][:, 0] = boxes["x"] + 0.2 * random.standard_normal(3 * count)
+    found["mean"][:, 1] = np.where(there, boxes["y"] + 0.2 * random.standard_normal(3 * count), boxes["y"] + 6.0)
+    for q, name in ((2, "heading"), (3, "vx"), (4, "vy"), (5, "length"), (6, "width")):
+        found["mean"][:, q] = boxes[name] + 0.2 * random.standard_normal(3 * count)
+    found["variance"], found["flip"], found["points"], found["expected"] = 0.01, 0.1, 30, 40.0
+    around = np.where(random.random(3 * count) < missed, 0.0, random.uniform(0.5, 1.0, 3 * count)).astype(np.float32)
+    return Frames(
+        candidates=found, frame=frame, boxes=boxes, box_frame=frame,
+        signal=np.tile(np.array([0.12, 0.4, 10.0], np.float32), (count, 1)),
+        scene=np.arange(count) // 4, around=around, stands=np.zeros(3 * count, np.bool_),
+        free=np.zeros((count, CELL_STEPS), np.int64), geometric=np.zeros(count, np.int64), cells=np.full(count, 100),
+        solid=np.ones(3 * count, np.float32), open_way=np.ones(3 * count, np.float32),
+    )  # fmt: skip
+
+
+def test_over_confidence_and_too_small_variances_are_mended():
+    calibration = fit(invented(bold=3.0))
+    figures = assess(judge(invented(bold=3.0, seed=1), calibration))
+    assert figures["d_ece"] < figures["d_ece_floor"] + 0.02
+    assert figures["coverage90"]["x"] == pytest.approx(0.9, abs=0.03)
+    assert figures["coverage50"]["width"] == pytest.approx(0.5, abs=0.04)
+    assert figures["nees_in_band"] == pytest.approx(0.95, abs=0.03)
+
+
+def test_without_calibration_the_same_figures_are_bad():
+    from avstack.perception.calibration import Calibration
+
+    figures = assess(judge(invented(bold=3.0, seed=1), Calibration()))
+    assert figures["d_ece"] > figures["d_ece_floor"] + 0.05
+    assert figures["coverage90"]["x"] < 0.7
+    assert figures["nees_in_band"] < 0.8
+
+
+def test_a_threshold_keeps_its_bound_where_it_can():
+    assert coarse_threshold(invented()) == pytest.approx(0.5, abs=0.06)
+    figures = assess(judge(invented(seed=1), fit(invented())))
+    assert figures["coarse_miss_high"] < 0.02
+    # two in a hundred are missed whatever the threshold: the most careful one is all there is
+    assert coarse_threshold(invented(missed=0.02)) == pytest.approx(0.02)
+    assert assess(judge(invented(missed=0.02, seed=1), fit(invented())))["coarse_miss"] == pytest.approx(0.02, abs=0.01)
+
+
+def test_a_monotone_map_rises_and_finds_the_shares():
+    random = np.random.default_rng(0)
+    raw = random.random(20000)
+    outcome = (random.random(20000) < raw**2).astype(float)
+    knots, to = monotone(raw, outcome)
+    assert (np.diff(knots) >= 0.0).all()
+    assert (np.diff(to) >= 0.0).all()
+    assert np.interp(0.5, knots, to) == pytest.approx(0.25, abs=0.04)
+
+
+def test_a_logistic_regression_finds_its_weights():
+    random = np.random.default_rng(0)
+    features = np.stack([np.ones(40000), random.standard_normal(40000)], axis=1)
+    outcome = (random.random(40000) < 1.0 / (1.0 + np.exp(-(0.5 + 2.0 * features[:, 1])))).astype(float)
+    assert logistic(features, outcome) == pytest.approx([0.5, 2.0], abs=0.08)

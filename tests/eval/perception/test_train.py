@@ -1,0 +1,81 @@
+"""Training: it learns, goes on where it stopped, and gives out the network that it trained."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from avstack.perception.detect import META, VERSION, read_network  # noqa: E402
+from avstack.perception.network import Widths, fused_network, infer  # noqa: E402
+from eval.perception.samples import sample_of  # noqa: E402
+from eval.perception.scenes import views_of  # noqa: E402
+from eval.perception.targets import targets_of  # noqa: E402
+from eval.perception.train import Progress, TrainConfig, export, train  # noqa: E402
+
+TINY = Widths(fine=8, middle=8, coarse=8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return [sample_of(view, 6_000_000) for view in views_of(6_000_000, None, 2)]
+
+
+def total(progress: Progress) -> float:
+    return progress.losses["heat"] + progress.losses["around"]
+
+
+def test_losses_fall(samples, tmp_path):
+    seen: list[Progress] = []
+    config = TrainConfig(passes=40, batch=2, rate=1e-2, widths=TINY)
+    train(samples, config, tmp_path, seen.append)
+    assert total(seen[-1]) < 0.7 * total(seen[0])
+
+
+def test_an_interrupted_training_ends_as_one_that_was_not(samples, tmp_path):
+    config = TrainConfig(passes=3, batch=2, widths=TINY)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = train(samples, config, tmp_path / "a", lambda _: None)
+
+    def stop(progress: Progress) -> None:
+        if progress.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(samples, config, tmp_path / "b", stop)
+    again = train(samples, config, tmp_path / "b", lambda _: None)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+
+
+def test_another_training_does_not_go_on_from_it(samples, tmp_path):
+    train(samples, TrainConfig(passes=1, batch=2, widths=TINY), tmp_path, lambda _: None)
+    steps: list[int] = []
+    config = TrainConfig(passes=1, batch=2, seed=2, widths=TINY)
+    train(samples, config, tmp_path, lambda progress: steps.append(progress.done))
+    assert steps == [1]
+
+
+def test_what_is_exported_answers_as_what_was_trained(samples, tmp_path):
+    network = train(samples, TrainConfig(passes=1, batch=2, widths=TINY), tmp_path, lambda _: None)
+    arrays, meta = read_network(export(network, tmp_path, {"command": "a test"}))
+    assert (meta["version"], meta["command"], META) == (VERSION, "a test", "meta")
+    features = targets_of(samples[0]).features
+    with torch.inference_mode():
+        wanted = network(torch.from_numpy(features).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    found = infer(fused_network(arrays, TINY), features)
+    # weights are kept in half precision
+    assert np.abs(found - wanted).max() < 0.02 * np.abs(wanted).max()
+    assert json.dumps(meta)
