@@ -22,7 +22,7 @@ from sim.sensors.weather import WEATHER
 from sim.state import Status
 from sim.world import World
 
-DEMANDED = 15  # so that twelve are there
+DEMANDED = 17  # so that twelve are there
 SETTLED_S = 5.0
 ROUNDS, SWEEPS = 7, 10
 
