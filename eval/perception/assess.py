@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def judge(frames: Frames, calibration: Calibration) -> Judged:
     )  # fmt: skip
 
 
-def assess(judged: Judged) -> dict[str, object]:
+def assess(judged: Judged) -> dict[str, Any]:
     """All figures of one condition."""
     return {
         **_detection(judged), **_confidence(judged), **_uncertainty(judged), **_trusting(judged), **_coarse(judged),
