@@ -12,9 +12,9 @@ from sim.tables import share
 
 AGENT_DTYPE = np.dtype(
     [
-        ("slot", "i4"), ("present", "i4"), ("terminated", "i4"), ("truncated", "i4"),
+        ("slot", "i4"), ("present", "i4"),
         # what is left to the goal [m] at the last tick; sums of the jerk actions; speed that the last manoeuvre asked for
-        ("to_goal", "f4"), ("accel", "f4"), ("steer", "f4"), ("speed", "f4"), ("reward", "f4"), ("gain", "f4"), ("ticks", "i4"),
+        ("to_goal", "f4"), ("accel", "f4"), ("steer", "f4"), ("speed", "f4"), ("gain", "f4"), ("ticks", "i4"),
     ],
     align=True,
 )  # fmt: skip
@@ -40,6 +40,12 @@ class Agents(NamedTuple):
     """(W,) EPISODE_DTYPE"""
     actions: NDArray[np.float32]
     """(W, K, 2)"""
+    rewards: NDArray[np.float32]
+    """(W, K) of the last tick"""
+    terminated: NDArray[np.uint8]
+    """(W, K) 1 where the last tick was an agent's last"""
+    truncated: NDArray[np.uint8]
+    """(W, K) 1 where the last tick was the last that there was time for"""
     terms: NDArray[np.float32]
     """(W, K, T) of TERMS, of the last tick, without weights"""
     weights: NDArray[np.float32]
@@ -48,11 +54,12 @@ class Agents(NamedTuple):
     """(W, K, S) what each agent drew for each of `EnvConfig.styles`"""
 
 
-_FLOAT = np.dtype(np.float32)
+_FLOAT, _FLAG = np.dtype(np.float32), np.dtype(np.uint8)
 share(
     Agents,
     {
-        "agents": (AGENT_DTYPE, 2), "episodes": (EPISODE_DTYPE, 1), "actions": (_FLOAT, 3), "terms": (_FLOAT, 3),
+        "agents": (AGENT_DTYPE, 2), "episodes": (EPISODE_DTYPE, 1), "actions": (_FLOAT, 3),
+        "rewards": (_FLOAT, 2), "terminated": (_FLAG, 2), "truncated": (_FLAG, 2), "terms": (_FLOAT, 3),
         "weights": (_FLOAT, 3), "factors": (_FLOAT, 3),
     },
 )  # fmt: skip
@@ -64,6 +71,9 @@ def empty_agents(worlds: int, agents: int, styles: int) -> Agents:
         agents=np.zeros((worlds, agents), AGENT_DTYPE),
         episodes=np.zeros(worlds, EPISODE_DTYPE),
         actions=np.zeros((worlds, agents, 2), np.float32),
+        rewards=np.zeros((worlds, agents), np.float32),
+        terminated=np.zeros((worlds, agents), np.uint8),
+        truncated=np.zeros((worlds, agents), np.uint8),
         terms=np.zeros((worlds, agents, len(TERMS)), np.float32),
         weights=np.zeros((worlds, agents, len(TERMS)), np.float32),
         factors=np.zeros((worlds, agents, styles), np.float32),

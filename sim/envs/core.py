@@ -19,7 +19,7 @@ from sim.envs.agents import Agents, empty_agents
 from sim.envs.config import MANOEUVRES, TERMS, ActionKind, Autoreset, EnvConfig, EnvError, ObservationKind
 from sim.envs.rewards import judge, retire
 from sim.envs.stock import Stock, make_stock
-from sim.envs.vector import observe_agents, size
+from sim.envs.vector import make_edges, observe_agents, size
 from sim.jit import entry_point, kernel
 from sim.kernels import step_worlds
 from sim.rng import Purpose, draw_bits, uniform
@@ -31,7 +31,7 @@ from sim.state import CONTROL_DTYPE, WorldState
 
 _SCENARIO, _STYLE = int(Purpose.SCENARIO), int(Purpose.STYLE)
 _KINDS = (ActionKind.CONTINUOUS, ActionKind.JERK, ActionKind.MANOEUVRE, ActionKind.TARGET_SPEED)
-_NOT_STATE = ("paths", "sights")  # working memory
+_STATE = tuple(name for name in WorldState._fields if name not in ("paths", "sights"))  # those two are working memory
 
 
 class Outcome(NamedTuple):
@@ -66,8 +66,10 @@ def _begin(
         agent = agents.agents[w, k]
         agent.slot = slots[picked, k]
         agent.present = 1 if agent.slot >= 0 else 0
-        agent.terminated = agent.truncated = agent.ticks = 0
-        agent.accel = agent.steer = agent.speed = agent.reward = agent.gain = np.float32(0.0)
+        agent.ticks = 0
+        agents.terminated[w, k] = agents.truncated[w, k] = 0
+        agents.rewards[w, k] = np.float32(0.0)
+        agent.accel = agent.steer = agent.speed = agent.gain = np.float32(0.0)
         for t in range(base.shape[0]):
             agents.weights[w, k, t] = base[t]
             agents.terms[w, k, t] = np.float32(0.0)
@@ -82,16 +84,16 @@ def _begin(
 @kernel
 def _show(
     state: WorldState, roads: Roads, agents: Agents, first: int, last: int, rows: NDArray[np.float32],
-    neighbours: int, points: int, step: float,
+    edges: NDArray[np.float32], neighbours: int, points: int, step: float,
 ) -> None:  # fmt: skip
     for w in range(first, last):
-        observe_agents(state, roads, agents, w, rows, neighbours, points, np.float32(step))
+        observe_agents(state, roads, agents, w, rows, edges, neighbours, points, step)
 
 
 @kernel
-def _advance(
+def _advance(  # noqa: PLR0913  the state, and how it is to be seen
     state: WorldState, roads: Roads, tracks: NDArray[np.float64], idle: NDArray[np.void], agents: Agents, first: int, last: int,
-    rows: NDArray[np.float32], kind: int, neighbours: int, points: int, step: float,
+    kind: int, rows: NDArray[np.float32], edges: NDArray[np.float32], neighbours: int, points: int, step: float,
 ) -> int:  # fmt: skip
     """One tick of the worlds first..last-1 with the actions that lie in `agents`; returns how many episodes it ended."""
     ended = 0
@@ -103,7 +105,7 @@ def _advance(
         act(state, roads, agents, w, kind)
         step_worlds(state, roads, tracks, idle, w, w + 1)
         judge(state, roads, agents, w)
-        observe_agents(state, roads, agents, w, rows, neighbours, points, np.float32(step))
+        observe_agents(state, roads, agents, w, rows, edges, neighbours, points, step)
         retire(state, agents, w)
         ended += episode.over
     return ended
@@ -112,8 +114,9 @@ def _advance(
 class BatchEnv:
     """W worlds that play episodes of a stock of scenarios, with K agents each; `reset`, then `step` over and over.
 
-    Raises EnvError for whatever cannot be: a stock without the agents asked for, actions of the wrong shape, type or size, a step
-    before the first reset.
+    Raises EnvError for whatever cannot be: a stock without the agents asked for, actions of the wrong shape, type or size, a
+    step before the first reset. action_shape: of the actions of a step, (W, K) of whole numbers for manoeuvres, else
+    (W, K, action_size) of floats.
     """
 
     def __init__(self, scenarios: Sequence[Scenario], worlds: int = 1, config: EnvConfig | None = None) -> None:
@@ -128,6 +131,13 @@ class BatchEnv:
         self._rows = np.zeros((self.worlds, self.agents, size(self.config)), np.float32)
         self._idle = np.zeros(self.state.bodies.shape, CONTROL_DTYPE)
         self._kind = _KINDS.index(ActionKind(self.config.action))
+        self.action_size = 2 if self.config.action in (ActionKind.CONTINUOUS, ActionKind.JERK) else 1
+        discrete = self.config.action == ActionKind.MANOEUVRE
+        places = (self.worlds, self.agents)
+        self.action_shape: tuple[int, ...] = places if discrete else (*places, self.action_size)
+        self._given_actions = self.tables.actions[..., 0] if discrete else self.tables.actions[..., : self.action_size]
+        self._numbers = "iu" if discrete else "f"
+        self._any_over = False
         self._base = np.array(self.config.weights, np.float32)
         self._styles = np.array([TERMS.index(term) for term in self.config.styles], np.int32)
         self._spans = np.array(list(self.config.styles.values()), np.float32).reshape(-1, 2)
@@ -151,30 +161,15 @@ class BatchEnv:
 
     def _compile(self) -> None:
         """Kernels for arrays like these."""
-        state, roads, tables, view = self.state, self.stock.roads, self.tables, self._view
-        self._advance = entry_point(
-            _advance, state, roads, self.stock.tracks, self._idle, tables, 0, 1, self._rows, self._kind, *view
-        )
-        self._show = entry_point(_show, state, roads, tables, 0, 1, self._rows, *view)
+        state, roads, tables, config = self.state, self.stock.roads, self.tables, self.config
+        self._parts = state, roads, self.stock.tracks, self._idle, tables
+        self._view = self._rows, make_edges(roads), config.neighbours, config.path_points, float(config.path_step)
+        self._advance = entry_point(_advance, *self._parts, 0, 1, self._kind, *self._view)
+        self._show = entry_point(_show, state, roads, tables, 0, 1, *self._view)
         self._first_bad = entry_point(first_bad, tables, self._kind)
         self._begin = entry_point(
             _begin, tables, self.stock.slots, self.stock.limits, self._base, self._styles, self._spans, 0, -1
         )
-
-    @property
-    def _view(self) -> tuple[int, int, float]:
-        return self.config.neighbours, self.config.path_points, float(self.config.path_step)
-
-    @property
-    def action_shape(self) -> tuple[int, ...]:
-        """Shape of the actions of a step."""
-        shape = (self.worlds, self.agents)
-        return shape if self.config.action == ActionKind.MANOEUVRE else (*shape, self.action_size)
-
-    @property
-    def action_size(self) -> int:
-        """Numbers in one action."""
-        return 2 if self.config.action in (ActionKind.CONTINUOUS, ActionKind.JERK) else 1
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -214,6 +209,7 @@ class BatchEnv:
         self._seed(seeds, which)
         number = -1 if episode is None else self._number(episode)
         self._restart(np.flatnonzero(which), number)
+        self._any_over = bool(self.over.any())
         self._started = True
         return self._given()
 
@@ -221,12 +217,15 @@ class BatchEnv:
         """One tick of 0.1 s in every world with the actions (W, K[, C]) of its agents."""
         self._take(actions)
         tables = self.tables
-        self._rest()
+        if self._any_over:
+            self._rest()
         ended = self._for_ranges()
-        self._look(0, self.worlds)
+        if self._seen is not self._rows:
+            self._look(0, self.worlds)
         self.final_observations = None
-        rewards = tables.agents["reward"].copy()
-        terminated, truncated = tables.agents["terminated"] != 0, tables.agents["truncated"] != 0
+        rewards = tables.rewards.copy()
+        terminated, truncated = tables.terminated.copy().view(np.bool_), tables.truncated.copy().view(np.bool_)
+        self._any_over = ended > 0
         if ended and self.config.autoreset == Autoreset.SAME_STEP:
             over = np.flatnonzero(tables.episodes["over"])
             self.final_observations = self._seen[over].copy()
@@ -234,6 +233,7 @@ class BatchEnv:
             self.final_gains, self.final_ticks = self.tables.agents["gain"][over], self.tables.agents["ticks"][over]
             self.ended_worlds = over
             self._restart(over, -1)
+            self._any_over = False
         return Outcome(self._given(), rewards, terminated, truncated)
 
     def close(self) -> None:
@@ -310,21 +310,18 @@ class BatchEnv:
         tables, stock = self.tables, self.stock
         begin = self._begin
         numbers = [begin(tables, stock.slots, stock.limits, self._base, self._styles, self._spans, int(w), number) for w in which]
-        for name, array, start in zip(WorldState._fields, self.state, stock.state, strict=True):
-            if name not in _NOT_STATE:
-                array[which] = start[numbers]
+        for name in _STATE:
+            getattr(self.state, name)[which] = getattr(stock.state, name)[numbers]
         slots = np.maximum(stock.slots[numbers], 0)
         tables.agents["to_goal"][which] = np.take_along_axis(self.state.minds["to_goal"][which], slots, axis=1)
         show, state = self._show, self.state
         for w in which:
-            show(state, stock.roads, tables, int(w), int(w) + 1, self._rows, *self._view)
+            show(state, stock.roads, tables, int(w), int(w) + 1, *self._view)
             self._look(int(w), int(w) + 1)
 
     def _rest(self) -> None:
         """Deal with worlds whose episode was over before this step."""
         over = self.tables.episodes["over"]
-        if not over.any():
-            return
         if self.config.autoreset == Autoreset.DISABLED:
             w = int(np.flatnonzero(over)[0])
             raise EnvError(f"the episode of world {w} is over: reset it before the next step (autoreset is disabled)")
@@ -336,36 +333,26 @@ class BatchEnv:
         """Check the actions and lay them out for the kernels."""
         if not self._started:
             raise EnvError("reset the environment before its first step")
-        discrete = self.config.action == ActionKind.MANOEUVRE
         given = np.asarray(actions)
         if given.shape != self.action_shape:
             raise EnvError(f"actions must have shape {self.action_shape}, got {given.shape}")
-        if given.dtype.kind not in ("iu" if discrete else "f"):
-            raise EnvError(f"{self.config.action} actions must be {'integers' if discrete else 'floats'}, got {given.dtype}")
-        if discrete:
-            self.tables.actions[..., 0] = given
-        else:
-            self.tables.actions[..., : self.action_size] = given
+        if given.dtype.kind not in self._numbers:
+            wanted = "integers" if self._numbers == "iu" else "floats"
+            raise EnvError(f"{self.config.action} actions must be {wanted}, got {given.dtype}")
+        self._given_actions[...] = given
         bad = self._first_bad(self.tables, self._kind)
         if bad >= 0:
             world, agent, component = bad // (2 * self.agents), bad // 2 % self.agents, bad % 2
-            allowed = f"0 to {len(MANOEUVRES) - 1}" if discrete else "within -1 to 1"
-            value = given[world, agent] if discrete else given[world, agent, component]
+            whole = self._numbers == "iu"
+            value = given[world, agent] if whole else given[world, agent, component]
+            allowed = f"0 to {len(MANOEUVRES) - 1}" if whole else "within -1 to 1"
             raise EnvError(f"action of agent {agent} in world {world}, component {component}: {value!r}; it must be {allowed}")
 
     def _for_ranges(self) -> int:
         """Step all worlds, a range a thread; returns how many episodes ended."""
         advance: Callable[..., int] = self._advance
-        state, stock, tables = self.state, self.stock, self.tables
-        n, p, step = self._view
+        parts, view, kind = self._parts, self._view, self._kind
         if self._pool is None:
-            return advance(
-                state, stock.roads, stock.tracks, self._idle, tables, 0, self.worlds, self._rows, self._kind, n, p, step
-            )
-        running = [
-            self._pool.submit(
-                advance, state, stock.roads, stock.tracks, self._idle, tables, first, last, self._rows, self._kind, n, p, step
-            )
-            for first, last in self._ranges
-        ]
+            return advance(*parts, 0, self.worlds, kind, *view)
+        running = [self._pool.submit(advance, *parts, first, last, kind, *view) for first, last in self._ranges]
         return sum(one.result() for one in running)

@@ -72,7 +72,7 @@ class DrivingEnv(gymnasium.Env):
         seen = self.core.reset([seed], episode=chosen.get("episode"))
         if self.render_mode == "human":
             self.render()
-        return seen[0, 0], {"episode": int(self.core.episode_seeds[0])}
+        return seen[0, 0], {"episode_seed": int(self.core.episode_seeds[0])}
 
     def step(self, action: NDArray[np.generic] | int) -> tuple[NDArray[np.generic], float, bool, bool, Info]:
         """One tick of 0.1 s; `info["terms"]` has what the reward is made of, without weights."""
@@ -99,7 +99,7 @@ class DrivingVectorEnv(VectorEnv):
     """W worlds with one agent each; world i with seed s + i is bit for bit `DrivingEnv` with that seed.
 
     Reset options: `episode`, and `reset_mask` (W,) bool as Gymnasium has it. In the mode `same step` infos have `final_obs` and
-    `final_info`.
+    `final_info`. Which episodes are played is in `core.episode_seeds`.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class DrivingVectorEnv(VectorEnv):
         else:
             seeds = seed
         seen = self.core.reset(seeds, worlds=chosen.get("reset_mask"), episode=chosen.get("episode"))
-        return seen[:, 0], {"episode": self.core.episode_seeds}
+        return seen[:, 0], {}
 
     def step(
         self, actions: NDArray[np.generic]

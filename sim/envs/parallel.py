@@ -53,7 +53,9 @@ class DrivingParallelEnv(ParallelEnv):
         active = self.core.active[0]
         self.agents = [name for name, there in zip(self.possible_agents, active, strict=True) if there]
         number = int(self.core.episode_seeds[0])
-        return {name: seen[0, self._index(name)] for name in self.agents}, {name: {"episode": number} for name in self.agents}
+        return {name: seen[0, self._index(name)] for name in self.agents}, {
+            name: {"episode_seed": number} for name in self.agents
+        }
 
     def step(
         self, actions: Mapping[str, Any]

@@ -81,9 +81,9 @@ def judge(state: WorldState, roads: Roads, agents: Agents, w: int) -> None:
     left = 0
     for k in range(count):
         agent = agents.agents[w, k]
-        agent.reward = _ZERO
-        agent.terminated = 0
-        agent.truncated = 0
+        agents.rewards[w, k] = _ZERO
+        agents.terminated[w, k] = 0
+        agents.truncated[w, k] = 0
         if not agent.present:
             continue
         if state.bodies[w, agent.slot].status != _WAITING:
@@ -91,15 +91,15 @@ def judge(state: WorldState, roads: Roads, agents: Agents, w: int) -> None:
             total = _ZERO
             for t in range(terms.shape[2]):
                 total += weights[w, k, t] * terms[w, k, t]
-            agent.reward = total
+            agents.rewards[w, k] = total
             agent.gain += total
             agent.ticks += 1
             ends = terms[w, k, GOAL] + terms[w, k, COLLISION] + terms[w, k, OFFROAD]
-            agent.terminated = 1 if ends > _ZERO else 0
-        if agent.terminated:
-            continue
+            if ends > _ZERO:
+                agents.terminated[w, k] = 1
+                continue
         left += 1
-        agent.truncated = 1 if out_of_time else 0
+        agents.truncated[w, k] = 1 if out_of_time else 0
     episode.over = 1 if left == 0 or out_of_time else 0
 
 
@@ -108,7 +108,7 @@ def retire(state: WorldState, agents: Agents, w: int) -> None:
     """Take agents off the road whose episode has ended; nobody goes on answering to what they showed a moment ago."""
     for k in range(agents.agents.shape[1]):
         agent = agents.agents[w, k]
-        if agent.present and agent.terminated:
+        if agent.present and agents.terminated[w, k]:
             agent.present = 0
             state.bodies[w, agent.slot].status = _FINISHED
             for row in range(HISTORY):

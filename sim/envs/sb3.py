@@ -38,8 +38,8 @@ class DrivingVecEnv(VecEnv):
     def reset(self) -> NDArray[np.generic]:
         """First observations (W, ...)."""
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
-        seen, infos = self.inner.reset(seed=seeds)
-        self.reset_infos = [{"episode_seed": int(one)} for one in infos["episode"]]
+        seen, _ = self.inner.reset(seed=seeds)
+        self.reset_infos = [{"episode_seed": int(one)} for one in self.inner.core.episode_seeds]
         self._reset_seeds()
         return seen
 

@@ -1,8 +1,9 @@
 """The vector observation: one float32 row per agent, in its own frame (x forward, y left, origin at the centre of its box).
 
 Blocks, in order: EGO_FIELDS; `neighbours` times `sim.observe.NEIGHBOUR_FIELDS`, nearest first, zero where nobody further is
-visible; `path_points` times PATH_FIELDS, every `path_step` metres along the own route, the first one step ahead, past its end
-straight on; one factor for each of the styles. SI, float32 throughout. Rows of agents that are not on the road are zero.
+visible; `path_points` times PATH_FIELDS, every `path_step` metres along the own route (to the nearest sample of the map, which
+are half a metre apart), the first one step ahead, past its end straight on; one factor for each of the styles. SI, float32
+throughout. Rows of agents that are not on the road are zero.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Rows = NDArray[np.float32]
 
 _ACTIVE, _WAITING = int(Status.ACTIVE), int(Status.WAITING)
 _LENGTH = EGO_FIELDS.index("length")
-_ZERO, _ONE, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _FAR = np.float32(TO_GOAL_MAX)
 
 
@@ -102,52 +103,93 @@ def _neighbours(state: WorldState, w: int, a: int, row: NDArray[np.float32], mos
 
 
 @kernel
+def _lane_ahead(body: np.record, edges: Rows, row: NDArray[np.float32], column: int, first: int, stride: int, count: int) -> None:
+    """Turn `count` samples of a lane, every `stride`-th from `first` on, into the frame of the body."""
+    x, y = np.float32(body.x), np.float32(body.y)
+    cos, sin = body.cos, body.sin
+    target = row[column : column + PATH_SIZE * count]
+    if stride == 1:
+        # all that follows lies side by side, so that several numbers are worked out at a time
+        source = edges[PATH_SIZE * first : PATH_SIZE * (first + count)]
+        for n in range(count * PATH_SIZE // 2):
+            dx = source[2 * n] - x
+            dy = source[2 * n + 1] - y
+            target[2 * n] = dx * cos + dy * sin
+            target[2 * n + 1] = dy * cos - dx * sin
+        return
+    for n in range(count):
+        source = edges[PATH_SIZE * (first + n * stride) : PATH_SIZE * (first + n * stride + 1)]
+        for pair in range(0, PATH_SIZE, 2):
+            dx = source[pair] - x
+            dy = source[pair + 1] - y
+            target[PATH_SIZE * n + pair] = dx * cos + dy * sin
+            target[PATH_SIZE * n + pair + 1] = dy * cos - dx * sin
+
+
+@kernel
+def _straight_on(
+    body: np.record, point: np.record, edges: Rows, row: NDArray[np.float32], column: int, last: int, beyond: float, step: float,
+    count: int,
+) -> None:  # fmt: skip
+    """`count` points past the last sample of the route, which lies `beyond` before the first of them."""
+    x, y = np.float32(body.x), np.float32(body.y)
+    cos, sin = body.cos, body.sin
+    source = edges[PATH_SIZE * last : PATH_SIZE * (last + 1)]
+    for n in range(count):
+        further = np.float32(beyond + n * step)
+        place = column + PATH_SIZE * n
+        for pair in range(0, PATH_SIZE, 2):
+            dx = source[pair] + further * point.cos - x
+            dy = source[pair + 1] + further * point.sin - y
+            row[place + pair] = dx * cos + dy * sin
+            row[place + pair + 1] = dy * cos - dx * sin
+
+
+@kernel
 def _path(
-    body: np.record, mind: np.record, roads: Roads, row: NDArray[np.float32], column: int, points: int, step: np.float32
+    body: np.record, mind: np.record, roads: Roads, edges: Rows, row: NDArray[np.float32], column: int, points: int, step: float
 ) -> None:
-    x, y, cos, sin = body.x, body.y, body.cos, body.sin
     route = roads.routes[mind.route]
     base = route.table_start - route.lane_base
     current = mind.lane
-    s = np.float32(mind.s) + step
-    per_step = _ONE / step
+    s = mind.s + step
     left = points
     while left > 0:
         lane = roads.lanes[current]
         following = roads.route_steps[base + current].next
-        length = np.float32(lane.length)
-        spacing = np.float32(lane.spacing)
-        inverse = _ONE / spacing
         last = lane.point_count - 1
-        count = left if following < 0 else min(max(int((length - s) * per_step + _ONE), 0), left)
-        for _ in range(count):
-            index = min(max(int(s * inverse + _HALF), 0), last)
-            point = roads.points[lane.point_start + index]
-            beyond = s - np.float32(index) * spacing
-            along_x = point.cos * cos + point.sin * sin
-            along_y = point.sin * cos - point.cos * sin
-            dx = np.float32(point.x - x)
-            dy = np.float32(point.y - y)
-            ahead = dx * cos + dy * sin + beyond * along_x
-            aside = dy * cos - dx * sin + beyond * along_y
-            row[column] = ahead
-            row[column + 1] = aside
-            row[column + 2] = ahead - point.room_left * along_y
-            row[column + 3] = aside + point.room_left * along_x
-            row[column + 4] = ahead + point.room_right * along_y
-            row[column + 5] = aside - point.room_right * along_x
-            column += PATH_SIZE
-            s += step
+        first = max(int(s / lane.spacing + 0.5), 0)
+        stride = max(int(step / lane.spacing + 0.5), 1)
+        count = min(max((last - first + stride) // stride, 0), left)
+        _lane_ahead(body, edges, row, column, lane.point_start + first, stride, count)
+        column += PATH_SIZE * count
         left -= count
-        s -= length
+        s = (first + count * stride) * lane.spacing - lane.length
+        if following < 0:
+            end = lane.point_start + last
+            _straight_on(body, roads.points[end], edges, row, column, end, s, stride * lane.spacing, left)
+            return
         current = following
+
+
+def make_edges(roads: Roads) -> Rows:
+    """(P * 6,) PATH_FIELDS of every centreline sample in the world's frame, one sample after the other."""
+    points = roads.points
+    cos, sin = points["cos"].astype(np.float64), points["sin"].astype(np.float64)
+    columns = [points["x"], points["y"]]
+    for room in (points["room_left"].astype(np.float64), -points["room_right"].astype(np.float64)):
+        columns += [points["x"] - room * sin, points["y"] + room * cos]
+    return np.stack(columns, axis=1).astype(np.float32).ravel()
 
 
 @kernel
 def observe_agents(
-    state: WorldState, roads: Roads, agents: Agents, w: int, out: Rows, neighbours: int, points: int, step: np.float32
+    state: WorldState, roads: Roads, agents: Agents, w: int, out: Rows, edges: Rows, neighbours: int, points: int, step: float
 ) -> None:
-    """Write `out[w, k, :]` (W, K, size) for every agent of world w that takes part; the rows of others are zeroed once."""
+    """Write `out[w, k, :]` (W, K, size) for every agent of world w that takes part; the rows of others are zeroed once.
+
+    edges: see `make_edges`.
+    """
     styles = agents.factors.shape[2]
     path = EGO_SIZE + neighbours * NEIGHBOUR_SIZE
     for k in range(agents.agents.shape[1]):
@@ -161,6 +203,6 @@ def observe_agents(
         mind = state.minds[w, agent.slot]
         _ego(body, mind, roads, row)
         _neighbours(state, w, agent.slot, row, neighbours)
-        _path(body, mind, roads, row, path, points, step)
+        _path(body, mind, roads, edges, row, path, points, step)
         for m in range(styles):
             row[path + points * PATH_SIZE + m] = agents.factors[w, k, m]

@@ -153,7 +153,7 @@ def test_the_option_episode_chooses(crossings):
     env = DrivingEnv(crossings)
     for scenario in crossings:
         _, info = env.reset(options={"episode": scenario.seed})
-        assert info["episode"] == scenario.seed
+        assert info["episode_seed"] == scenario.seed
 
 
 pettingzoo = pytest.mark.skipif(
