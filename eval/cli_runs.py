@@ -1,4 +1,4 @@
-"""The commands on runs that a store holds: list, compare, gate."""
+"""The commands on runs that a store holds: list, compare, gate, report."""
 
 from __future__ import annotations
 
@@ -81,6 +81,25 @@ def gate(run: str, baseline: str, store: Path, as_json: bool) -> ExitCode:
     return ExitCode.CRITERIA_FAILED if bad else ExitCode.OK
 
 
+@click.command(name="report")
+@click.argument("run")
+@click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True, help="The file.")
+@click.option("--baseline", metavar="RUN", help="Judge it against this run, as the gate does.")
+@click.option(
+    "--replays", default=6, show_default=True, type=click.IntRange(0, 40), help="So many of the worst episodes to watch."
+)
+@_STORE
+def report(run: str, out: Path, baseline: str | None, replays: int, store: Path) -> None:
+    """Write one HTML file about a run: verdict, figures with intervals, plots, and the worst episodes to watch.
+
+    RUN is a name from `avstack runs`, or NAME:DRIVER. The worst episodes are driven again from their seeds.
+    """
+    from eval.report.build import report
+    from eval.store import Store
+
+    report(Store.existing(store), run, out, baseline=baseline, replays=replays)
+
+
 @click.command(name="gate")
 @click.argument("run")
 @click.argument("baseline")
@@ -99,5 +118,5 @@ def bench_gate(run: str, baseline: str, store: Path, episodes: int, comparisons:
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
 
 
-COMMANDS = (list_runs, compare, gate)
+COMMANDS = (list_runs, compare, gate, report)
 BENCHES = (bench_gate,)

@@ -221,12 +221,17 @@ def _recorded(scenario: Scenario, *, to_the_end: bool = False) -> Recording:
     return tape.recording(cut_short or Ending.PASSED)
 
 
-def _episode(scenario: Scenario, driver: str, suite: Suite, references: References, folder: Path) -> Row:
+def driven_by(scenario: Scenario, driver: str) -> Scenario:
+    """The scenario with a driver in ego's seat, and in those of its copies. Raises InputError where there is no ego."""
     if scenario.ego is None:
         raise InputError(f"scenario {scenario.name!r} has no ego for driver {driver!r} to drive", fix="Choose another suite")
     actors = [replace(actor, driver=driver) if actor.driver == SAME else actor for actor in scenario.actors]
     actors[scenario.ego] = replace(actors[scenario.ego], driver=driver, model=Model.EXTERNAL)
-    manned = replace(scenario, actors=tuple(actors))
+    return replace(scenario, actors=tuple(actors))
+
+
+def _episode(scenario: Scenario, driver: str, suite: Suite, references: References, folder: Path) -> Row:
+    manned = driven_by(scenario, driver)
     path = folder / "episode.arrow"
     result = run_scenario(manned, path, to_the_end=suite.to_the_end, record="arrays", watched=True)
     recording = read_recording(path)
