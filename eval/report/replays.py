@@ -180,9 +180,15 @@ def _reasons(recording: Recording) -> list[list[object]]:
     ticks, numbers = track["tick"], track["reason"].astype(float)
     words = {k: name.replace("_", " ").lower() for k, name in enumerate(recording.header.reason_names)}
     if len(ego_numbers(recording, "manoeuvre")[0]):  # the stack's own reasons, not the traffic's
-        words = {int(reason): said.removesuffix(":").removesuffix(", before") for reason, said in REASONS.items()}
+        words = {int(reason): _sentence(said) for reason, said in REASONS.items()}
     changes = np.flatnonzero(np.diff(numbers, prepend=math.inf))
     return [[int(ticks[k]), words.get(int(numbers[k]), "")] for k in changes]
+
+
+def _sentence(said: str) -> str:
+    """A reason as a whole: the stack's own end where the other's name would follow."""
+    open_end = said.endswith((" by", " to", " for", " before", "follows", "passes"))
+    return f"{said} another" if open_end else said.removesuffix(":")
 
 
 def _map(drawing: MapOutline, corner: Floats, shown: tuple[float, float, float, float]) -> dict[str, object]:
