@@ -25,6 +25,13 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
         context.exit()
 
 
+_MODE = "avstack.mode"
+
+
+def _keep_mode(context: click.Context, _: click.Parameter, mode: str | None) -> None:
+    context.meta[_MODE] = mode
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=False)
 @click.option(
     "--version", "wanted", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it and exit."
@@ -34,7 +41,7 @@ def program() -> None:
 
 
 @program.command()
-@click.argument("target", metavar="SCENARIO|FILE.yaml|MAP.xodr")
+@click.argument("target", metavar="SCENARIO|FILE.yaml|MAP.xodr|RECORDING.xml")
 @click.option("--seeds", default="0", show_default=True, help="Seeds to run: 3, 0..99 or 1,5,7.")
 @click.option("--driver", help="Who drives ego: a name, package.module:Class or file.py:Class.  [default: the scenario's]")
 @click.option("--sensing", help="What drivers are given: state, objects or lidar.  [default: the scenario's]")
@@ -50,12 +57,18 @@ def program() -> None:
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value of the scenario, e.g. duration_s=30."
 )
+@click.option(
+    "--mode", type=click.Choice(("replay", "ego", "reactive")),
+    expose_value=False, callback=_keep_mode,
+    help="Of recorded road users: all as recorded; ego among them; ego, and they drive where they would have to react.",
+)  # fmt: skip
 @click.option("--workers", default="auto", show_default=True, help="Processes to run in; 1 stays in this one.")
 @click.option("--time-limit", type=float, metavar="S", help="Wall-clock limit of an episode in seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def run(
     target: str, seeds: str, driver: str | None, sensing: str | None, out: Path | None, overwrite: bool,
-    record: str, picture: Path | None, settings: tuple[str, ...], workers: str, time_limit: float | None, as_json: bool,
+    record: str, picture: Path | None, settings: tuple[str, ...], workers: str, time_limit: float | None,
+    as_json: bool,
 ) -> ExitCode:  # fmt: skip
     """Drive a scenario for one or many seeds and judge it.
 
@@ -72,6 +85,9 @@ def run(
     check_picture(picture)
     if out is not None:
         check_folder(out, "recordings")
+    mode = click.get_current_context().meta.get(_MODE)
+    if mode is not None:
+        settings = (f"mode={mode}", *settings)
     request = Request(
         target=target, seeds=chosen, workers=count, time_limit_s=time_limit, settings=settings, driver=driver, sensing=sensing,
         out=out, record=record, overwrite=overwrite, picture=picture,

@@ -39,7 +39,7 @@ def configuration(target: str, settings: tuple[str, ...], driver: str | None, se
     for key, text in _strings(spec.tree, ""):
         if key == "driver":
             drivers.add(text)
-        elif key in ("file", "track") and Path(spec.folder, text).is_file():
+        elif key in ("file", "track") and Path(spec.folder, text).is_file():  # tracks of a recording lie in its map's file
             content.update(Path(spec.folder, text).read_bytes())
     code = hashlib.sha256()
     for name in sorted(drivers):

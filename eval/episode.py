@@ -64,8 +64,8 @@ class Watcher(Protocol):
 class Episode:
     """An episode while it runs. driven_m, driven_s: way and time on the road so far, of ego or of everybody without one.
 
-    to_the_end: it goes on after ego has arrived until everybody has. partner: another simulator, which drives some. watcher:
-    who looks on.
+    arrived: ego has been in one of the regions of the criteria. to_the_end: it goes on after ego has arrived until everybody has.
+    partner: who moves some besides the world. watcher: who looks on.
     """
 
     world: World
@@ -77,6 +77,7 @@ class Episode:
     driven_m: float = 0.0
     driven_s: float = 0.0
     to_the_end: bool = False
+    arrived: bool = False
     partner: Partner | None = None
     watcher: Watcher | None = None
 
@@ -215,6 +216,10 @@ def _decide(episode: Episode, actor: int) -> DriverStep[object]:
 def _measure(episode: Episode) -> None:
     """Count the way and the time of this tick."""
     bodies, ego = episode.world.state.bodies[0], episode.scenario.ego
+    if ego is not None and episode.scenario.criteria.regions and bodies["status"][ego] == _ACTIVE:
+        x, y, heading, speed = (float(bodies[name][ego]) for name in ("x", "y", "heading", "speed"))
+        now = episode.world.tick * TICK_S
+        episode.arrived |= any(region.holds(x, y, heading, speed, now) for region in episode.scenario.criteria.regions)
     if ego is None:
         speeds = bodies["speed"][(bodies["status"] == _ACTIVE) & (bodies["model"] != _STILL)]
         episode.driven_m += float(np.sum(np.abs(speeds), dtype=np.float64)) * TICK_S
@@ -234,6 +239,8 @@ def _as_record(control: Control, name: str) -> tuple[float, float, int, int, int
 
 
 def _over(episode: Episode) -> bool:
+    if episode.arrived:
+        return True
     if episode.world.finished(0) and (not episode.to_the_end or episode.world.all_finished(0)):
         return True
     ego = episode.scenario.ego

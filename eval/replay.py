@@ -11,6 +11,7 @@ from pathlib import Path
 from eval.clock import WallClock
 from eval.configuration import configuration, differences
 from eval.episode import Episode, drive, known_objects, restore
+from eval.reactions import Reactions, recorded
 from eval.run import Job, prepare, seated
 from scenarios.errors import InputError
 from sim.recording import Recording, read_recording
@@ -52,4 +53,5 @@ def _episode(recording: Recording, path: Path) -> Episode:
     if other:
         raise InputError(f"cannot be replayed here: {other}", file=str(path))
     world = World((scenario,))
-    return Episode(world, scenario, seated(scenario, world), None, WallClock(None))
+    partner = Reactions(scenario) if recorded(scenario) else None
+    return Episode(world, scenario, seated(scenario, world), None, WallClock(None), partner=partner)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from eval.describe import header_of
 from eval.drivers import Onlooker, load_driver
 from eval.episode import Episode, Seat, drive_guarded, writing
 from eval.metrics.outcome import EventCounts, count_events
+from eval.reactions import Reactions, recorded
 from eval.rescues import RescueWatch
 from eval.sumo import needs_sumo, partner
 from scenarios.compile import compile_scenario
@@ -64,6 +66,8 @@ class EpisodeResult:
     counts: see EventCounts; mean_speed: ego's, or everybody's without one [m/s]; time_s: simulated time at the end.
     decision_ms: thread CPU time of each step of ego's driver; rescues: see `eval.rescues`, None where others cannot be driven
     again or nobody watched. An episode read from a recording has neither.
+    reacted: (time [s], name) of recorded road users that had to react; divergence_m: mean distance from the record; see
+    `eval.reactions`. None where nobody has a record.
     """
 
     seed: int
@@ -77,6 +81,8 @@ class EpisodeResult:
     trace_hash: str = ""
     decision_ms: tuple[float, ...] = ()
     rescues: tuple[tuple[int, int], ...] | None = None
+    reacted: tuple[tuple[float, str], ...] | None = None
+    divergence_m: float | None = None
     recording: str | None = None
     error: str = ""
 
@@ -160,10 +166,14 @@ def run_scenario(
                 )
         clock = stack.enter_context(WallClock(time_limit_s))
         joined = stack.enter_context(partner(scenario)) if needs_sumo(scenario) else None
-        watch = RescueWatch() if watched and joined is None and scenario.ego is not None else None
-        episode = Episode(world, scenario, seats, recorder, clock, to_the_end=to_the_end, partner=joined, watcher=watch)
+        reactions = Reactions(scenario) if joined is None and recorded(scenario) else None
+        beside = joined or reactions
+        watch = RescueWatch() if watched and beside is None and scenario.ego is not None else None
+        episode = Episode(world, scenario, seats, recorder, clock, to_the_end=to_the_end, partner=beside, watcher=watch)
         ending, error, details = drive_guarded(episode)
         result = replace(_judge(episode, ending, error), rescues=None if watch is None else tuple(watch.found))
+        if reactions is not None:
+            result = replace(result, reacted=reactions.reacted(), divergence_m=reactions.divergence_m)
         if recorder is not None:
             with writing(path):
                 recorder.finish(_footer(result, episode, details))
@@ -187,13 +197,21 @@ def recorded_result(recording: Recording, path: Path) -> EpisodeResult | None:
         time_s=float(values["time_s"]),
         mean_speed=float(values["mean_speed"]),
         trace_hash=footer.trace_hash,
+        reacted=_reacted(values["reacted"]) if "reacted" in values else None,
+        divergence_m=float(values["divergence_m"]) if "divergence_m" in values else None,
         recording=str(path),
         error=footer.reasons[0] if footer.ending is Ending.CRASHED else "",
     )
 
 
+def _reacted(text: Scalar) -> tuple[tuple[float, str], ...]:
+    return tuple((float(time_s), str(name)) for time_s, name in json.loads(str(text)))
+
+
 def _footer(result: EpisodeResult, episode: Episode, details: str) -> Footer:
     outcome = {name: getattr(result, name) for name in _OUTCOME} | asdict(result.counts)
+    if result.reacted is not None:
+        outcome |= {"reacted": json.dumps(result.reacted), "divergence_m": result.divergence_m or 0.0}
     return Footer(
         ending=result.ending, reasons=result.reasons, error=details, trace_hash=result.trace_hash, outcome=outcome,
         columns=episode.columns.declared,
@@ -242,7 +260,7 @@ def _warm_up(scenario: Scenario) -> None:
 
 def _judge(episode: Episode, cut_short: Ending | None, error: str) -> EpisodeResult:
     world, scenario = episode.world, episode.scenario
-    completed = bool(world.finished(0))
+    completed = episode.arrived if scenario.criteria.regions else bool(world.finished(0))
     counts = count_events(world.events(0), _EVENT_NAMES, scenario.ego)
     time_s = round(world.tick * TICK_S, 3)
     mean_speed = round(episode.driven_m / episode.driven_s, 4) if episode.driven_s > 0.0 else 0.0

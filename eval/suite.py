@@ -240,8 +240,17 @@ def _row(result: EpisodeResult) -> dict[str, object]:
         "time_s": result.time_s,
         "mean_speed": result.mean_speed,
         "trace_hash": result.trace_hash,
+        "reacted": None if result.reacted is None else [list(one) for one in result.reacted],
+        "divergence_m": result.divergence_m,
         "recording": result.recording,
     }
+
+
+def _recorded_text(result: EpisodeResult) -> str:
+    """What became of the record, in one line."""
+    names = ", ".join(f"{name} at {time_s:.1f} s" for time_s, name in result.reacted or ()) or "nobody"
+    gap = "none" if result.divergence_m is None else f"{result.divergence_m:.2f} m"
+    return f"  seed {result.seed}: mean distance from the record {gap}; had to react: {names}\n"
 
 
 def _rate(rows: Sequence[dict[str, object]], name: str) -> Rate:
@@ -257,6 +266,7 @@ def _text(report: dict[str, object], results: Sequence[EpisodeResult], request: 
     hidden = len(results) - len(shown)
     title = f"{report['scenario']}: {report['passed']} of {report['episodes']} passed"
     parts = [render(episode_table(shown, title))] if shown else [title + "\n"]
+    parts += [_recorded_text(result) for result in shown if result.reacted is not None]
     if hidden and shown:
         parts.append(f"  and {hidden} more\n")
     if len(results) > 1:

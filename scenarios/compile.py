@@ -21,9 +21,10 @@ from scenarios.drift import drift_track
 from scenarios.errors import InputError
 from scenarios.ground import Ground, PlaceError, Spot
 from scenarios.maps import ground_of
-from scenarios.model import KINDS, Body, Episode, Thing, User
+from scenarios.model import KINDS, Body, CriteriaSpec, Episode, Thing, User
 from scenarios.places import Start, explicit_route, spot_of, start_of
 from scenarios.ranges import key_of
+from scenarios.retrace import retrace
 from scenarios.schema import ScenarioSpec
 from scenarios.yaml_tree import Path as TreePath
 from scenarios.yaml_tree import combined
@@ -31,7 +32,7 @@ from sim.interface import SPECS, Floats, Kind, VehicleSpec
 from sim.rng import Purpose, generator
 from sim.roads.lane_map import LaneKind
 from sim.roads.route import Route
-from sim.scenario import Actor, Criteria, Model, Scenario
+from sim.scenario import Actor, Criteria, Model, Region, Scenario
 from sim.sensors.beams import LidarSpec
 from sim.sensors.faults import Fault
 from sim.sensors.things import middle_size
@@ -74,6 +75,8 @@ class _Cast:
 def compile_scenario(spec: ScenarioSpec, seed: int) -> Scenario:
     """The episode of `seed`. Raises InputError, placed in the file where there is one, for anything that cannot be."""
     episode, parameters = spec.draw(seed)
+    if episode.mode == "replay":
+        episode = _replay_alone(spec, episode)
     cast = _Cast(spec=spec, episode=episode, ground=_ground(spec, episode), seed=seed)
     _add_ego(cast)
     _add_users(cast)
@@ -89,14 +92,41 @@ def compile_scenario(spec: ScenarioSpec, seed: int) -> Scenario:
     conditions = episode.conditions
     return Scenario(
         name=episode.name, road_map=cast.ground.road_map, actors=tuple(cast.actors), seed=seed,
-        ego=0 if episode.ego is not None else None, duration_s=episode.duration_s,
+        ego=0 if episode.ego is not None else None, duration_s=_duration(cast),
         friction=conditions.friction or 0.0, visibility_m=conditions.visibility_m or 0.0, weather=conditions.name,
         rate=conditions.rate, sensing=episode.sensing, lidar=LidarSpec(**episode.lidar.model_dump()),
         faults=tuple(Fault(**fault.model_dump()) for fault in episode.faults), latency_ticks=episode.latency_ticks,
-        criteria=Criteria(**episode.criteria.model_dump()),
+        criteria=_criteria(episode.criteria),
         occluders=tuple(_outline(outline) for outline in episode.occluders), tags=tuple(episode.tags),
         parameters=tuple(sorted(parameters.items())),
     )  # fmt: skip
+
+
+def _replay_alone(spec: ScenarioSpec, episode: Episode) -> Episode:
+    """The episode without its ego, for as long as somebody replays."""
+    if not any(user.track is not None for user in episode.traffic.users):
+        raise spec.error(("mode",), f"scenario {spec.name!r} has no recorded tracks to replay", "leave the mode out")
+    criteria = episode.criteria.model_copy(update={"goal": False, "regions": []})
+    return episode.model_copy(update={"ego": None, "criteria": criteria})
+
+
+def _duration(cast: _Cast) -> float:
+    """The scenario's, and of a mere replay at least until the last track ends."""
+    given = cast.episode.duration_s
+    if cast.episode.mode != "replay":
+        return given
+    return max(given, *(actor.depart_s + float(actor.track[-1, 0]) for actor in cast.actors if actor.track is not None))
+
+
+def _criteria(given: CriteriaSpec) -> Criteria:
+    regions = tuple(
+        Region(
+            outlines=tuple(_outline(points) for points in region.outlines), window_s=region.window_s, speeds=region.speeds,
+            headings=region.headings,
+        )
+        for region in given.regions
+    )  # fmt: skip
+    return Criteria(**{**given.model_dump(), "regions": regions})
 
 
 def _outline(points: Sequence[tuple[float, float]]) -> Floats:
@@ -118,13 +148,19 @@ def _ground(spec: ScenarioSpec, episode: Episode) -> Ground:
 
 def _add_ego(cast: _Cast) -> None:
     ego = cast.episode.ego
-    if ego is not None:
-        _add_user(cast, ego, ("ego",), "ego", ego.driver or "rules")
+    if ego is None:
+        return
+    _add_user(cast, ego, ("ego",), "ego", ego.driver or "rules")
+    for index, user in enumerate(cast.episode.traffic.users):
+        if user.is_ego and cast.actors:
+            path: TreePath = ("traffic", "users", index)
+            record = _replayed(cast, user, path, user.name or "", cast.actors[0].body)
+            cast.actors[0] = replace(cast.actors[0], track=record.track)
 
 
 def _add_users(cast: _Cast) -> None:
     for index, user in enumerate(cast.episode.traffic.users):
-        if user.present:
+        if user.present and not (user.is_ego and cast.episode.ego is not None):
             _add_user(cast, user, ("traffic", "users", index), user.name or f"{user.kind}_{index}", user.driver or "")
 
 
@@ -150,7 +186,7 @@ def _add_user(cast: _Cast, user: User, path: TreePath, name: str, driver: str) -
     speed = start_speed(cast.ground, start.spot, kind, body, start.route) if user.speed is None else user.speed
     actor = Actor(
         name=name, kind=kind, model=model, spec=None if user.body is None else body, route=start.route,
-        s=start.spot.s, d=start.spot.d,
+        s=start.spot.s, d=start.spot.d, turned=0.0 if user.at is None else user.at.turned,
         speed=speed, depart_s=user.depart_s, style=style, jaywalks=user.jaywalks, driver=_driver(driver, cast.spec.folder),
     )  # fmt: skip
     cast.add(actor, path)
@@ -234,8 +270,12 @@ def _check_on_road(ground: Ground, spot: Spot, body: VehicleSpec) -> None:
 
 
 def _replayed(cast: _Cast, user: User, path: TreePath, name: str, body: VehicleSpec) -> Actor:
-    """An actor that follows a recorded track."""
-    if isinstance(user.track, str):
+    """An actor that follows a recorded track; in reactive mode a vehicle that can be let go, where lanes lead along it."""
+    late = user.depart_s
+    if isinstance(user.track, str) and "#" in user.track:
+        rows, begins = _recorded_track(cast, user.track, path)
+        late += begins
+    elif isinstance(user.track, str):
         file = Path(cast.spec.folder, user.track)
         try:
             rows = _track_file(file, file.stat().st_mtime_ns)
@@ -245,10 +285,34 @@ def _replayed(cast: _Cast, user: User, path: TreePath, name: str, body: VehicleS
         rows = np.asarray(user.track, dtype=np.float64).reshape(-1, 5)
     if len(rows) < 2 or rows[0, 0] != 0.0 or not bool(np.all(np.diff(rows[:, 0]) > 0.0)):
         raise cast.spec.error((*path, "track"), f"the track of {name!r} needs at least 2 rows with times from 0, increasing")
-    return Actor(
+    actor = Actor(
         name=name, kind=KINDS[user.kind], model=Model.REPLAY, spec=None if user.body is None else body, track=rows,
-        pose=(float(rows[0, 1]), float(rows[0, 2]), float(rows[0, 3])), speed=float(rows[0, 4]), depart_s=user.depart_s,
+        pose=(float(rows[0, 1]), float(rows[0, 2]), float(rows[0, 3])), speed=float(rows[0, 4]), depart_s=late,
     )  # fmt: skip
+    if cast.episode.mode != "reactive" or actor.kind == Kind.PEDESTRIAN:
+        return actor
+    found = retrace(cast.ground, rows)
+    if found is None:
+        return actor
+    return replace(actor, route=found.route, s=found.start.s, d=found.start.d, pace=found.pace, style=_drawn_style(cast, name))
+
+
+def _recorded_track(cast: _Cast, reference: str, path: TreePath) -> tuple[Floats, float]:
+    """The track that FILE.xml#ID names, and when it begins [s]."""
+    from scenarios.formats.commonroad import read_once
+    from scenarios.recorded import track_of
+
+    name, _, number = reference.rpartition("#")
+    file = Path(cast.spec.folder, name)
+    try:
+        found = track_of(read_once(file, file.stat().st_mtime_ns), number, cast.ground.road_map.origin)
+    except OSError as error:
+        raise cast.spec.error((*path, "track"), f"track file {name!r} cannot be read: {error}") from None
+    if found is None:
+        raise cast.spec.error(
+            (*path, "track"), f"{file.name} has no recorded road user {number!r}", "give the id of one that moves"
+        )
+    return found
 
 
 @lru_cache(maxsize=64)
@@ -355,7 +419,8 @@ def _check_overlaps(cast: _Cast) -> None:
     for later, (actor, path, x, y, heading) in enumerate(placed):
         for other, _, other_x, other_y, other_heading in placed[:later]:
             reach = 0.5 * (math.hypot(actor.body.length, actor.body.width) + math.hypot(other.body.length, other.body.width))
-            if actor.depart_s != other.depart_s or math.hypot(x - other_x, y - other_y) > reach:
+            recorded = actor.model == other.model == Model.REPLAY
+            if recorded or actor.depart_s != other.depart_s or math.hypot(x - other_x, y - other_y) > reach:
                 continue
             if _rectangle(actor, x, y, heading).intersects(_rectangle(other, other_x, other_y, other_heading)):
                 message = f"{actor.name!r} and {other.name!r} start at the same place ({x:.1f}, {y:.1f})"

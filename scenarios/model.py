@@ -96,6 +96,7 @@ class Place(Strictly):
     pose: Pose | None = Field(default=None, description="x, y [m], heading [rad]")
     anywhere: bool = Field(default=False, description="a random place on the road, another one for each seed")
     d: float = Field(default=0.0, description="offset to the left of the lane's centre [m]")
+    turned: Annotated[float, Field(ge=-1.5, le=1.5)] = Field(default=0.0, description="heading off the lane's [rad]")
 
     @model_validator(mode="after")
     def _one_way(self) -> Place:
@@ -157,8 +158,9 @@ class User(Strictly):
     )
     jaywalks: bool = Field(default=False, description="a pedestrian that does not wait for a gap")
     track: list[TrackRow] | str | None = Field(
-        default=None, description="t, x, y, heading, speed rows, or a .csv file of them, to replay"
+        default=None, description="t, x, y, heading, speed rows, a .csv file of them, or FILE.xml#ID of CommonRoad, to replay"
     )
+    is_ego: bool = Field(default=False, description="the track is the ego's own record: left out while the ego drives")
     body: Body | None = None
 
     @field_validator("style")
@@ -176,6 +178,8 @@ class User(Strictly):
             self.at is not None or self.route is not None or self.to is not None or self.driver is not None
         ):
             raise ValueError("a replayed 'track' takes no 'at', 'to', 'route' or 'driver'")
+        if self.is_ego and self.track is None:
+            raise ValueError("'is_ego' goes with a 'track'")
         if self.route is not None and self.to is not None and self.to.lane is None and self.to.s is None:
             raise ValueError("'route' already says where to go; leave 'to' out")
         if self.at is not None and self.at.pose is not None:
@@ -396,6 +400,17 @@ class FaultSpec(Strictly):
         return self
 
 
+class RegionSpec(Strictly):
+    """A goal in place and time: the ego's centre in any of the outlines, or anywhere without one."""
+
+    outlines: list[Annotated[list[Point], Field(min_length=3)]] = Field(default_factory=list, description="corners [m]")
+    window_s: Annotated[tuple[NotNegative, NotNegative], Strict(False)] = Field(description="between these times")
+    speeds: Annotated[tuple[float, float], Strict(False)] | None = Field(default=None, description="least and most [m/s]")
+    headings: Annotated[tuple[float, float], Strict(False)] | None = Field(
+        default=None, description="counter-clockwise from the first to the second [rad]"
+    )
+
+
 class CriteriaSpec(Strictly):
     """What makes an episode a pass."""
 
@@ -406,6 +421,9 @@ class CriteriaSpec(Strictly):
     no_deadlock: bool = True
     max_time_s: Positive | None = None
     min_mean_speed: Positive | None = None
+    regions: list[RegionSpec] = Field(
+        default_factory=list, description="with any, the goal is to be in one of them, whatever 'to' says"
+    )
 
 
 class Episode(Strictly):
@@ -426,6 +444,11 @@ class Episode(Strictly):
     lidar: LidarOptions = Field(default_factory=LidarOptions)
     faults: list[FaultSpec] = Field(default_factory=list)
     duration_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 60.0
+    mode: Literal["replay", "ego", "reactive"] = Field(
+        default="ego",
+        description="of recorded tracks: replay (without the ego), ego (it drives among them), reactive (and they drive, too, "
+        "where they would have to react)",
+    )
     latency_ticks: Annotated[int, Field(ge=0, le=3)] = 1
     criteria: CriteriaSpec = Field(default_factory=CriteriaSpec)
 

@@ -22,7 +22,7 @@ MAP_VEHICLES_PER_LANE_KM = 6.0
 
 
 def resolve(target: str) -> ScenarioSpec:
-    """The scenario that `target` names: a family of the catalogue, FILE.yaml or MAP.xodr. Raises InputError."""
+    """What `target` names: a family of the catalogue, FILE.yaml, MAP.xodr, or a CommonRoad .xml. Raises InputError."""
     if target in FAMILIES:
         return FAMILIES[target].spec()
     suffix = Path(target).suffix.lower()
@@ -32,11 +32,20 @@ def resolve(target: str) -> ScenarioSpec:
         if not Path(target).is_file():
             found = "is a folder, not a file" if Path(target).is_dir() else "map file does not exist"
             raise InputError(found, file=target, fix="check the path")
-        return map_scenario(Path(target))
+        return map_scenario(Path(target)) if suffix == ".xodr" else _recording(Path(target))
     kinds = ", ".join((*SCENARIO_SUFFIXES, *MAP_SUFFIXES))
     raise InputError(
         f"unknown scenario {target!r}{nearest(target, FAMILIES)}", fix=f"give a name of the catalogue or a file ({kinds})"
     )
+
+
+def _recording(path: Path) -> ScenarioSpec:
+    """What a CommonRoad file recorded, or a drive over its map where that is nothing."""
+    from scenarios.recorded import recording_scenario  # of no use to other scenarios, and slow to import
+
+    spec = recording_scenario(path)
+    traffic = spec.example.traffic
+    return spec if spec.example.ego is not None or traffic.users else map_scenario(path)
 
 
 def map_scenario(path: Path) -> ScenarioSpec:

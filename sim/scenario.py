@@ -11,7 +11,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from sim.interface import SPECS, Floats, Kind, VehicleSpec
+from sim.interface import SPECS, TICK_S, Floats, Kind, VehicleSpec
 from sim.roads.lane_map import LaneMap
 from sim.roads.route import Route
 from sim.sensors.beams import LidarSpec
@@ -44,6 +44,8 @@ class Actor:
     Lane-bound actors (NEGOTIATOR, PEDESTRIAN, EXTERNAL) start at `s` on the first lane of `route`, `d` to its left, along the
     lane. Others start at `pose` (x, y, heading). It appears at `depart_s`, as soon as its place is free.
     style: a name in `sim.traffic.styles.STYLES`. track: (T, 5) of t, x, y, heading, speed for REPLAY, t from 0, increasing.
+    turned: heading at the start, off the lane's [rad]. A REPLAY actor with a route can be let go, see `World.release`; pace is
+    then its desired speed over the limit. An EXTERNAL actor's track is what its human did, for comparison.
     driver: who steers an EXTERNAL actor ("rules", "file.py:Class", ...); the runner resolves it. A REPLAY actor that has one is
     put in its place tick by tick, see `World.put_next`.
     """
@@ -55,6 +57,7 @@ class Actor:
     route: Route | None = None
     s: float = 0.0
     d: float = 0.0
+    turned: float = 0.0
     pose: tuple[float, float, float] | None = None
     speed: float = 0.0
     depart_s: float = 0.0
@@ -63,6 +66,7 @@ class Actor:
     thing: str = ""
     drive_through: bool = False
     track: Floats | None = None
+    pace: float = 1.0
     driver: str = ""
 
     @property
@@ -72,8 +76,41 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A goal in place and time: the centre in any of the outlines (K, 2), or anywhere without one, within a window [s], and if
+    given between two speeds [m/s] and two headings [rad], counter-clockwise from the first."""
+
+    outlines: tuple[Floats, ...] = ()
+    window_s: tuple[float, float] = (0.0, np.inf)
+    speeds: tuple[float, float] | None = None
+    headings: tuple[float, float] | None = None
+
+    def holds(self, x: float, y: float, heading: float, speed: float, time_s: float) -> bool:
+        """Whether who is there then, so, has arrived; times within half a tick count."""
+        if not self.window_s[0] - 0.5 * TICK_S <= time_s <= self.window_s[1] + 0.5 * TICK_S:
+            return False
+        if self.speeds is not None and not self.speeds[0] <= speed <= self.speeds[1]:
+            return False
+        if self.headings is not None:
+            low, high = self.headings
+            if (heading - low) % (2.0 * np.pi) > high - low:
+                return False
+        return not self.outlines or any(inside(outline, x, y) for outline in self.outlines)
+
+
+def inside(outline: Floats, x: float, y: float) -> bool:
+    """Whether a point lies in a closed outline (K, 2), by counting the sides that a ray to the east meets."""
+    a, b = outline, np.roll(outline, -1, axis=0)
+    crosses = (a[:, 1] > y) != (b[:, 1] > y)
+    rise = np.where(crosses, b[:, 1] - a[:, 1], 1.0)
+    east = a[:, 0] + (y - a[:, 1]) / rise * (b[:, 0] - a[:, 0]) > x
+    return bool(np.sum(crosses & east) % 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Criteria:
-    """What makes the episode a pass. `goal`: ego (or, without an ego, every actor with a route) reaches its goal in time."""
+    """What makes the episode a pass. `goal`: ego (or, without an ego, every actor with a route) reaches its goal in time; with
+    regions, ego is in one of them instead."""
 
     goal: bool = True
     no_collision: bool = True
@@ -82,6 +119,7 @@ class Criteria:
     no_deadlock: bool = True
     max_time_s: float | None = None
     min_mean_speed: float | None = None
+    regions: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.geometry import wrap_angle
 from sim.interface import Indicator, Kind, SensorFrame
 from sim.jit import entry_point, kernel
 from sim.kernels import step_worlds
@@ -136,6 +137,19 @@ class World:
             mind["track"] = row
         mind["track_length"] = row - int(mind["track"]) + 1
         self._tracks[row, 1:] = (*pose, speed)
+
+    def release(self, world: int, actor: int, pace: float) -> None:
+        """Let a REPLAY actor with a route go: from the next tick on it drives itself, wanting `pace` times the speed limit."""
+        body, mind = self.state.bodies[world, actor], self.state.minds[world, actor]
+        if mind["route"] < 0:
+            raise ValueError(f"actor {actor} has no route to go on by")
+        body["model"] = Model.NEGOTIATOR
+        body["command_accel"] = body["accel"]
+        spec = self.scenarios[world].actors[actor].body
+        speed = max(float(body["speed"]), 1.0)
+        steer = np.arctan(float(body["yaw_rate"]) * spec.wheelbase / speed)
+        body["steer"] = body["command_steer"] = np.clip(steer, -spec.steer_max, spec.steer_max)
+        mind["speed_factor"] = pace
 
     def remove(self, world: int, actor: int) -> None:
         """Take an actor off the road at once; nobody goes on answering to what it showed a moment ago."""
@@ -308,6 +322,9 @@ class World:
             body["x"] = point["x"] + along * float(point["cos"]) - actor.d * float(point["sin"])
             body["y"] = point["y"] + along * float(point["sin"]) + actor.d * float(point["cos"])
             body["heading"], body["cos"], body["sin"], body["z"] = point["heading"], point["cos"], point["sin"], point["z"]
+            if actor.turned != 0.0:
+                body["heading"] = wrap_angle(float(point["heading"]) + actor.turned)
+                body["cos"], body["sin"] = np.cos(float(body["heading"])), np.sin(float(body["heading"]))
             mind["route"] = int(self._packed.route_base[w]) + routes[actor.route]
             mind["lane"], mind["s"], mind["d"] = int(self._packed.lane_base[w]) + lane, actor.s, actor.d
             body["hypothesis_count"] = 1

@@ -410,6 +410,8 @@ def _problems(root: Element, tally: Tally, step_s: float) -> Iterator[Problem]:
         goals = tuple(_goal(goal, tally) for goal in element.all("goalState"))
         if not goals:
             raise element.error("has no <goalState> inside", "Say where, or by when, it ends.")
+        if element is not root.child("planningProblem"):
+            tally.add("only the first <planningProblem> is driven", element)
         yield Problem(id=element.text("id"), start=read_states(element, tally, step_s)[0], goals=goals, element=element)
 
 
