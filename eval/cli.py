@@ -333,6 +333,18 @@ def bench_sim(as_json: bool) -> None:
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
 
 
+@bench.command(name="env")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def bench_env(as_json: bool) -> None:
+    """Measure the environments for reinforcement learning."""
+    import json
+
+    from eval.bench.envs import format_bench, run_bench
+
+    figures = run_bench()
+    click.echo(json.dumps(figures) if as_json else format_bench(figures))
+
+
 @bench.command(name="lidar", add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench_lidar(arguments: tuple[str, ...]) -> None:

@@ -44,12 +44,13 @@ class SimFigures(TypedDict):
     what_ran: str
 
 
-def _crossing_routes(road_map: LaneMap) -> list[Route]:
+def crossing_routes(road_map: LaneMap) -> list[Route]:
+    """Every way through a crossing of four arms."""
     pairs = [(a, b) for a in ARMS for b in ARMS if a != b]
     return [shortest_route(road_map, road_map.lane(f"{a}_in_0"), road_map.lane(f"{b}_out_0")) for a, b in pairs]
 
 
-def _crossing(road_map: LaneMap, routes: Sequence[Route], seed: int, count: int) -> Scenario:
+def crossing_scenario(road_map: LaneMap, routes: Sequence[Route], seed: int, count: int) -> Scenario:
     """`count` cars queued on the arms of an all-way stop, turning at random."""
     random = np.random.default_rng(seed)
     actors = [
@@ -59,7 +60,7 @@ def _crossing(road_map: LaneMap, routes: Sequence[Route], seed: int, count: int)
     return Scenario(name="all_way_stop", road_map=road_map, actors=tuple(actors), seed=seed)
 
 
-def _driven(road_map: LaneMap, seed: int, count: int) -> Scenario:
+def driven_scenario(road_map: LaneMap, seed: int, count: int) -> Scenario:
     """`count` cars under external control on a long straight road, all in reach of each other's eyes."""
     lanes = [k for k, name in enumerate(road_map.lane_names) if road_map.lanes["kind"][k] == 0]
     routes = [Route(lanes=(lane,), goal_s=float(road_map.lanes["length"][lane])) for lane in lanes]
@@ -143,17 +144,17 @@ def run_bench(repeats: int = 5, highway_s: float = 5.0) -> SimFigures:
     """Run every measurement; about half a minute. Where highway-env cannot be installed its two figures are None."""
     warm_up()
     crossing = assemble(BUILDERS["four_way"](control="all_way", arm_length=150.0))
-    routes = _crossing_routes(crossing)
+    routes = crossing_routes(crossing)
     road = assemble(BUILDERS["straight"](length=600.0, lanes=2))
-    traffic = [_crossing(crossing, routes, seed, 32) for seed in range(64)]
-    driven = [_driven(road, seed, 32) for seed in range(64)]
+    traffic = [crossing_scenario(crossing, routes, seed, 32) for seed in range(64)]
+    driven = [driven_scenario(road, seed, 32) for seed in range(64)]
     small, large = _town(1, 16), _town(1, 256)
 
     def repeated(scenarios: Sequence[Scenario], controls: Callable[[World], np.ndarray | None], ticks: int) -> float:
         return median(_agent_steps(lambda: World(scenarios, traced=False), controls, ticks) for _ in range(repeats))
 
     steps = repeated(traffic, _no_controls, TICKS)
-    single = [_crossing(crossing, routes, 7, 14)]
+    single = [crossing_scenario(crossing, routes, 7, 14)]
     figures = SimFigures(
         agent_steps_per_cpu_s=steps,
         kinematic_agent_steps_per_cpu_s=repeated(driven, _gentle, TICKS),

@@ -1,0 +1,168 @@
+"""How fast the environments are: batches with every agent driven, one small world, wide observations, copies and threads.
+
+An agent-step is one driven agent on the road for one tick of 0.1 s: its action, two physics substeps, contact, off-road, reward,
+ending and observation. CPU time is this thread's; figures are medians of `repeats` runs, one thread but where two are named.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import median
+from typing import TypedDict
+
+import numpy as np
+
+from eval.bench.highway import HighwayUnavailableError, measure_highway
+from eval.bench.sim import crossing_routes, crossing_scenario, driven_scenario
+from sim.envs import BatchEnv, EnvConfig
+from sim.envs.vector import size
+from sim.roads.assemble import assemble
+from sim.roads.builders import BUILDERS
+from sim.scenario import Scenario
+from sim.warm import warm_up
+
+WARM_TICKS = 20
+EPISODES = 8
+PLAIN = EnvConfig(agents="all", copy=False, autoreset="SameStep", duration_s=1e4)
+"""Every agent driven, views instead of copies."""
+WIDE = replace(PLAIN, neighbours=13, path_points=284, path_step=0.5)
+"""1,847 floats, as many as a compiled peer writes: 13 neighbours, 142 m of route and both edges in steps of half a metre."""
+CROSSING = replace(PLAIN, action="target_speed", duration_s=20.0)
+"""Agents who steer along their route and pick a speed, at an all-way stop; episodes of 20 s."""
+
+
+class EnvFigures(TypedDict):
+    """What `run_bench` measures. Names that end in _copied are with copied observations, the default of an environment."""
+
+    agent_steps_per_cpu_s: float
+    agent_steps_per_cpu_s_1024: float
+    agent_steps_per_cpu_s_copied: float
+    agent_steps_per_cpu_s_1024_copied: float
+    agent_steps_per_cpu_s_1847: float
+    agent_steps_per_cpu_s_1847_copied: float
+    agent_steps_per_cpu_s_crossing: float
+    two_threads_over_one: float
+    step_us_1x14: float
+    step_us_1x14_copied: float
+    step_us_1x14_1847: float
+    reset_us: float
+    megabytes_per_1000_agents: float
+    observation_floats: int
+    highway_vehicle_ticks_per_cpu_s: float | None
+    ratio_to_highway: float | None
+    what_ran: str
+
+
+def _actions(env: BatchEnv) -> np.ndarray:
+    """A straight course with a little acceleration, or half the speed that is allowed."""
+    actions = np.zeros(env.action_shape, np.float32)
+    if env.config.action == "continuous":
+        actions[..., 0] = 0.02
+    return actions
+
+
+def _ready(scenarios: Sequence[Scenario], worlds: int, config: EnvConfig) -> tuple[BatchEnv, np.ndarray]:
+    env = BatchEnv(scenarios, worlds, config)
+    env.reset(list(range(worlds)))
+    actions = _actions(env)
+    for _ in range(WARM_TICKS):
+        env.step(actions)
+    return env, actions
+
+
+def _agent_steps(env: BatchEnv, actions: np.ndarray, ticks: int, clock: Callable[[], float]) -> float:
+    """Agent-steps per second of `clock`."""
+    steps = 0
+    spent = 0.0
+    for _ in range(ticks):
+        steps += int(np.count_nonzero(env.tables.agents["present"]))
+        start = clock()
+        env.step(actions)
+        spent += clock() - start
+    return steps / spent
+
+
+def _step_us(env: BatchEnv, actions: np.ndarray, ticks: int) -> float:
+    start = time.thread_time()
+    for _ in range(ticks):
+        env.step(actions)
+    return 1e6 * (time.thread_time() - start) / ticks
+
+
+def _reset_us(env: BatchEnv, times: int) -> float:
+    """Microseconds to begin an episode in one world of a batch."""
+    mask = np.zeros(env.worlds, np.bool_)
+    mask[0] = True
+    start = time.thread_time()
+    for _ in range(times):
+        env.reset(worlds=mask)
+    return 1e6 * (time.thread_time() - start) / times
+
+
+def run_bench(repeats: int = 5, highway_s: float = 5.0) -> EnvFigures:
+    """Run every measurement; about a minute. Where highway-env cannot be installed its two figures are None."""
+    warm_up()
+    road = assemble(BUILDERS["straight"](length=600.0, lanes=2))
+    crossing = assemble(BUILDERS["four_way"](control="all_way", arm_length=150.0))
+    routes = crossing_routes(crossing)
+    many = [driven_scenario(road, seed, 32) for seed in range(EPISODES)]
+    few = [driven_scenario(road, seed, 14) for seed in range(EPISODES)]
+    stops = [crossing_scenario(crossing, routes, seed, 32) for seed in range(EPISODES)]
+
+    def rate(scenarios: Sequence[Scenario], worlds: int, config: EnvConfig, ticks: int) -> float:
+        env, actions = _ready(scenarios, worlds, config)
+        clock = time.perf_counter if config.threads > 1 else time.thread_time
+        return median(_agent_steps(env, actions, ticks, clock) for _ in range(repeats))
+
+    def cost(config: EnvConfig) -> float:
+        env, actions = _ready(few, 1, config)
+        return median(_step_us(env, actions, 60) for _ in range(repeats))
+
+    copied = replace(PLAIN, copy=True)
+    first, _ = _ready(many, 64, PLAIN)
+    figures = EnvFigures(
+        agent_steps_per_cpu_s=rate(many, 64, PLAIN, 40),
+        agent_steps_per_cpu_s_1024=rate(many, 1024, PLAIN, 8),
+        agent_steps_per_cpu_s_copied=rate(many, 64, copied, 40),
+        agent_steps_per_cpu_s_1024_copied=rate(many, 1024, copied, 8),
+        agent_steps_per_cpu_s_1847=rate(few, 64, WIDE, 40),
+        agent_steps_per_cpu_s_1847_copied=rate(few, 64, replace(WIDE, copy=True), 40),
+        agent_steps_per_cpu_s_crossing=rate(stops, 64, CROSSING, 200),
+        two_threads_over_one=_threads(many, repeats),
+        step_us_1x14=cost(PLAIN),
+        step_us_1x14_copied=cost(copied),
+        step_us_1x14_1847=cost(WIDE),
+        reset_us=median(_reset_us(first, 100) for _ in range(repeats)),
+        megabytes_per_1000_agents=first.nbytes() / (first.worlds * first.agents) / 1e3,
+        observation_floats=size(PLAIN),
+        highway_vehicle_ticks_per_cpu_s=None,
+        ratio_to_highway=None,
+        what_ran=(
+            f"64 and 1024 worlds x 32 agents on a road, {size(PLAIN)} floats each; 64 x 14 with {size(WIDE)} floats; 64 x 32 at "
+            "an all-way stop with target speeds; one world of 14"
+        ),
+    )
+    try:
+        peer = measure_highway(highway_s)["vehicle_ticks_per_cpu_s"]
+    except HighwayUnavailableError as error:
+        figures["what_ran"] += f"; no comparison: {error}"
+        return figures
+    figures["highway_vehicle_ticks_per_cpu_s"] = peer
+    figures["ratio_to_highway"] = figures["agent_steps_per_cpu_s_crossing"] / peer
+    return figures
+
+
+def _threads(scenarios: Sequence[Scenario], repeats: int) -> float:
+    """How many times faster two threads are by the clock on the wall, 256 worlds; runs with one and two alternate."""
+    pairs = [_ready(scenarios, 256, replace(PLAIN, threads=threads)) for threads in (1, 2)]
+    rates = [[_agent_steps(*pair, 20, time.perf_counter) for pair in pairs] for _ in range(repeats)]
+    return median(two / one for one, two in rates)
+
+
+def format_bench(figures: EnvFigures) -> str:
+    """The figures as lines for people."""
+    return "\n".join(
+        f"{name:36} {value:,.2f}" if isinstance(value, float) else f"{name:36} {value}" for name, value in figures.items()
+    )
