@@ -1,4 +1,4 @@
-"""The commands on runs that a store holds: list, compare, gate, report."""
+"""The commands on runs that a store holds: list, compare, gate, report; and what metrics there are."""
 
 from __future__ import annotations
 
@@ -100,6 +100,14 @@ def report(run: str, out: Path, baseline: str | None, replays: int, store: Path)
     report(Store.existing(store), run, out, baseline=baseline, replays=replays)
 
 
+@click.command(name="metrics")
+def metrics() -> None:
+    """Print what every metric measures, with its unit and which direction is better, as Markdown."""
+    from eval.metrics_page import metrics_page
+
+    click.echo(metrics_page(), nl=False)
+
+
 @click.command(name="gate")
 @click.argument("run")
 @click.argument("baseline")
@@ -118,5 +126,5 @@ def bench_gate(run: str, baseline: str, store: Path, episodes: int, comparisons:
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
 
 
-COMMANDS = (list_runs, compare, gate, report)
+COMMANDS = (list_runs, compare, gate, report, metrics)
 BENCHES = (bench_gate,)

@@ -39,6 +39,7 @@ MEANS = {
     "min_pet_s": "min_pet",
     "order_violations_suffered": "order_violations_suffered",
     "rss_violation_s": "rss_violation_s",
+    "rss_improper_s": "rss_improper_s",
     "jerk_violations": "jerk_violations",
     "max_decel": "max_decel",
     "comfort_regret": "comfort_regret",

@@ -7,6 +7,7 @@ setting for dense town traffic (METRICS, surrogate safety).
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eval.metrics.result import MetricResult, References
 from sim.kinematics import RSS_DENSE, rss_longitudinal_gap
@@ -18,10 +19,15 @@ MOVES = 0.5  # m/s
 
 def rss_violation_s(recording: Recording, references: References) -> MetricResult:
     """Time for which ego moved with less than the safe gap to somebody ahead in its lane [s]."""
-    header, ego = recording.header, recording.header.ego
+    ego = recording.header.ego
     if ego is None:
         return MetricResult(value=0.0, unit="s", valid=False)
-    mine = recording.track(ego)
+    return MetricResult(value=float(dangerous(recording, ego).sum()) * recording.header.tick_s, unit="s")
+
+
+def dangerous(recording: Recording, ego: int) -> NDArray[np.bool_]:
+    """(T,) whether ego, at each row of its track, was nearer to somebody ahead in its lane than is safe."""
+    header, mine = recording.header, recording.track(ego)
     short = np.zeros(len(mine), bool)
     for other in range(len(header.actors)):
         if other == ego or header.actors[other].kind in ("PEDESTRIAN", "OBJECT"):
@@ -39,4 +45,4 @@ def rss_violation_s(recording: Recording, references: References) -> MetricResul
         )
         safe = rss_longitudinal_gap(np.maximum(a["speed"], 0.0), np.maximum(b["speed"], 0.0), RSS_DENSE)
         short[i] |= follows & (gap < safe)
-    return MetricResult(value=float(short.sum()) * header.tick_s, unit="s")
+    return short

@@ -34,6 +34,7 @@ from eval.metrics.livelock import creep_cycles
 from eval.metrics.order import order_violations, order_violations_suffered
 from eval.metrics.probing import crept_m, learned_nats
 from eval.metrics.progress import progress
+from eval.metrics.proper_response import rss_improper_s
 from eval.metrics.result import Metric, MetricResult, References
 from eval.metrics.stops import stop_decel, stop_jerk_95, stop_jerk_over, stop_ticks
 from eval.metrics.threat import crept_at_person_s
@@ -55,6 +56,7 @@ METRICS: Mapping[str, Metric] = {
     "encounters": encounters,
     "min_pet": min_pet,
     "rss_violation_s": rss_violation_s,
+    "rss_improper_s": rss_improper_s,
     "avoidable_collisions": avoidable_collisions,
     "cut_off_collisions": cut_off_collisions,
     "progress": progress,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 from eval.metrics.probing import CREEP
 from eval.metrics.registry import METRICS
 from eval.metrics.result import Better, References
+from eval.metrics_page import declared, metrics_page
 from sim.interface import Floats
 from sim.recording import Recording
 
 from .written import EGO, JUNCTION, MIDDLE, OTHER, recording, standing, steady
 
 TICKS = 300
+PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 Drive = tuple[Recording, References]
 
 
@@ -77,6 +80,13 @@ def following(gap: float) -> Drive:
     return found, References()
 
 
+def responding(accel: float) -> Drive:
+    """Too near all the time, braking so hard."""
+    found, references = following(8.0)
+    found.rows[0::2]["accel"] = accel
+    return found, references
+
+
 def hitting(hit: bool) -> Drive:
     """Ego pulls out slowly in front of one that comes too fast to stop and was in full view."""
     ego = standing(TICKS, MIDDLE - 5.0)
@@ -125,6 +135,7 @@ PAIRS: dict[str, tuple[Callable[[], Drive], Callable[[], Drive]]] = {
     "imposed_braking": (lambda: braking(False), lambda: braking(True)),
     "min_pet": (lambda: meeting(FAIR, crossing(50, 110)), lambda: meeting(FAIR, crossing(50, 78))),
     "rss_violation_s": (lambda: following(25.0), lambda: following(8.0)),
+    "rss_improper_s": (lambda: responding(-4.2), lambda: responding(-2.0)),
     "avoidable_collisions": (lambda: ramming(False), lambda: ramming(True)),
     "cut_off_collisions": (lambda: hitting(False), lambda: hitting(True)),
     "progress": (lambda: meeting(steady(TICKS, 0.0, 8.0), FAIR), lambda: meeting(steady(TICKS, 0.0, 3.0), FAIR)),
@@ -157,7 +168,25 @@ def test_a_bad_drive_is_worse_than_a_good_one(name: str):
         return
     good, bad = (METRICS[name](*drive()) for drive in PAIRS[name])
     assert good.valid
+    assert (good.unit, good.better) == (declared(METRICS[name]).unit, declared(METRICS[name]).better)
     assert bad.valid
     assert good.unit == bad.unit != ""
     assert good.better is not Better.NEITHER
     assert (good.value < bad.value) if good.better is Better.LOWER else (good.value > bad.value)
+
+
+def test_the_page_of_metrics_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == metrics_page(), "avstack metrics > docs/metrics.md"
+    for name, metric in METRICS.items():
+        assert f"| `{name}` |" in metrics_page()
+        assert declared(metric).unit, f"{name} has no unit"
+        assert metric.__doc__
+
+
+def test_a_proper_response_has_its_response_time():
+    found, references = responding(-4.2)
+    found.rows[0::2]["accel"][:3] = 1.0
+    late = METRICS["rss_improper_s"](found, references).value
+    assert late == pytest.approx(0.1), "0.2 s pass before it has to brake"
+    found.rows[0::2]["accel"][:3] = 3.0
+    assert METRICS["rss_improper_s"](found, references).value == pytest.approx(0.3), "and it may not speed up harder than assumed"
