@@ -11,9 +11,10 @@ import pytest
 from avstack.perception import bev
 from avstack.perception.maps import SIDE
 from eval.perception.samples import BLOCKED, THIN, boxes_of, grid_of, read_samples, sample_of, write_samples
-from eval.perception.scenes import PLACED, views_of
+from eval.perception.scenes import PLACED, TRAFFIC, views_of
 from eval.perception.splits import CONDITIONS, SPLITS
 from eval.perception.targets import WINDOW, targets_of, window_of
+from scenarios.catalogue import FAMILIES
 from sim.sensors.things import HELD_OUT_KINDS, HELD_OUT_WEATHER, THING_NAMES
 
 SEED = 6_000_000  # of no split
@@ -41,6 +42,23 @@ def test_only_the_test_has_what_is_held_out():
             held_out = condition.things or condition.weather in HELD_OUT_WEATHER or condition.lidar.beams != 32
             assert not held_out or name == "test", name
     assert set(SPLITS["test"].conditions) == set(CONDITIONS)
+
+
+def words(tree) -> list[str]:
+    """All texts of a tree."""
+    if isinstance(tree, str):
+        return [tree]
+    inside = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return [word for one in inside for word in words(one)]
+
+
+@pytest.mark.parametrize("name", TRAFFIC)
+def test_no_traffic_brings_what_is_held_out(name):
+    assert not set(words(FAMILIES[name].tree)) & set(HELD_OUT_KINDS)
+
+
+def test_held_out_things_are_found_in_a_tree():
+    assert "couch" in words({"a": [{"thing": "couch"}]})
 
 
 @pytest.mark.parametrize("condition", ["held_out", "beams16"])
