@@ -55,16 +55,21 @@ def compile_episodes(
     for name, value, least in (("episodes", episodes, 1), ("first_episode", first_episode, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise EnvError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return _compiled(scenario, episodes, first_episode, tuple(settings))
+    from scenarios.catalogue import FAMILIES
+
+    make = _known if scenario in FAMILIES else _compiled  # files may change
+    return make(scenario, episodes, first_episode, tuple(settings))
 
 
-@lru_cache(maxsize=_STOCKS)
 def _compiled(scenario: str, episodes: int, first: int, settings: tuple[str, ...]) -> tuple[Scenario, ...]:
     from scenarios.compile import compile_scenario
     from scenarios.resolve import apply_settings, resolve
 
     spec = apply_settings(resolve(scenario), settings)
     return tuple(compile_scenario(spec, seed) for seed in range(first, first + episodes))
+
+
+_known = lru_cache(maxsize=_STOCKS)(_compiled)
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, Any], EnvConfig]:

@@ -42,7 +42,10 @@ def test_every_family_is_an_environment_of_all_vehicles(family):
     assert np.isfinite(seen).all()
 
 
-@pytest.mark.parametrize("order", ["import gymnasium, scenarios", "import scenarios, gymnasium", "import gymnasium"])
+ASKED = "import scenarios, importlib.util; importlib.util.find_spec('gymnasium'); import gymnasium"
+
+
+@pytest.mark.parametrize("order", ["import gymnasium, scenarios", "import scenarios, gymnasium", "import gymnasium", ASKED])
 def test_ids_are_known_in_whatever_order_packages_come(order):
     subprocess.run([sys.executable, "-c", f"{order}; {MAKE}"], check=True)
 
@@ -71,6 +74,14 @@ def test_files_are_environments(tmp_path, monkeypatch):
     same = compile_episodes("unprotected_left", 2, settings=["traffic.demand=300"])
     assert compile_episodes(str(file), 2, settings=["traffic.demand=300"])[0].actors == same[0].actors
     assert make_env(str(file), episodes=1).reset(seed=0)[0].any()
+
+
+def test_an_edited_file_is_read_again(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text(FAMILIES["merge"].spec().to_yaml())
+    first = compile_episodes(str(file), 1)[0]
+    file.write_text(file.read_text().replace("name: merge", "name: other"))
+    assert compile_episodes(str(file), 1)[0].name == "other" != first.name
 
 
 @pytest.mark.data
