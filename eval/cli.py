@@ -235,6 +235,25 @@ def tell_story(recording: Path, out: Path) -> None:
     story(recording, out)
 
 
+@program.command(name="solution")
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default=Path("solution.xml"), show_default=True, help="The file.")
+@click.option("--cost", default="SA1", show_default=True, help="CommonRoad's cost function: JB1, SA1, WX1, SM1, ...")
+def commonroad_solution(recording: Path, out: Path, cost: str) -> None:
+    """Write ego's drive through a CommonRoad scenario as a CommonRoad solution file.
+
+    RECORDING is of `avstack run FILE.xml --driver joint --out DIR`, for example.
+    """
+    from eval.outputs import check_folder
+    from eval.solution import COSTS, write_solution
+
+    if cost not in COSTS:
+        raise InputError(f"cost function {cost!r} is unknown", fix=f"Use one of {', '.join(COSTS)}")
+    check_folder(out.parent, "the solution")
+    write_solution(recording, out, cost)
+    click.echo(f"solution: {out}")
+
+
 @program.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--yaml", "name", metavar="NAME", help="Print the YAML of one scenario, to start your own from.")

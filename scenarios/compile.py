@@ -231,7 +231,7 @@ def _body(kind: Kind, given: Body | None) -> VehicleSpec:
     changes = {key: value for key, value in given.model_dump().items() if value is not None}
     if given.length is not None:
         stretch = given.length / own.length
-        changes |= {"wheelbase": own.wheelbase * stretch, "rear_overhang": own.rear_overhang * stretch}
+        changes = {"wheelbase": own.wheelbase * stretch, "rear_overhang": own.rear_overhang * stretch} | changes
     return replace(own, **changes)
 
 

@@ -129,11 +129,14 @@ class Goal(Strictly):
 
 
 class Body(Strictly):
-    """Size and limits that differ from the kind's own [m, m/s²]."""
+    """Size and limits that differ from the kind's own [m, m/s², rad/s]."""
 
     length: Positive | None = None
     width: Positive | None = None
     height: Positive | None = None
+    wheelbase: Positive | None = None
+    rear_overhang: Positive | None = None
+    steer_rate_max: Positive | None = None
     accel_max: Positive | None = None
     brake_max: Positive | None = None
     speed_max: Positive | None = None

@@ -28,8 +28,8 @@ USER_KINDS = {
 }  # fmt: skip
 """Kinds of road users by CommonRoad's types; others are things."""
 THINGS = {"constructionZone": "barrier"}
-EGO_BODY = {"length": 4.508, "width": 1.61}
-"""[m] of CommonRoad's vehicle 2, a BMW 320i, which its solutions are mostly written for."""
+EGO_BODY = {"length": 4.508, "width": 1.61, "wheelbase": 2.5789, "rear_overhang": 0.8313, "steer_rate_max": 0.4}
+"""[m, rad/s] of CommonRoad's vehicle 2, a BMW 320i, which solutions are mostly written for."""
 SAME_START = 0.5  # m, at the same step: whose record is the ego's
 TAIL_S = 1.0  # s that a recording without a planning problem goes on after its last state
 
@@ -58,12 +58,12 @@ def recording_scenario(path: Path) -> ScenarioSpec:
 
 def moves(obstacle: Obstacle) -> bool:
     """Whether it has a recorded way."""
-    return len(obstacle.states) > 1
+    return obstacle.role == "dynamic" and len(obstacle.states) > 1
 
 
 def stands(obstacle: Obstacle) -> bool:
-    """Whether it stands on or beside the road all the time."""
-    return obstacle.role != "environment" and not moves(obstacle)
+    """Whether it stands on or beside the road all the time; who was about to move, but has no way, does not."""
+    return obstacle.role == "static"
 
 
 def track_of(recording: CommonRoad, name: str, origin: tuple[float, float]) -> tuple[Floats, float] | None:

@@ -398,7 +398,7 @@ def _obstacles(root: Element, tally: Tally, step_s: float) -> Iterator[Obstacle]
         seen.add(name)
         states = np.zeros((1, 5)) if role == "environment" else read_states(element, tally, step_s)
         if role == "dynamic" and len(states) < 2:
-            tally.add("a road user without a recorded way stands where it starts", element)
+            tally.add("a road user without a recorded way is there for one step alone, and left out", element)
         yield Obstacle(
             id=name, role=role, type=element.need("type").body, shapes=read_shapes(element.need("shape"), tally), states=states,
             element=element,
