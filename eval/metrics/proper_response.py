@@ -1,8 +1,8 @@
 """Whether ego did what responsibility-sensitive safety asks of whoever has come too near.
 
 Source: Shalev-Shwartz, Shammah, Shashua, On a formal model of safe and scalable self-driving cars (2017), definition 3: within
-the response time no harder acceleration than assumed, then braking by at least the least braking until the gap is safe again or the
-car stands. With the setting for dense town traffic.
+the response time no harder acceleration than assumed, then braking by at least the least braking until the gap is safe again or
+the car stands. With the setting for dense town traffic.
 """
 
 from __future__ import annotations
