@@ -25,8 +25,10 @@ from avstack.behaviours.zones import ROW
 from avstack.config import MotionConfig
 from avstack.motion import Constraints, Leader, MotionMemory, ReferencePath, Window, observe, plan, start, track
 from avstack.motion.path import speed_caps
-from avstack.perception.tracking import TrackMemory, start_tracking
-from avstack.perception.tracking import track as perceive
+from avstack.perception.caution import Caution, be_careful, lower
+from avstack.perception.health import Fault
+from avstack.perception.perceive import PerceptionMemory, perceive
+from avstack.perception.percepts import Percepts
 from avstack.safety.assumptions import Assumptions
 from avstack.safety.envelope import SafetyMemory, Way, guard, limits_of, start_safety
 from avstack.safety.failsafe import failsafe_brake, problem_of
@@ -61,10 +63,10 @@ class StackMemory:
     atlas: Atlas
     spec: VehicleSpec
     seed: int
-    tracks: TrackMemory
     motion: MotionMemory
     safety: SafetyMemory
     ground: Ground
+    perception: PerceptionMemory = field(default_factory=PerceptionMemory)
     verge: Verge = field(default_factory=Verge)
     behaviours: BehaviourMemory = field(default_factory=BehaviourMemory)
     reference: tuple[Recipe, ReferencePath] | None = None
@@ -84,7 +86,7 @@ class Stack:
     def start(self, road_map: LaneMap, route: Route, spec: VehicleSpec, seed: int) -> StackMemory:
         """Memory before the first frame. RouteError for a route that the map cannot carry."""
         return StackMemory(
-            atlas=Atlas.of(road_map, route), spec=spec, seed=seed, tracks=start_tracking(), motion=start(spec),
+            atlas=Atlas.of(road_map, route), spec=spec, seed=seed, motion=start(spec),
             safety=start_safety(road_map), ground=survey_ground(road_map),
         )  # fmt: skip
 
@@ -94,7 +96,7 @@ class Stack:
         if problem_of(frame, memory.tick):
             return fail_safe(frame, memory, config.motion)
         memory.atlas.forget()
-        percepts, tracks = perceive(frame, memory.tracks)
+        percepts, fault, perception = perceive(frame, memory.perception, memory.spec.rear_to_centre)
         decision, scene, behaviours = decide(
             percepts, memory.atlas, memory.spec, memory.seed, memory.behaviours, config.behaviours
         )
@@ -103,7 +105,8 @@ class Stack:
         verge = memory.verge if memory.verge.path is path else verge_of(path, memory.ground, memory.spec)
         limits = limits_of(Level.EMERGENCY, config.motion, config.assumptions)
         unseen = unseen_people(percepts, verge, memory.spec, limits, config.assumptions, scene.s) if config.unseen else None
-        wanted = replace(constraints_of(decision.ask, memory.spec), envelope=unseen)
+        care = be_careful(percepts, (path.s, path.x, path.y), scene.s, 0.5 * memory.spec.width, _limit(path, scene.s))
+        wanted = constraints_of(decision.ask, memory.spec, care, unseen)
         planned = plan(vehicle, path, wanted, motion, config.motion)
         way = Way(path=path, lanes=scene.path.lanes, starts=scene.path.starts, gives_way=scene.path.gives_way)
         last = guard(percepts, way, planned, motion, vehicle, memory.safety, config.motion, config.assumptions)
@@ -111,10 +114,10 @@ class Stack:
         control, motion = track(vehicle, trajectory, motion, config.motion)
         control = replace(control, indicator=Indicator(decision.indicator), gesture=Gesture(int(decision.wave)))
         memory = replace(
-            memory, tracks=tracks, behaviours=behaviours, motion=motion, reference=(scene.recipe, path), steer=control.steer,
-            safety=last.memory, verge=verge, tick=frame.tick, accel=control.accel,
+            memory, perception=perception, behaviours=behaviours, motion=motion, reference=(scene.recipe, path),
+            steer=control.steer, safety=last.memory, verge=verge, tick=frame.tick, accel=control.accel,
         )  # fmt: skip
-        trace = {**trace_of(decision, scene), **last.trace}
+        trace = {**trace_of(decision, scene), **last.trace, **doubt_of(percepts, fault, care)}
         if not config.safety:
             trace["fallback_verified"] = np.array(int(last.plan_verified))
         return DriverStep(control=control, memory=memory, trace=trace)
@@ -171,14 +174,19 @@ def evened(curvature: Floats) -> Floats:
     return np.asarray(out)
 
 
-def constraints_of(ask: Ask, spec: VehicleSpec) -> Constraints:
-    """What behaviours ask, in motion's words."""
+def _limit(path: ReferencePath, s: float) -> float:
+    """Speed limit [m/s] at a place on the way."""
+    return float(np.interp(s, path.s, path.speed_limit))
+
+
+def constraints_of(ask: Ask, spec: VehicleSpec, care: Caution, unseen: tuple[Floats, Floats] | None) -> Constraints:
+    """What behaviours ask, in motion's words, no faster than doubt and hidden people allow."""
     half = 0.5 * spec.length
     leaders = tuple(Leader(t=lead.t, s=lead.s + half) for lead in ask.leads)
     windows = tuple(Window(t_from=0.0, t_to=until, s_max=s) for until, s in ask.windows)
     return Constraints(
-        target_speed=ask.cap, stops=ask.stops, rest=ask.rest, leaders=leaders, windows=windows, reverse_to=ask.back_to,
-        emergency=ask.emergency,
+        target_speed=min(ask.cap, care.cap), stops=ask.stops, rest=ask.rest or care.rest, leaders=leaders, windows=windows,
+        reverse_to=ask.back_to, emergency=ask.emergency, envelope=lower(unseen, care.envelope),
     )  # fmt: skip
 
 
@@ -201,6 +209,14 @@ def trace_of(decision: Decision, scene: Scene) -> dict[str, NDArray[np.generic]]
     }
     trace.update({f"cost_{name}": np.array(value) for name, value in decision.terms.items()})
     return trace
+
+
+def doubt_of(percepts: Percepts, fault: Fault, care: Caution) -> dict[str, NDArray[np.generic]]:
+    """What perception is unsure of, and what that costs in speed."""
+    return {
+        "trust": np.array(percepts.trust), "fault": np.array(int(fault)), "doubted": np.array(care.doubted),
+        "observed_range": np.array(percepts.observed_range),
+    }  # fmt: skip
 
 
 def _places(decision: Decision, scene: Scene) -> NDArray[np.float64]:

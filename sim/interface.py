@@ -184,8 +184,8 @@ class SensorFrame:
     objects_age: ticks ago that `objects` were measured. sight: (SECTORS,) distance [m] to what blocks sight in each of equal
     sectors, counter-clockwise, the first one starting straight ahead; None where nothing blocks it (the `state` level).
     objects: (N,) of OBJECT_DTYPE at the `state` and `objects` levels; None at the `lidar` level.
-    lidar: (N, 5) x, y, z [m], intensity 0..1, time offset [s] at most 0 from this tick, at the `lidar` level; None elsewhere. Points
-    are in the ego frame at this tick: x forward, y left, z up, the origin on the ground under the centre of its box.
+    lidar: (N, 5) x, y, z [m], intensity 0..1, time offset [s] at most 0 from this tick, at the `lidar` level; None elsewhere.
+    Points are in the ego frame at this tick: x forward, y left, z up, the origin on the ground under the centre of its box.
     """
 
     tick: int

@@ -32,6 +32,7 @@ from avstack.perception.classes import Class
 from avstack.perception.coarse import CoarseGrid, blobs, clear_boxes, coarse_grid, observed_range
 from avstack.perception.decode import decode
 from avstack.perception.percepts import COARSE, RICH
+from avstack.perception.sight import FARTHEST, lines_of_sight
 from sim.interface import TICK_S, Odometry
 
 if TYPE_CHECKING:
@@ -65,12 +66,14 @@ class WeightsError(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detections:
     """things: (N,) DETECTION_DTYPE. grid: the coarse answer everywhere. observed_range: how far ahead [m] the road is seen.
-    signal: (3,) `avstack.perception.bev.density_signal`."""
+    signal: (3,) `avstack.perception.bev.density_signal`. sight: (SECTORS,) as `SensorFrame.sight`, None where only maps were
+    read."""
 
     things: NDArray[np.void]
     grid: CoarseGrid
     observed_range: float
     signal: NDArray[np.float32]
+    sight: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,7 @@ class Detector:
         grid = bev.rasterise(points, past)
         maps = infer(self.network, grid.features)
         detections = interpret(maps, grid, self.calibration)
+        detections = replace(detections, sight=lines_of_sight(points, grid.ground, FARTHEST))
         return detections, DetectorMemory(past=(grid.standing, *past)[: bev.PAST])
 
 

@@ -33,9 +33,10 @@ TRACK_DTYPE = np.dtype(
         ("state", "f8", (STATES,)), ("covariance", "f8", (STATES, STATES)), ("kind_log", "f8", (8,)), ("indicator", "f8", (4,)),
         # log odds that it exists, that its heading is reversed, and that one may drive through it; brake light on, waving
         ("existence", "f8"), ("flip", "f8"), ("drive_through", "f8"), ("brake_light", "f8"), ("wave", "f8"),
-        # normalised innovation squared of the last update, READINGS degrees of freedom
-        ("nis", "f8"),
+        # normalised innovation squared of the last update, READINGS degrees of freedom; trust in the rich answer
+        ("nis", "f8"), ("trust", "f8"),
         ("id", "i4"), ("kind", "i4"), ("age", "i4"), ("missed", "i4"), ("standing", "i4"), ("alive", "i4"),
+        ("source", "i4"),
     ],
     align=True,
 )  # fmt: skip
@@ -47,7 +48,7 @@ class TrackingConfig:
 
     share and the *_time [s] are those of the sensor's errors: the part of the variance that is correlated, and how long. accel_*,
     turn_*: spread [m/s², rad/s] and correlation time [s] of how road users use pedal and wheel. light_*: how often lights are
-    misread. Log odds are natural.
+    misread; trust_weight: of one frame's trust. Log odds are natural.
     """
 
     share: float = 0.7
@@ -75,6 +76,7 @@ class TrackingConfig:
     coast_ticks: int = 30
     lost_variance: float = 16.0  # m²
     kind_weight: float = 0.35
+    trust_weight: float = 0.3
     flip_prior: float = -3.0
     flip_reading: float = 1.0
     flip_motion: float = 0.5

@@ -29,7 +29,7 @@ from avstack.perception.filter import (
     predict,
     update,
 )
-from avstack.perception.percepts import STANDING_SPEED, THING_DTYPE, Percepts, ego_estimate
+from avstack.perception.percepts import RICH, STANDING_SPEED, THING_DTYPE, Percepts, ego_estimate
 from sim.geometry import wrap_angle
 from sim.interface import OBJECT_DTYPE, TICK_S, SensorFrame
 from sim.jit import kernel
@@ -42,6 +42,9 @@ MOST = 200
 """Readings of one frame that are tracked, the nearest ones, and tracks that are kept: a bound on time."""
 LONGEST_GAP_TICKS = 20
 """Between frames; after a longer one, or after a step back in time, everything begins anew."""
+
+SIGN_DTYPE = np.dtype([("trust", "f8"), ("source", "i8")], align=True)
+"""What comes with a reading of the learned models beside its box: trust in the rich answer, and which model it is from."""
 
 _FARTHEST, _FASTEST = 1e6, 150.0  # m, m/s; what claims more is no reading
 _LEAST_SIGMA = (0.01, 0.002, 0.01, 0.01, 0.01)
@@ -69,8 +72,10 @@ def start_tracking() -> TrackMemory:
     return TrackMemory(things=np.zeros(0, THING_DTYPE), tracks=np.zeros(0, TRACK_DTYPE))
 
 
-def track(frame: SensorFrame, memory: TrackMemory, config: TrackingConfig | None = None) -> tuple[Percepts, TrackMemory]:
-    """Percepts of this frame, and the memory for the next one.
+def track(
+    frame: SensorFrame, memory: TrackMemory, config: TrackingConfig | None = None, signs: NDArray[np.void] | None = None
+) -> tuple[Percepts, TrackMemory]:
+    """Percepts of this frame, and the memory for the next one. signs: (N,) SIGN_DTYPE of the frame's objects; None: full trust.
 
     At the `state` level things are passed on as they are, with the frame's ids. At the `objects` level they are tracked: things
     come by id, predicted to the frame's tick; covariances include that of the ego pose. Readings that are not finite, or beyond
@@ -79,7 +84,7 @@ def track(frame: SensorFrame, memory: TrackMemory, config: TrackingConfig | None
     if frame.level == "state":
         memory = _pass_on(frame, memory)
     else:
-        memory = _follow(frame, memory, config or TrackingConfig())
+        memory = _follow(frame, memory, config or TrackingConfig(), signs)
     percepts = Percepts(
         tick=frame.tick, ego=ego_estimate(frame), things=memory.things, signals=frame.signals, observed_range=frame.range_m,
         sight=frame.sight,
@@ -95,9 +100,10 @@ def _pass_on(frame: SensorFrame, memory: TrackMemory) -> TrackMemory:
     return TrackMemory(things=things, tracks=memory.tracks[:0])
 
 
-def _follow(frame: SensorFrame, memory: TrackMemory, config: TrackingConfig) -> TrackMemory:
+def _follow(frame: SensorFrame, memory: TrackMemory, config: TrackingConfig, signs: NDArray[np.void] | None) -> TrackMemory:
     """Predict to the time of measurement, match, update, begin and end tracks, and show them at the frame's tick."""
-    objects, ego, packed = _nearest(_objects_of(frame), frame.pose), _ego_numbers(frame), pack_config(config)
+    ego, packed = _ego_numbers(frame), pack_config(config)
+    objects, signs = _nearest(_objects_of(frame), signs, frame.pose)
     measured = frame.tick - frame.objects_age
     ticks = measured - memory.measured
     known = memory.tracks if memory.measured >= 0 and 0 <= ticks <= LONGEST_GAP_TICKS else memory.tracks[:0]
@@ -109,7 +115,7 @@ def _follow(frame: SensorFrame, memory: TrackMemory, config: TrackingConfig) -> 
     cost, least, work = np.empty((rows, readings + rows)), np.empty(rows + 1), np.empty(readings + rows + 1, ASSIGN_DTYPE)
     _match(tracks, objects, packed, cost, least, work, found)
     sight = frame.sight if frame.sight is not None else np.zeros(0, np.float32)
-    _take_in_all(tracks, objects, found, ego, sight, packed, np.empty((3, STATES)))
+    _take_in_all(tracks, objects, signs, found, ego, sight, packed, np.empty((3, STATES)))
     tracks = tracks[: _tidy(tracks, rows, memory.next_id, packed)]
     things = np.zeros(len(tracks), THING_DTYPE)
     things = things[: _show(tracks.copy(), frame.objects_age * TICK_S, ego, packed, things)]
@@ -122,15 +128,21 @@ def _objects_of(frame: SensorFrame) -> NDArray[np.void]:
     return frame.objects if frame.objects is not None else np.zeros(0, OBJECT_DTYPE)
 
 
-def _nearest(objects: NDArray[np.void], pose: NDArray[np.float64]) -> NDArray[np.void]:
-    """Readings that can be reckoned with, the MOST nearest at most, as a contiguous copy."""
+def _nearest(
+    objects: NDArray[np.void], signs: NDArray[np.void] | None, pose: NDArray[np.float64]
+) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """Readings that can be reckoned with and their signs, the MOST nearest at most, as contiguous copies."""
+    if signs is None:
+        signs = np.zeros(len(objects), SIGN_DTYPE)
+        signs["trust"], signs["source"] = 1.0, RICH
     usable = np.zeros(len(objects), np.bool_)
     _judge_usable(objects, usable)
-    objects = objects[usable]
+    objects, signs = objects[usable], signs[usable]
     if len(objects) > MOST:
         distances = np.hypot(objects["x"] - pose[0], objects["y"] - pose[1])
-        objects = objects[np.sort(np.argsort(distances, kind="stable")[:MOST])]
-    return objects
+        near = np.sort(np.argsort(distances, kind="stable")[:MOST])
+        objects, signs = objects[near], signs[near]
+    return objects, signs
 
 
 def _ego_numbers(frame: SensorFrame) -> NDArray[np.float64]:
@@ -212,7 +224,9 @@ def _match(
 
 
 @kernel
-def _take_in(track: np.record, seen: np.record, ego: NDArray[np.float64], config: np.record, work: NDArray[np.float64]) -> None:
+def _take_in(
+    track: np.record, seen: np.record, sign: np.record, ego: NDArray[np.float64], config: np.record, work: NDArray[np.float64]
+) -> None:
     """Everything one reading says about a track; work: (3, STATES)."""
     sigma = work[2]
     _sigma(seen, sigma)
@@ -221,11 +235,11 @@ def _take_in(track: np.record, seen: np.record, ego: NDArray[np.float64], config
     judge_flip(track, seen.heading, config)
     dx, dy = track.state[0] - ego[0], track.state[1] - ego[1]
     distance = math.sqrt(dx * dx + dy * dy) + 1e-3
-    if distance < config.light_reach:
-        judge_indicator(track, min(max(seen.indicator, 0), 3), config)
+    if distance < config.light_reach and seen.indicator >= 0:
+        judge_indicator(track, min(seen.indicator, 3), config)
         if dx * math.cos(track.state[2]) + dy * math.sin(track.state[2]) > 0.3 * distance:
             track.brake_light = judge_light(track.brake_light, seen.brake_light != 0, config)
-    if distance < config.wave_reach:
+    if distance < config.wave_reach and seen.gesture >= 0:
         track.wave = judge_light(track.wave, seen.gesture == 1, config)
     through = min(max(float(seen.drive_through), 0.001), 0.999)
     track.drive_through += 0.2 * (math.log(through / (1.0 - through)) - track.drive_through)
@@ -234,6 +248,8 @@ def _take_in(track: np.record, seen: np.record, ego: NDArray[np.float64], config
     # at birth a score counts in full: as many ghosts are born as things
     gain = evidence if track.age == 0 else config.score_weight * evidence + config.hit
     track.existence = min(max(float(track.existence + gain), -5.0), 5.0)
+    track.trust += (1.0 if track.age == 0 else config.trust_weight) * (sign.trust - track.trust)
+    track.source = sign.source
     track.missed = 0
 
 
@@ -254,8 +270,8 @@ def _seen_through(track: np.record, ego: NDArray[np.float64], sight: NDArray[np.
 
 @kernel
 def _take_in_all(
-    tracks: NDArray[np.void], objects: NDArray[np.void], found: NDArray[np.int64], ego: NDArray[np.float64],
-    sight: NDArray[np.float32], packed: NDArray[np.void], work: NDArray[np.float64],
+    tracks: NDArray[np.void], objects: NDArray[np.void], signs: NDArray[np.void], found: NDArray[np.int64],
+    ego: NDArray[np.float64], sight: NDArray[np.float32], packed: NDArray[np.void], work: NDArray[np.float64],
 ) -> None:  # fmt: skip
     """Update known tracks by the readings `found` for them; the readings left over begin the tracks that follow."""
     rows, config = found.shape[0], packed[0]
@@ -265,7 +281,7 @@ def _take_in_all(
         track = tracks[i]
         if found[i] >= 0:
             tracks[rows + found[i]].alive = 0
-            _take_in(track, objects[found[i]], ego, config, work)
+            _take_in(track, objects[found[i]], signs[found[i]], ego, config, work)
         else:
             # it exists a little less likely, or hardly less where something is in the line of sight
             track.existence -= config.miss if _seen_through(track, ego, sight) else config.hidden_miss
@@ -274,7 +290,7 @@ def _take_in_all(
         track = tracks[rows + j]
         if track.alive:
             begin(track, objects[j], config)
-            _take_in(track, objects[j], ego, config, work)
+            _take_in(track, objects[j], signs[j], ego, config, work)
 
 
 @kernel
@@ -404,7 +420,8 @@ def _show(
             thing.indicator[k] = track.indicator[k]
         thing.brake_light, thing.wave = track.brake_light, track.wave
         thing.drive_through = 1.0 / (1.0 + math.exp(-track.drive_through))
-        thing.trust = thing.kind_probability[thing.kind] * thing.existence
+        thing.trust = thing.kind_probability[thing.kind] * thing.existence * track.trust
+        thing.source = track.source
         thing.age, thing.missed, thing.standing = track.age, track.missed, track.standing
     return count
 

@@ -12,7 +12,7 @@ from typing import TypedDict
 import numpy as np
 
 from avstack.behaviours.decide import decide
-from avstack.perception.tracking import track
+from avstack.perception.perceive import perceive
 from avstack.stack import Joint, StackMemory
 from eval.run import Job, prepare
 from sim.interface import TICK_S, SensorFrame
@@ -66,7 +66,7 @@ class _Drive:
     def time_decision(self, frame: SensorFrame) -> float:
         """CPU seconds of the decision of this tick, made and thrown away."""
         memory, stack = self.memory, self.stack
-        percepts, _ = track(frame, memory.tracks)
+        percepts, _, _ = perceive(frame, memory.perception, memory.spec.rear_to_centre)
         began = time.thread_time()
         decide(percepts, memory.atlas, memory.spec, memory.seed, memory.behaviours, stack.config.behaviours)
         return time.thread_time() - began

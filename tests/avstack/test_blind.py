@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avstack.perception.tracking import start_tracking, track
+from avstack.perception.perceive import PerceptionMemory, perceive
 from sim.interface import SensorFrame
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
@@ -28,7 +28,7 @@ def poison(state: WorldState) -> None:
             array.fill(77)
 
 
-@pytest.mark.parametrize("sensing", ["state", "objects"])
+@pytest.mark.parametrize("sensing", ["state", "objects", "lidar"])
 def test_truth_is_not_read(sensing):
     road_map = assemble(BUILDERS["straight"]())
     lane = next(k for k, row in enumerate(road_map.lanes) if row["kind"] == 0)
@@ -37,7 +37,7 @@ def test_truth_is_not_read(sensing):
     scenario = Scenario(name="line", road_map=road_map, actors=actors, seed=3, sensing=sensing)
 
     def answers(spoil: bool) -> list[bytes]:
-        world, memory, given = World([scenario], traced=False), start_tracking(), list[SensorFrame]()
+        world, memory, given = World([scenario], traced=False), PerceptionMemory(), list[SensorFrame]()
         for _ in range(12):
             world.step()
             given.append(world.frame(0, 0))
@@ -45,7 +45,7 @@ def test_truth_is_not_read(sensing):
             poison(world.state)
         kept = []
         for frame in given:
-            percepts, memory = track(frame, memory)
+            percepts, _, memory = perceive(frame, memory, 1.4)
             kept.append(percepts.things.tobytes())
         return kept
 

@@ -1,0 +1,102 @@
+"""From a sensor frame to percepts, at every sensing level; the only place that knows which level it is.
+
+`state` and `objects`: the frame's list is tracked. `lidar`: the learned models find things in the sweep, and those are tracked; a
+thing that the rich model is not to be trusted with comes from the coarse one (`avstack.perception.detect`). Before that the frame
+is examined (`avstack.perception.health`): a sweep that is not fresh shows nothing new, and what was seen is less and less to go
+by. The memory is a value.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avstack.perception.classes import ROAD_USER_OF, Class
+from avstack.perception.detect import Detections, Detector, DetectorMemory, ego_motion, start_detecting
+from avstack.perception.filter import TrackingConfig
+from avstack.perception.health import Fault, Health, HealthMemory, diagnose
+from avstack.perception.percepts import Percepts
+from avstack.perception.tracking import SIGN_DTYPE, TrackMemory, start_tracking, track
+from sim.interface import OBJECT_DTYPE, TICK_S, Floats, SensorFrame
+
+LIDAR_TRACKING = TrackingConfig()
+"""What the tracker believes of the learned models' readings."""
+APPEARS_MPS = 10.0  # m/s, by which what is observed shrinks while nothing new is seen
+_KIND_OF = np.array([int(ROAD_USER_OF[one]) for one in Class], np.int32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerceptionMemory:
+    """What perception carries from tick to tick. observed_range: of the last fresh sweep [m]."""
+
+    tracks: TrackMemory = field(default_factory=start_tracking)
+    detector: DetectorMemory = field(default_factory=start_detecting)
+    health: HealthMemory = field(default_factory=HealthMemory)
+    observed_range: float = 0.0
+    sight: NDArray[np.float32] | None = None
+
+
+def perceive(frame: SensorFrame, memory: PerceptionMemory, rear_to_centre: float) -> tuple[Percepts, Fault, PerceptionMemory]:
+    """Percepts, the worst fault of the sensors, and the memory. rear_to_centre [m]: of the own vehicle, see VehicleSpec.
+
+    Raises WeightsError where the shipped models cannot be read; no frame makes it raise.
+    """
+    motion = ego_motion(frame.odometry, rear_to_centre)
+    health, examined = diagnose(frame, memory.health, motion)
+    memory = replace(memory, health=examined)
+    frame = replace(frame, pose=health.pose)
+    signs = None
+    if frame.level == "lidar":
+        frame, signs, memory = _detect(frame, memory, health, motion)
+    percepts, tracks = track(frame, memory.tracks, None if signs is None else LIDAR_TRACKING, signs)
+    return replace(percepts, trust=health.trust), health.fault, replace(memory, tracks=tracks)
+
+
+def _detect(
+    frame: SensorFrame, memory: PerceptionMemory, health: Health, motion: tuple[float, float, float]
+) -> tuple[SensorFrame, NDArray[np.void], PerceptionMemory]:
+    """The frame with what the models find in its sweep as objects, their signs, and the memory."""
+    if not health.fresh:
+        # nothing new is known: tracks coast, as after readings of long ago
+        seen = max(0.0, memory.observed_range - frame.odometry.speed * TICK_S - APPEARS_MPS * TICK_S)
+        memory = replace(memory, observed_range=seen, detector=start_detecting(), sight=None)
+        empty = np.zeros(0, OBJECT_DTYPE)
+        return replace(frame, objects=empty, range_m=seen), np.zeros(0, SIGN_DTYPE), memory
+    assert frame.lidar is not None  # a fresh sweep
+    detections, detector = Detector.load().detect(frame.lidar, motion, memory.detector)
+    objects, signs = readings_of(detections, health.pose)
+    seen = min(detections.observed_range, frame.range_m)
+    memory = replace(memory, detector=detector, observed_range=seen, sight=detections.sight)
+    return replace(frame, objects=objects, range_m=seen, sight=detections.sight), signs, memory
+
+
+def readings_of(detections: Detections, pose: Floats) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """Detections of an ego at `pose` (3,) as a list (N,) of OBJECT_DTYPE in the world, and their SIGN_DTYPE.
+
+    A lidar reads no lights and no gestures: -1, unknown.
+    """
+    found = detections.things
+    objects, signs = np.zeros(len(found), OBJECT_DTYPE), np.zeros(len(found), SIGN_DTYPE)
+    mean, covariance = found["mean"], found["covariance"].astype(np.float64)
+    cos, sin = math.cos(pose[2]), math.sin(pose[2])
+    objects["x"] = pose[0] + cos * mean[:, 0] - sin * mean[:, 1]
+    objects["y"] = pose[1] + sin * mean[:, 0] + cos * mean[:, 1]
+    objects["heading"] = math.pi - np.mod(math.pi - mean[:, 2] - pose[2], 2.0 * math.pi)
+    objects["vx"], objects["vy"] = cos * mean[:, 3] - sin * mean[:, 4], sin * mean[:, 3] + cos * mean[:, 4]
+    objects["speed"] = mean[:, 3] * np.cos(mean[:, 2]) + mean[:, 4] * np.sin(mean[:, 2])
+    objects["length"], objects["width"] = mean[:, 5], mean[:, 6]
+    objects["kind"] = _KIND_OF[found["label"]]
+    objects["score"], objects["drive_through"] = found["score"], found["drive_through"]
+    for name in ("indicator", "brake_light", "gesture"):
+        objects[name] = -1
+    pairs = ((0, 1), (2, 2), (3, 4), (5, 5), (6, 6))
+    for k, (one, other) in enumerate(pairs):
+        objects["sigma"][:, k] = np.sqrt(0.5 * (covariance[:, one, one] + covariance[:, other, other]))
+    objects["id"] = np.arange(len(found))
+    signs["trust"], signs["source"] = found["trust"], found["source"]
+    for array in (objects, signs):
+        array.setflags(write=False)
+    return objects, signs
