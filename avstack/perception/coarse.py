@@ -106,17 +106,29 @@ def blobs(blocked: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 @kernel
+def window(x: float, y: float, reach: float) -> tuple[int, int, int, int]:
+    """First and past-last row and column of the cells within `reach` [m] of a place along each axis."""
+    i0, i1 = int((x - reach - X0) / SIDE), int((x + reach - X0) / SIDE) + 1
+    j0, j1 = int((y - reach - Y0) / SIDE), int((y + reach - Y0) / SIDE) + 1
+    return max(i0, 0), min(i1, ROWS), max(j0, 0), min(j1, COLUMNS)
+
+
+@kernel
+def away(i: int, j: int, x: float, y: float, cos: float, sin: float) -> tuple[float, float]:
+    """How far [m] the middle of a cell is from a place, along a direction and across it."""
+    dx, dy = X0 + SIDE * (i + 0.5) - x, Y0 + SIDE * (j + 0.5) - y
+    return abs(dx * cos + dy * sin), abs(dy * cos - dx * sin)
+
+
+@kernel
 def clear_boxes(blocked: NDArray[np.bool_], boxes: NDArray[np.float64]) -> None:
     """Take from a grid of cells that block those that boxes (N, 5: x, y, heading, length, width) with a metre around explain."""
     for n in range(len(boxes)):
         x, y, heading, length, width = boxes[n, 0], boxes[n, 1], boxes[n, 2], boxes[n, 3], boxes[n, 4]
         cos, sin = math.cos(heading), math.sin(heading)
-        reach = 0.5 * (length + width) + 2.0
-        i0, i1 = int((x - reach - X0) / SIDE), int((x + reach - X0) / SIDE) + 1
-        j0, j1 = int((y - reach - Y0) / SIDE), int((y + reach - Y0) / SIDE) + 1
-        for i in range(max(i0, 0), min(i1, ROWS)):
-            for j in range(max(j0, 0), min(j1, COLUMNS)):
-                dx, dy = X0 + SIDE * (i + 0.5) - x, Y0 + SIDE * (j + 0.5) - y
-                along, across = abs(dx * cos + dy * sin), abs(dy * cos - dx * sin)
+        i0, i1, j0, j1 = window(x, y, 0.5 * (length + width) + 2.0)
+        for i in range(i0, i1):
+            for j in range(j0, j1):
+                along, across = away(i, j, x, y, cos, sin)
                 if along <= 0.5 * length + 1.0 and across <= 0.5 * width + 1.0:
                     blocked[i, j] = False

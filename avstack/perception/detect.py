@@ -182,8 +182,10 @@ def _unexplained(things: NDArray[np.void], coarse: CoarseGrid) -> NDArray[np.voi
 
 @functools.lru_cache(maxsize=4)
 def _load(folder: Path) -> Detector:
-    from avstack.perception.network import Widths, fused_network
-
+    try:
+        from avstack.perception.network import Widths, fused_network
+    except ModuleNotFoundError as error:
+        raise WeightsError(f"the models need torch ({error}). Install it with pip install 'avstack-sim[learn]'") from error
     arrays, meta = read_network(folder / NETWORK_FILE)
     try:
         network = fused_network(arrays, Widths(**meta["widths"]))  # type: ignore[arg-type]

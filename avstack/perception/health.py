@@ -50,11 +50,11 @@ class Fault(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthMemory:
-    """What diagnosis remembers. print: of the last sweep; fresh: tick of the last fresh one, -1 for none yet; rings: how many are
-    usual; pose: the last one that was believed, None before the first; jumped: ticks for which it has been dead reckoning;
+    """What diagnosis remembers. fingerprint: of the last sweep; fresh: tick of the last fresh one, -1 for none yet; rings: how
+    many are usual; pose: the last one that was believed, None before the first; jumped: ticks of dead reckoning so far;
     settled: ticks at rest meanwhile."""
 
-    print: tuple[int, float] = (0, 0.0)
+    fingerprint: tuple[int, float] = (0, 0.0)
     fresh: int = -1
     rings: float = 0.0
     pose: tuple[float, float, float] | None = None
@@ -64,12 +64,10 @@ class HealthMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """trust: in the whole picture, 0 to 1; fault: what lowers it most; blind_s: age of the last fresh sweep [s]; fresh: this one
-    is; pose: (3,) to go by."""
+    """trust: in the whole picture, 0 to 1; fault: what lowers it most; fresh: this sweep is; pose: (3,) to go by."""
 
     trust: float
     fault: Fault
-    blind_s: float
     fresh: bool
     pose: Floats
 
@@ -78,17 +76,17 @@ def diagnose(frame: SensorFrame, memory: HealthMemory, motion: tuple[float, floa
     """The state of the sensors at this frame. motion: of the box centre since the last one, see `detect.ego_motion`."""
     pose, memory = _believed(frame, memory, motion)
     found = {Fault.POSE: max(0.0, 1.0 - memory.jumped * TICK_S / JUMP_S)}
-    blind, fresh = 0.0, True
+    fresh = True
     if frame.level == "lidar":
         points = frame.lidar if frame.lidar is not None else np.zeros((0, 5), np.float32)
         count, spoilt, newest, total, rings = _read(points, np.zeros(SLOPES, np.int64))
         fingerprint = (count, total)
-        fresh = count > 0 and fingerprint != memory.print and -newest < BLIND_S
+        fresh = count > 0 and fingerprint != memory.fingerprint and -newest < BLIND_S
         if memory.fresh < 0 or fresh:
             memory = replace(memory, fresh=frame.tick)
         blind = (frame.tick - memory.fresh) * TICK_S
         usual = max(RINGS_FADE * memory.rings, float(rings)) if fresh else memory.rings
-        memory = replace(memory, print=fingerprint, rings=usual)
+        memory = replace(memory, fingerprint=fingerprint, rings=usual)
         found[Fault.BLIND] = 1.0 - min(max((blind - BLIND_S) / (GIVEN_UP_S - BLIND_S), 0.0), 1.0)
         missing = 1.0 - rings / usual if fresh and usual > 0.0 else 0.0
         found[Fault.RINGS] = 1.0 if missing <= RINGS_GONE else 1.0 - missing
@@ -96,7 +94,7 @@ def diagnose(frame: SensorFrame, memory: HealthMemory, motion: tuple[float, floa
         found[Fault.SPOILT] = 1.0 if lost <= SPOILT else 1.0 - lost
     fault = min(found, key=lambda one: found[one])
     trust = found[fault]
-    health = Health(trust=trust, fault=Fault.NONE if trust > USUAL_HEALTH else fault, blind_s=blind, fresh=fresh, pose=pose)
+    health = Health(trust=trust, fault=Fault.NONE if trust > USUAL_HEALTH else fault, fresh=fresh, pose=pose)
     return health, memory
 
 

@@ -36,7 +36,6 @@ class PerceptionMemory:
     detector: DetectorMemory = field(default_factory=start_detecting)
     health: HealthMemory = field(default_factory=HealthMemory)
     observed_range: float = 0.0
-    sight: NDArray[np.float32] | None = None
 
 
 def perceive(frame: SensorFrame, memory: PerceptionMemory, rear_to_centre: float) -> tuple[Percepts, Fault, PerceptionMemory]:
@@ -62,14 +61,14 @@ def _detect(
     if not health.fresh:
         # nothing new is known: tracks coast, as after readings of long ago
         seen = max(0.0, memory.observed_range - frame.odometry.speed * TICK_S - APPEARS_MPS * TICK_S)
-        memory = replace(memory, observed_range=seen, detector=start_detecting(), sight=None)
+        memory = replace(memory, observed_range=seen, detector=start_detecting())
         empty = np.zeros(0, OBJECT_DTYPE)
         return replace(frame, objects=empty, range_m=seen), np.zeros(0, SIGN_DTYPE), memory
     assert frame.lidar is not None  # a fresh sweep
     detections, detector = Detector.load().detect(frame.lidar, motion, memory.detector)
     objects, signs = readings_of(detections, health.pose)
     seen = min(detections.observed_range, frame.range_m)
-    memory = replace(memory, detector=detector, observed_range=seen, sight=detections.sight)
+    memory = replace(memory, detector=detector, observed_range=seen)
     return replace(frame, objects=objects, range_m=seen, sight=detections.sight), signs, memory
 
 

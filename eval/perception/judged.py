@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from avstack.perception.bev import X0, Y0
 from avstack.perception.classes import Class
-from avstack.perception.coarse import CoarseGrid, coarse_grid
+from avstack.perception.coarse import CoarseGrid, away, coarse_grid, window
 from avstack.perception.decode import CANDIDATE_DTYPE, decode
 from avstack.perception.maps import COLUMNS, ROWS, SIDE
 from avstack.perception.network import Network, infer
@@ -102,13 +102,10 @@ def look_at_boxes(
     for n in range(len(boxes)):
         box = boxes[n]
         cos, sin = np.cos(box.heading), np.sin(box.heading)
-        reach = 0.5 * (box.length + box.width) + 1.5
-        i0, i1 = int((box.x - reach - X0) / SIDE), int((box.x + reach - X0) / SIDE) + 1
-        j0, j1 = int((box.y - reach - Y0) / SIDE), int((box.y + reach - Y0) / SIDE) + 1
-        for i in range(max(i0, 0), min(i1, ROWS)):
-            for j in range(max(j0, 0), min(j1, COLUMNS)):
-                dx, dy = X0 + SIDE * (i + 0.5) - box.x, Y0 + SIDE * (j + 0.5) - box.y
-                along, across = abs(dx * cos + dy * sin), abs(dy * cos - dx * sin)
+        i0, i1, j0, j1 = window(box.x, box.y, 0.5 * (box.length + box.width) + 1.5)
+        for i in range(i0, i1):
+            for j in range(j0, j1):
+                along, across = away(i, j, box.x, box.y, cos, sin)
                 if along <= 0.5 * box.length + BESIDE and across <= 0.5 * box.width + BESIDE:
                     most[n] = max(most[n], around[i, j])
                     found[n] = found[n] or stands[i, j]

@@ -21,11 +21,12 @@ FORMATS = ("auto", "kitti", "nuscenes", "array")
 KITTI_HEIGHT, NUSCENES_HEIGHT = 1.73, 1.84
 """m of the sensor above the ground in those data sets."""
 _RINGS = 128
+_FARTHEST, _LEAST_NEAR = 1000.0, 0.5  # m, beyond which no lidar reaches; share of points that must be nearer
 _LEAST_SCORE = 0.3
 
 
 def read_points(file: Path, kind: str = "auto", height: float | None = None) -> NDArray[np.float32]:
-    """(N, 5) points in the ego frame, z from the ground, rows with anything not finite left out. Raises InputError."""
+    """(N, 5) points in the ego frame, z from the ground, but for rows not finite or out of all reach. Raises InputError."""
     if not file.is_file():
         raise InputError("no such file", file=str(file), fix="Give a .bin or .npy file of points")
     if kind == "array" or (kind == "auto" and file.suffix.lower() == ".npy"):
@@ -34,10 +35,16 @@ def read_points(file: Path, kind: str = "auto", height: float | None = None) -> 
         points, lift = _binary(file, kind)
     points[:, 2] += lift if height is None else height
     finite = np.isfinite(points).all(axis=1)
+    near = finite & (np.abs(points[:, :3]) < _FARTHEST).all(axis=1)
+    if near.sum() < _LEAST_NEAR * finite.sum():
+        raise InputError(
+            f"{finite.sum() - near.sum()} of its {finite.sum()} points are further than {_FARTHEST:g} m away: it is no sweep",
+            file=str(file), fix="Give a file of points, or name its format with --format",
+        )  # fmt: skip
     if not finite.any():
         what = "no points" if len(points) == 0 else "no point whose numbers are all finite"
         raise InputError(f"holds {what}", file=str(file), fix="Give a sweep with points")
-    return points[finite]
+    return points[near]
 
 
 def _binary(file: Path, kind: str) -> tuple[NDArray[np.float32], float]:

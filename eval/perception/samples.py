@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from avstack.perception import bev
 from avstack.perception.bev import CELL, PAST, PLACE, SEEN, X0, Y0, Grid
 from avstack.perception.classes import CLASS_OF_KIND, CLASS_OF_THING, Class
+from avstack.perception.coarse import away, window
 from avstack.perception.maps import COLUMNS, ROWS, SIDE
 from eval.perception.scenes import View
 from sim.interface import Kind
@@ -149,13 +150,10 @@ def _mark_boxes(boxes: NDArray[np.void], around: NDArray[np.uint8], height: NDAr
     for n in range(len(boxes)):
         box = boxes[n]
         cos, sin = math.cos(box.heading), math.sin(box.heading)
-        reach = 0.5 * (box.length + box.width) + 1.0
-        i0, i1 = int((box.x - reach - X0) / SIDE), int((box.x + reach - X0) / SIDE) + 1
-        j0, j1 = int((box.y - reach - Y0) / SIDE), int((box.y + reach - Y0) / SIDE) + 1
-        for i in range(max(i0, 0), min(i1, ROWS)):
-            for j in range(max(j0, 0), min(j1, COLUMNS)):
-                dx, dy = X0 + SIDE * (i + 0.5) - box.x, Y0 + SIDE * (j + 0.5) - box.y
-                along, across = abs(dx * cos + dy * sin), abs(dy * cos - dx * sin)
+        i0, i1, j0, j1 = window(box.x, box.y, 0.5 * (box.length + box.width) + 1.0)
+        for i in range(i0, i1):
+            for j in range(j0, j1):
+                along, across = away(i, j, box.x, box.y, cos, sin)
                 if along > 0.5 * box.length + 0.35 or across > 0.5 * box.width + 0.35:
                     continue
                 if box.points == 0:

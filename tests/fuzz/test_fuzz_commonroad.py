@@ -13,7 +13,7 @@ from scenarios.errors import InputError
 from scenarios.formats.commonroad import draft_map, parse_commonroad
 from scenarios.maps import ground_of
 from scenarios.model import MapSpec
-from tests.fuzz.test_fuzz_opendrive import damage
+from tests.fuzz.test_fuzz_opendrive import mutant
 from tests.scenarios.formats import cr
 
 NASTY = (
@@ -73,17 +73,6 @@ def _scaled(value: str, rng: random.Random) -> str:
         return value
 
 
-def mutant(number: int, originals: list[str]) -> bytes:
-    """The mutant of this number; the same in every run."""
-    rng = random.Random(number)
-    text = rng.choice(originals)
-    if rng.random() < 0.2:
-        return damage(text.encode(), rng)
-    for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        text = change(text, rng)
-    return text.encode("utf-8", "replace")
-
-
 def read(data: bytes, number: int) -> bool:
     """Whether the mutant still is a recording; any exception but InputError passes through, named by the mutant's number."""
     try:
@@ -102,7 +91,7 @@ def fuzz(seconds: float, first: int) -> tuple[int, int]:
     originals = seeds()
     started, number, good = time.monotonic(), first, 0
     while time.monotonic() - started < seconds:
-        good += read(mutant(number, originals), number)
+        good += read(mutant(number, originals, change), number)
         number += 1
     return good, number - first
 
@@ -110,7 +99,7 @@ def fuzz(seconds: float, first: int) -> tuple[int, int]:
 def test_damaged_files_give_input_errors_only() -> None:
     originals = seeds()
     assert all(read(text.encode(), -1) for text in originals)
-    good = sum(read(mutant(number, originals), number) for number in range(400))
+    good = sum(read(mutant(number, originals, change), number) for number in range(400))
     # Both outcomes must be common, or the mutants would test one side only.
     assert 40 < good < 360
 
@@ -121,7 +110,7 @@ def test_damaged_files_become_maps_or_input_errors(tmp_path: Path) -> None:
     loaded = 0
     for number in range(1000, 1030):
         path = tmp_path / f"{number}.xml"
-        path.write_bytes(mutant(number, originals))
+        path.write_bytes(mutant(number, originals, change))
         try:
             loaded += len(ground_of(MapSpec(file=str(path)), tmp_path).road_map.lanes) > 0
         except InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -176,8 +177,8 @@ def damage(data: bytes, rng: random.Random) -> bytes:
     return data[:at]
 
 
-def mutant(number: int, originals: list[str]) -> bytes:
-    """The mutant of this number; the same in every run."""
+def mutant(number: int, originals: list[str], change: Callable[[str, random.Random], str] = change) -> bytes:
+    """The mutant of this number, by changes of text and damage to bytes; the same in every run."""
     rng = random.Random(number)
     text = rng.choice(originals)
     if rng.random() < 0.2:

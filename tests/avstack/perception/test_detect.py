@@ -156,3 +156,10 @@ def test_every_class_has_a_kind():
     from avstack.perception.classes import ROAD_USER_OF
 
     assert set(ROAD_USER_OF) == set(Class)
+
+
+def test_without_torch_it_is_said_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "avstack.perception.network", raising=False)
+    with pytest.raises(WeightsError, match=r"need torch.*avstack-sim\[learn\]"):
+        Detector.load(tmp_path)

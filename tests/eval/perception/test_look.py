@@ -62,6 +62,7 @@ def test_it_lists_and_draws_what_it_sees(tmp_path, capsys):
         ("cut.bin", b"\0" * 1603, "1603 bytes, not a whole number of points"),
         ("empty.bin", b"", "is empty"),
         ("nan.bin", np.full((10, 4), np.nan, "<f4").tobytes(), "no point whose numbers are all finite"),
+        ("text.bin", b"a text of any kind is no sweep, " * 50, "100 of its 100 points are further than 1000 m"),
         ("damaged.npy", b"\x93NUMPY", "not an array of points"),
     ],
 )
