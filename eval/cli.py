@@ -189,7 +189,7 @@ def matrix(
     context.exit(matrix(request, held_out=held_out, as_json=as_json))
 
 
-@program.command(name="report")
+@program.command(name="evidence")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/evidence"), show_default=True, help="Its folder.")
 @click.option("--hours", type=float, help="Stop after this time; the same command goes on.  [default: to the end]")
 @click.option("--share", type=float, default=1.0, show_default=True, help="Run this share of the episodes.")
