@@ -29,6 +29,7 @@ from avstack.perception.caution import Caution, be_careful, lower
 from avstack.perception.health import Fault
 from avstack.perception.perceive import PerceptionMemory, perceive
 from avstack.perception.percepts import Percepts
+from avstack.picture import picture_of
 from avstack.safety.assumptions import Assumptions
 from avstack.safety.envelope import SafetyMemory, Way, guard, limits_of, start_safety
 from avstack.safety.failsafe import failsafe_brake, problem_of
@@ -118,6 +119,7 @@ class Stack:
             steer=control.steer, safety=last.memory, verge=verge, tick=frame.tick, accel=control.accel,
         )  # fmt: skip
         trace = {**trace_of(decision, scene), **last.trace, **doubt_of(percepts, fault, care)}
+        trace |= picture_of(percepts, decision, trajectory, perception.coarse)
         if not config.safety:
             trace["fallback_verified"] = np.array(int(last.plan_verified))
         return DriverStep(control=control, memory=memory, trace=trace)

@@ -162,6 +162,22 @@ and acceleration and yaw rate are 0: no single sweep shows them.
 """
 SECTORS = 180
 """Sectors of `SensorFrame.sight`."""
+PERCEPT_COLUMNS = (
+    "id", "kind", "x", "y", "heading", "vx", "vy", "length", "width", "var_x", "cov_xy", "var_y", "var_vx", "var_vy",
+    "existence", "source", "drive_through", "trust",
+)  # fmt: skip
+"""Columns of the array that a driver may trace as `percepts`, a row for each thing it perceives, world frame. var_*, cov_xy: of
+its estimate; existence, drive_through: probabilities; source: 0 the model that knows kinds, 1 the one that knows only what is in
+the way; trust: in the former, 0 to 1."""
+TRAJECTORY_COLUMNS = ("t", "x", "y", "heading", "speed", "accel", "jerk")
+"""Columns of the array that a driver may trace as `trajectory`: where the centre of its box is to be, t seconds from now."""
+FUTURE_STEP_S = 0.5
+"""Seconds between the points of the array (F, N, K, 2) that a driver may trace as `futures`: the world places of N road users,
+itself first, in each of F joint futures, from now on; `futures_share` (F,) are their probabilities."""
+COARSE_PLACE = ("x", "y", "heading", "ahead", "left", "side")
+"""What a driver traces as `coarse_place` (6,) beside `coarse`, (2, R, C) percent per cell that something must be gone around, and
+that it is unobserved: pose of the grid's frame in the world, place of its first corner in that frame, and a cell's side [m]. Rows
+go forward, columns to the left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.cost import prices, terms_of
 from avstack.behaviours.deadlock import Standoff, takes_turn, watch
 from avstack.behaviours.decision import Ask, Decision, Manoeuvre, Reason
+from avstack.behaviours.futures import places_of
 from avstack.behaviours.policies import (
     Option,
     Weighed,
@@ -177,11 +178,13 @@ def explain(
     ask, held = asks_of(scene, weighed, futures, hold)
     reason, other = _reason(scene, option, futures[0][1], ask)
     others, first, influence = _influence(scene, weighed.modes)
+    places, share = places_of(scene, weighed, futures)
     decision = Decision(
         manoeuvre=option.manoeuvre, reason=reason, path=scene.path, s=scene.s, plan=futures[0][1][:, 0], ask=ask, other=other,
         others=others, go_first=first, influence=influence, step_s=STEP_S,
         lets_go=np.array([int(known) in option.yields for known in others], np.int8),
-        terms=terms_of(verdict.features[weighed.best], config.cost), rollouts=verdict.rollouts,
+        terms=terms_of(verdict.features[weighed.best], config.cost), rollouts=verdict.rollouts, futures=places,
+        futures_share=share,
     )  # fmt: skip
     return decision, held
 

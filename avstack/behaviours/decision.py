@@ -97,7 +97,7 @@ class Decision:
     plan (T, 3): the ego's s, v, a every `step_s` from now, in the likeliest future. other: id of whom the reason speaks of, -1
     nobody. go_first, influence: (M,) per claimant, ids in `others`: probability that it goes before the ego if that commits, and
     P(it goes | ego holds) - P(it goes | ego commits); lets_go: (M,) 1 where the ego lets it go first. terms: the chosen policy's
-    expected cost by name.
+    expected cost by name. futures, futures_share: what is likely to come, as in `futures.places_of`.
     """
 
     manoeuvre: Manoeuvre
@@ -116,6 +116,8 @@ class Decision:
     lets_go: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
     terms: dict[str, float] = field(default_factory=dict)
     rollouts: int = 0
+    futures: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0, 2), np.float32))
+    futures_share: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def words(self) -> str:
         """The reason as a sentence."""

@@ -30,12 +30,14 @@ _KIND_OF = np.array([int(ROAD_USER_OF[one]) for one in Class], np.int32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerceptionMemory:
-    """What perception carries from tick to tick. observed_range: of the last fresh sweep [m]."""
+    """What perception carries from tick to tick. observed_range: of the last fresh sweep [m]; coarse: (2, ROWS, COLUMNS) percent
+    that something must be gone around, and that a cell is unobserved, of this tick's sweep."""
 
     tracks: TrackMemory = field(default_factory=start_tracking)
     detector: DetectorMemory = field(default_factory=start_detecting)
     health: HealthMemory = field(default_factory=HealthMemory)
     observed_range: float = 0.0
+    coarse: NDArray[np.uint8] | None = None
 
 
 def perceive(frame: SensorFrame, memory: PerceptionMemory, rear_to_centre: float) -> tuple[Percepts, Fault, PerceptionMemory]:
@@ -61,14 +63,15 @@ def _detect(
     if not health.fresh:
         # nothing new is known: tracks coast, as after readings of long ago
         seen = max(0.0, memory.observed_range - frame.odometry.speed * TICK_S - APPEARS_MPS * TICK_S)
-        memory = replace(memory, observed_range=seen, detector=start_detecting())
+        memory = replace(memory, observed_range=seen, detector=start_detecting(), coarse=None)
         empty = np.zeros(0, OBJECT_DTYPE)
         return replace(frame, objects=empty, range_m=seen), np.zeros(0, SIGN_DTYPE), memory
     assert frame.lidar is not None  # a fresh sweep
     detections, detector = Detector.load().detect(frame.lidar, motion, memory.detector)
     objects, signs = readings_of(detections, health.pose)
     seen = min(detections.observed_range, frame.range_m)
-    memory = replace(memory, detector=detector, observed_range=seen)
+    coarse = (100.0 * np.stack((detections.grid.around, detections.grid.hidden)) + 0.5).astype(np.uint8)
+    memory = replace(memory, detector=detector, observed_range=seen, coarse=coarse)
     return replace(frame, objects=objects, range_m=seen, sight=detections.sight), signs, memory
 
 
