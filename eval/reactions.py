@@ -1,9 +1,9 @@
 """Who of a recording would have to react to what the recording does not have, and how far everybody ends up from it.
 
 Somebody who replays a track has to react from the moment at which, going on as recorded, it would within HORIZON_S run into ego,
-or into one who was let go before: its circles then overlap theirs, moved on at their present speed and rate of turn, and the
-other one is not behind it. In reactive scenarios those vehicles are let go then, and drive themselves. Two recorded ones are
-never compared: what they did they did.
+or into one who was let go before: its circles then overlap theirs, moved on at their present rate of turn and speed, or slower
+still where they brake, and the other one is not behind it. In reactive scenarios those vehicles are let go then, and drive
+themselves. Two recorded ones are never compared: what they did they did.
 """
 
 from __future__ import annotations
@@ -107,11 +107,13 @@ def recorded(scenario: Scenario) -> list[int]:
 
 
 def _moved_on(body: np.void, ahead: Floats) -> Floats:
-    """(H, 3) x, y, heading after these times [s] at its present speed and rate of turn."""
-    speed, rate = float(body["speed"]), float(body["yaw_rate"])
+    """(H, 3) x, y, heading after these times [s] at its present speed and rate of turn; who brakes goes on to, down to rest."""
+    speed, rate, brake = float(body["speed"]), float(body["yaw_rate"]), max(-float(body["accel"]), 0.0)
     heading = float(body["heading"]) + rate * ahead
     middle = float(body["heading"]) + 0.5 * rate * ahead
-    x, y = body["x"] + speed * ahead * np.cos(middle), body["y"] + speed * ahead * np.sin(middle)
+    until = np.minimum(ahead, speed / brake) if brake > 0.0 and speed > 0.0 else ahead
+    way = until * (speed - 0.5 * brake * until) if speed > 0.0 else speed * ahead
+    x, y = body["x"] + way * np.cos(middle), body["y"] + way * np.sin(middle)
     return np.stack([x, y, heading], axis=1)
 
 

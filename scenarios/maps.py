@@ -79,8 +79,9 @@ def _read_draft(path: Path, changed: int) -> MapDraft:
     """The lanes of a map file. The readers are a fifth of the start-up time, of no use to built maps."""
     if path.suffix.lower() == ".xml":
         from scenarios.formats.commonroad import draft_map, read_once
+        from scenarios.formats.smooth_lines import smoothed
 
-        return draft_map(read_once(path, changed))
+        return smoothed(draft_map(read_once(path, changed)))
     from scenarios.formats.opendrive import read_opendrive
 
     return read_opendrive(path)
