@@ -97,7 +97,7 @@ class Stack:
         if problem_of(frame, memory.tick):
             return fail_safe(frame, memory, config.motion)
         memory.atlas.forget()
-        percepts, fault, perception = perceive(frame, memory.perception, memory.spec.rear_to_centre)
+        percepts, fault, perception = perceive(frame, memory.perception, memory.spec.rear_to_centre, memory.atlas.road_map)
         decision, scene, behaviours = decide(
             percepts, memory.atlas, memory.spec, memory.seed, memory.behaviours, config.behaviours
         )

@@ -1,4 +1,4 @@
-"""The coarse answer: where something is in the way, whatever it is, and how far one can see.
+"""The coarse answer: where something is in the way, whatever it is.
 
 Cells of 1 m, indexed as in `avstack.perception.maps`. The learned probability is OR-ed with a geometric check: what stands in
 this sweep and stood there in an earlier one is there, unless the model is sure that it is thin.
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from avstack.perception.bev import BINS, PAST_COUNT, SEEN, SHAPE, X0, Y0
+from avstack.perception.bev import BINS, PAST_COUNT, SHAPE, X0, Y0
 from avstack.perception.maps import AROUND, COARSE_OUT, COLUMNS, HEIGHT, HIDDEN, OUTPUTS, ROWS, SIDE, SOLID, STRIDE
 from sim.jit import kernel
 
@@ -21,10 +20,6 @@ SOLID_ENOUGH = 0.2
 """Least solidity of what the geometric check takes for an obstacle."""
 RETURNS = 2
 """Least returns of a cell, in this sweep and in an earlier one, for the geometric check."""
-CORRIDOR = 3.0
-"""m to each side of the ego's axis; how far ahead it is seen without a gap is the observed range."""
-GAP = 3.0
-"""m that may be unseen in the corridor: rings leave gaps on the ground."""
 _FIRST = OUTPUTS - COARSE_OUT
 
 
@@ -79,33 +74,6 @@ def _persistent(features: NDArray[np.float32], out: NDArray[np.bool_]) -> None:
 
 
 @kernel
-def observed_range(features: NDArray[np.float32]) -> float:
-    """How far ahead [m] the corridor is seen: up to where more than GAP of it shows nothing at all."""
-    unseen = 0.0
-    middle = int(-Y0 / (SIDE / STRIDE))
-    half = int(CORRIDOR / (SIDE / STRIDE))
-    first = int((3.0 - X0) / (SIDE / STRIDE))
-    for i in range(first, SHAPE[0]):
-        seen = 0
-        for j in range(middle - half, middle + half):
-            seen += 1 if features[i, j, SEEN] > 0.5 else 0
-        unseen = 0.0 if 2 * seen >= 2 * half else unseen + SIDE / STRIDE
-        if unseen > GAP:
-            return float(X0 + (i + 1) * SIDE / STRIDE - unseen)
-    return float(X0 + SHAPE[0] * SIDE / STRIDE)
-
-
-def blobs(blocked: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(N, 4) x, y, length, width of the boxes round what hangs together in a grid of cells that block."""
-    labels, count = ndimage.label(blocked, structure=np.ones((3, 3), np.int64))
-    found = np.zeros((count, 4))
-    for k, (rows, columns) in enumerate(ndimage.find_objects(labels)):
-        length, width = SIDE * (rows.stop - rows.start), SIDE * (columns.stop - columns.start)
-        found[k] = X0 + SIDE * rows.start + 0.5 * length, Y0 + SIDE * columns.start + 0.5 * width, length, width
-    return found
-
-
-@kernel
 def window(x: float, y: float, reach: float) -> tuple[int, int, int, int]:
     """First and past-last row and column of the cells within `reach` [m] of a place along each axis."""
     i0, i1 = int((x - reach - X0) / SIDE), int((x + reach - X0) / SIDE) + 1
@@ -118,17 +86,3 @@ def away(i: int, j: int, x: float, y: float, cos: float, sin: float) -> tuple[fl
     """How far [m] the middle of a cell is from a place, along a direction and across it."""
     dx, dy = X0 + SIDE * (i + 0.5) - x, Y0 + SIDE * (j + 0.5) - y
     return abs(dx * cos + dy * sin), abs(dy * cos - dx * sin)
-
-
-@kernel
-def clear_boxes(blocked: NDArray[np.bool_], boxes: NDArray[np.float64]) -> None:
-    """Take from a grid of cells that block those that boxes (N, 5: x, y, heading, length, width) with a metre around explain."""
-    for n in range(len(boxes)):
-        x, y, heading, length, width = boxes[n, 0], boxes[n, 1], boxes[n, 2], boxes[n, 3], boxes[n, 4]
-        cos, sin = math.cos(heading), math.sin(heading)
-        i0, i1, j0, j1 = window(x, y, 0.5 * (length + width) + 2.0)
-        for i in range(i0, i1):
-            for j in range(j0, j1):
-                along, across = away(i, j, x, y, cos, sin)
-                if along <= 0.5 * length + 1.0 and across <= 0.5 * width + 1.0:
-                    blocked[i, j] = False

@@ -29,7 +29,7 @@ from avstack.perception.calibration import (
     calibration_of,
 )
 from avstack.perception.classes import Class
-from avstack.perception.coarse import CoarseGrid, blobs, clear_boxes, coarse_grid, observed_range
+from avstack.perception.coarse import CoarseGrid, coarse_grid
 from avstack.perception.decode import decode
 from avstack.perception.percepts import COARSE, RICH
 from avstack.perception.sight import FARTHEST, lines_of_sight
@@ -51,7 +51,7 @@ DETECTION_DTYPE = np.dtype(
         ("mean", "f8", (7,)), ("covariance", "f4", (7, 7)),
         # flip: P(heading reversed); source: RICH or COARSE of avstack.perception.percepts
         ("flip", "f4"), ("trust", "f4"), ("source", "i4"), ("drive_through", "f4"), ("points", "i4"),
-        # blob: nothing the rich model found, but a box round coarse cells that nothing else explains
+        # blob: nothing the rich model found, but a box round returns that nothing else explains, see `arbitration`
         ("blob", "i4"),
     ],
     align=True,
@@ -65,13 +65,13 @@ class WeightsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detections:
-    """things: (N,) DETECTION_DTYPE. grid: the coarse answer everywhere. observed_range: how far ahead [m] the road is seen.
-    signal: (3,) `avstack.perception.bev.density_signal`. sight: (SECTORS,) as `SensorFrame.sight`, None where only maps were
-    read."""
+    """things: (N,) DETECTION_DTYPE, the rich answer. grid: the coarse one everywhere. standing: (M, 2) places of returns from
+    what stands. signal: (3,) `avstack.perception.bev.density_signal`. sight: (SECTORS,) as `SensorFrame.sight`, None where only
+    maps were read."""
 
     things: NDArray[np.void]
     grid: CoarseGrid
-    observed_range: float
+    standing: NDArray[np.float32]
     signal: NDArray[np.float32]
     sight: NDArray[np.float32] | None = None
 
@@ -134,11 +134,8 @@ def interpret(maps: NDArray[np.float32], grid: bev.Grid, calibration: Calibratio
     candidates, scores = candidates[shown], scores[shown]
     coarse = coarse_grid(maps, grid.features, calibration.around)
     things = _things(candidates, scores, grid, coarse, calibration)
-    things = np.concatenate([things, _unexplained(things, coarse)])
     things.setflags(write=False)
-    return Detections(
-        things=things, grid=coarse, observed_range=observed_range(grid.features), signal=grid.signal
-    )  # fmt: skip
+    return Detections(things=things, grid=coarse, standing=grid.standing, signal=grid.signal)
 
 
 def _things(
@@ -162,22 +159,6 @@ def _things(
     own = things["class_probability"][:, Class.DRIVE_THROUGH]
     things["drive_through"] = np.where(rich, own, np.minimum(own, unsure))
     return things
-
-
-def _unexplained(things: NDArray[np.void], coarse: CoarseGrid) -> NDArray[np.void]:
-    """Boxes round what blocks the way and no thing explains: of unknown class, motion and size."""
-    blocked = coarse.blocked.copy()
-    told = things[things["drive_through"] < 0.5]
-    clear_boxes(blocked, np.ascontiguousarray(told["mean"][:, [0, 1, 2, 5, 6]]))
-    boxes = blobs(blocked)
-    found = np.zeros(len(boxes), DETECTION_DTYPE)
-    found["label"], found["source"], found["score"] = int(Class.UNKNOWN), COARSE, 1.0
-    found["class_probability"][:, Class.UNKNOWN] = 1.0
-    found["mean"][:, [0, 1, 5, 6]] = boxes
-    spread = np.array([0.25, 0.25, 0.8, 4.0, 4.0, 0.25, 0.25], np.float32)
-    found["covariance"][:, np.arange(7), np.arange(7)] = spread
-    found["flip"], found["blob"] = 0.5, 1
-    return found
 
 
 @functools.lru_cache(maxsize=4)

@@ -68,6 +68,7 @@ class TrackingConfig:
     outlier: float = 12.0  # squared normalised innovation of one number above which it counts for less
     score_prior: float = 4.0  # log odds of the detector's scores as trained
     score_weight: float = 0.3  # scores of one thing resemble each other
+    forget: float = 0.0
     hit: float = 0.15
     miss: float = 0.6
     hidden_miss: float = 0.05

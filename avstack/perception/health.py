@@ -19,11 +19,13 @@ from sim.jit import kernel
 
 BLIND_S, GIVEN_UP_S = 0.25, 1.0
 """s without a fresh sweep up to which nothing is lost, and from which nothing of the picture is left."""
-SENSOR_HEIGHT = 1.84  # m; slopes of rings are told from points beyond NEAREST, where a decimetre does not matter
-NEAREST = 6.0  # m
+SENSOR_HEIGHT = 1.84  # m; slopes of rings are told from points beyond NEAREST, where a decimetre matters little
+NEAREST = 2.5  # m
 SLOPES = 96
-LOWEST, HIGHEST = -0.62, 0.28  # rise per metre, of the lowest and highest ring
-RINGS_FADE = 0.995  # share of the usual number of rings that is kept from tick to tick
+LOWEST, HIGHEST = -0.62, -0.05
+"""Rise per metre between which rings are told apart: those that meet the ground near enough to come back from it."""
+RING_POINTS = 60
+RINGS_FADE = 0.999  # share of the usual number of rings that is kept from tick to tick
 RINGS_GONE = 0.25  # share of the usual rings that may be missing for other reasons, such as a wall
 SPOILT = 0.02  # share of points that are no numbers
 JUMP_M, JUMP_RAD, JUMP_SIGMAS = 0.7, 0.1, 4.0
@@ -64,22 +66,24 @@ class HealthMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """trust: in the whole picture, 0 to 1; fault: what lowers it most; fresh: this sweep is; pose: (3,) to go by."""
+    """trust: in the whole picture, 0 to 1; fault: what lowers it most; fresh: this sweep is; pose: (3,) to go by; apart: mean
+    rise per metre from one ring to the next, inf where less than two are told apart."""
 
     trust: float
     fault: Fault
     fresh: bool
     pose: Floats
+    apart: float = math.inf
 
 
 def diagnose(frame: SensorFrame, memory: HealthMemory, motion: tuple[float, float, float]) -> tuple[Health, HealthMemory]:
     """The state of the sensors at this frame. motion: of the box centre since the last one, see `detect.ego_motion`."""
     pose, memory = _believed(frame, memory, motion)
     found = {Fault.POSE: max(0.0, 1.0 - memory.jumped * TICK_S / JUMP_S)}
-    fresh = True
+    fresh, apart = True, math.inf
     if frame.level == "lidar":
         points = frame.lidar if frame.lidar is not None else np.zeros((0, 5), np.float32)
-        count, spoilt, newest, total, rings = _read(points, np.zeros(SLOPES, np.int64))
+        count, spoilt, newest, total, rings, span = _read(points, motion[0], np.zeros(SLOPES, np.int64))
         fingerprint = (count, total)
         fresh = count > 0 and fingerprint != memory.fingerprint and -newest < BLIND_S
         if memory.fresh < 0 or fresh:
@@ -90,11 +94,12 @@ def diagnose(frame: SensorFrame, memory: HealthMemory, motion: tuple[float, floa
         found[Fault.BLIND] = 1.0 - min(max((blind - BLIND_S) / (GIVEN_UP_S - BLIND_S), 0.0), 1.0)
         missing = 1.0 - rings / usual if fresh and usual > 0.0 else 0.0
         found[Fault.RINGS] = 1.0 if missing <= RINGS_GONE else 1.0 - missing
+        apart = span / (rings - 1) if rings > 1 else math.inf
         lost = spoilt / max(len(points), 1)
         found[Fault.SPOILT] = 1.0 if lost <= SPOILT else 1.0 - lost
     fault = min(found, key=lambda one: found[one])
     trust = found[fault]
-    health = Health(trust=trust, fault=Fault.NONE if trust > USUAL_HEALTH else fault, fresh=fresh, pose=pose)
+    health = Health(trust=trust, fault=Fault.NONE if trust > USUAL_HEALTH else fault, fresh=fresh, pose=pose, apart=apart)
     return health, memory
 
 
@@ -119,10 +124,11 @@ def _believed(frame: SensorFrame, memory: HealthMemory, motion: tuple[float, flo
 
 
 @kernel
-def _read(points: NDArray[np.float32], hit: NDArray[np.int64]) -> tuple[int, int, float, float, int]:
-    """Points that are numbers, points that are not, time offset [s] of the newest, a sum over all numbers, and rings told apart.
+def _read(points: NDArray[np.float32], way: float, hit: NDArray[np.int64]) -> tuple[int, int, float, float, int, float]:
+    """Points that are numbers, points that are not, time offset [s] of the newest, a sum over all numbers, rings told apart, and
+    rise per metre from the first of them to the last.
 
-    hit: (SLOPES,) zeros to work in.
+    way: m that the ego has moved in the last tick: slopes are from where the sensor was. hit: (SLOPES,) zeros to work in.
     """
     count, spoilt, newest, total = 0, 0, -1e9, 0.0
     for k in range(len(points)):
@@ -133,12 +139,17 @@ def _read(points: NDArray[np.float32], hit: NDArray[np.int64]) -> tuple[int, int
         count += 1
         newest = max(newest, float(points[k, 4]))
         total += x + 3.0 * y + 7.0 * z
+        x -= way * float(points[k, 4]) / TICK_S
         r = math.sqrt(x * x + y * y)
         if r > NEAREST:
             at = int(((z - SENSOR_HEIGHT) / r - LOWEST) / (HIGHEST - LOWEST) * SLOPES)
             if 0 <= at < SLOPES:
                 hit[at] += 1
-    rings = 0
-    for k in range(SLOPES):
-        rings += 1 if hit[k] > 20 else 0
-    return count, spoilt, newest, total, rings
+    rings, first, last = 0, 0, 0
+    for k in range(1, SLOPES - 1):
+        # a ring is a peak: where it meets something that is not level its points are spread
+        if hit[k] > RING_POINTS and hit[k] > hit[k - 1] and hit[k] >= hit[k + 1]:
+            first = k if rings == 0 else first
+            last = k
+            rings += 1
+    return count, spoilt, newest, total, rings, (last - first) * (HIGHEST - LOWEST) / SLOPES

@@ -14,16 +14,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from avstack.perception.arbitration import arbitrate
 from avstack.perception.classes import ROAD_USER_OF, Class
-from avstack.perception.detect import Detections, Detector, DetectorMemory, ego_motion, start_detecting
+from avstack.perception.detect import Detector, DetectorMemory, ego_motion, start_detecting
 from avstack.perception.filter import TrackingConfig
 from avstack.perception.health import Fault, Health, HealthMemory, diagnose
 from avstack.perception.percepts import Percepts
+from avstack.perception.road import on_road, road_of
+from avstack.perception.sight import reach_of_rings
 from avstack.perception.tracking import SIGN_DTYPE, TrackMemory, start_tracking, track
 from sim.interface import OBJECT_DTYPE, TICK_S, Floats, SensorFrame
+from sim.roads.lane_map import LaneMap
 
-LIDAR_TRACKING = TrackingConfig()
-"""What the tracker believes of the learned models' readings."""
+LIDAR_TRACKING = TrackingConfig(score_prior=0.0, score_weight=0.3, forget=0.2, hit=0.0)
+"""What the tracker believes of the learned models' readings: their scores are probabilities, which sum up to existence."""
 APPEARS_MPS = 10.0  # m/s, by which what is observed shrinks while nothing new is seen
 _KIND_OF = np.array([int(ROAD_USER_OF[one]) for one in Class], np.int32)
 
@@ -40,7 +44,9 @@ class PerceptionMemory:
     coarse: NDArray[np.uint8] | None = None
 
 
-def perceive(frame: SensorFrame, memory: PerceptionMemory, rear_to_centre: float) -> tuple[Percepts, Fault, PerceptionMemory]:
+def perceive(
+    frame: SensorFrame, memory: PerceptionMemory, rear_to_centre: float, road_map: LaneMap
+) -> tuple[Percepts, Fault, PerceptionMemory]:
     """Percepts, the worst fault of the sensors, and the memory. rear_to_centre [m]: of the own vehicle, see VehicleSpec.
 
     Raises WeightsError where the shipped models cannot be read; no frame makes it raise.
@@ -51,13 +57,13 @@ def perceive(frame: SensorFrame, memory: PerceptionMemory, rear_to_centre: float
     frame = replace(frame, pose=health.pose)
     signs = None
     if frame.level == "lidar":
-        frame, signs, memory = _detect(frame, memory, health, motion)
+        frame, signs, memory = _detect(frame, memory, health, motion, road_map)
     percepts, tracks = track(frame, memory.tracks, None if signs is None else LIDAR_TRACKING, signs)
     return replace(percepts, trust=health.trust), health.fault, replace(memory, tracks=tracks)
 
 
 def _detect(
-    frame: SensorFrame, memory: PerceptionMemory, health: Health, motion: tuple[float, float, float]
+    frame: SensorFrame, memory: PerceptionMemory, health: Health, motion: tuple[float, float, float], road_map: LaneMap
 ) -> tuple[SensorFrame, NDArray[np.void], PerceptionMemory]:
     """The frame with what the models find in its sweep as objects, their signs, and the memory."""
     if not health.fresh:
@@ -68,19 +74,19 @@ def _detect(
         return replace(frame, objects=empty, range_m=seen), np.zeros(0, SIGN_DTYPE), memory
     assert frame.lidar is not None  # a fresh sweep
     detections, detector = Detector.load().detect(frame.lidar, motion, memory.detector)
-    objects, signs = readings_of(detections, health.pose)
-    seen = min(detections.observed_range, frame.range_m)
+    things = arbitrate(detections, on_road(road_of(road_map), detections.standing, health.pose))
+    objects, signs = readings_of(things, health.pose)
+    seen = min(reach_of_rings(health.apart), frame.range_m)
     coarse = (100.0 * np.stack((detections.grid.around, detections.grid.hidden)) + 0.5).astype(np.uint8)
     memory = replace(memory, detector=detector, observed_range=seen, coarse=coarse)
     return replace(frame, objects=objects, range_m=seen, sight=detections.sight), signs, memory
 
 
-def readings_of(detections: Detections, pose: Floats) -> tuple[NDArray[np.void], NDArray[np.void]]:
-    """Detections of an ego at `pose` (3,) as a list (N,) of OBJECT_DTYPE in the world, and their SIGN_DTYPE.
+def readings_of(found: NDArray[np.void], pose: Floats) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """Things (N,) of DETECTION_DTYPE of an ego at `pose` (3,) as a list of OBJECT_DTYPE in the world, and their SIGN_DTYPE.
 
     A lidar reads no lights and no gestures: -1, unknown.
     """
-    found = detections.things
     objects, signs = np.zeros(len(found), OBJECT_DTYPE), np.zeros(len(found), SIGN_DTYPE)
     mean, covariance = found["mean"], found["covariance"].astype(np.float64)
     cos, sin = math.cos(pose[2]), math.sin(pose[2])

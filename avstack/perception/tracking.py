@@ -247,7 +247,7 @@ def _take_in(
     evidence = math.log(score / (1.0 - score)) - config.score_prior
     # at birth a score counts in full: as many ghosts are born as things
     gain = evidence if track.age == 0 else config.score_weight * evidence + config.hit
-    track.existence = min(max(float(track.existence + gain), -5.0), 5.0)
+    track.existence = min(max(float((1.0 - config.forget) * track.existence + gain), -5.0), 5.0)
     track.trust += (1.0 if track.age == 0 else config.trust_weight) * (sign.trust - track.trust)
     track.source = sign.source
     track.missed = 0

@@ -66,7 +66,7 @@ class _Drive:
     def time_decision(self, frame: SensorFrame) -> float:
         """CPU seconds of the decision of this tick, made and thrown away."""
         memory, stack = self.memory, self.stack
-        percepts, _, _ = perceive(frame, memory.perception, memory.spec.rear_to_centre)
+        percepts, _, _ = perceive(frame, memory.perception, memory.spec.rear_to_centre, memory.atlas.road_map)
         began = time.thread_time()
         decide(percepts, memory.atlas, memory.spec, memory.seed, memory.behaviours, stack.config.behaviours)
         return time.thread_time() - began

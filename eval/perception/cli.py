@@ -143,7 +143,7 @@ def look(file: Path, kind: str, height: float | None, weights: Path | None, pict
         draw_detections(points, detections, wanted)
         click.echo(f"picture: {wanted}", err=True)
     if not as_json:
-        click.echo(f"{len(points)} points, {len(detections.things)} things, road seen for {detections.observed_range:.0f} m")
+        click.echo(f"{len(points)} points, {len(detections.things)} things")
 
 
 def _told() -> str:

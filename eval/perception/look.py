@@ -7,11 +7,13 @@ ring. An array `.npy`: (N, 4) or (N, 5) x forward, y left, z up from the ground 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avstack.perception.arbitration import arbitrate
 from avstack.perception.classes import Class
 from avstack.perception.detect import Detections, Detector, start_detecting
 from avstack.perception.percepts import RICH
@@ -94,8 +96,10 @@ def _array(file: Path) -> NDArray[np.float32]:
 
 
 def see(points: NDArray[np.float32], detector: Detector) -> Detections:
-    """What one sweep alone shows: without earlier ones velocities are guesses, and their variances say so."""
-    return detector.detect(points, (0.0, 0.0, 0.0), start_detecting())[0]
+    """What one sweep alone shows, with boxes round what has no name: without earlier ones velocities are guesses, and their
+    variances say so; without a map everything is road."""
+    found = detector.detect(points, (0.0, 0.0, 0.0), start_detecting())[0]
+    return replace(found, things=arbitrate(found))
 
 
 def told(detections: Detections) -> dict[str, object]:
@@ -113,7 +117,4 @@ def told(detections: Detections) -> dict[str, object]:
                 "sigma": dict(zip(("x", "y", "heading", "vx", "vy", "length", "width"), sigma, strict=True)),
             }
         )  # fmt: skip
-    return {
-        "observed_range": round(detections.observed_range, 1), "blocked_cells": int(detections.grid.blocked.sum()),
-        "things": things,
-    }  # fmt: skip
+    return {"blocked_cells": int(detections.grid.blocked.sum()), "things": things}

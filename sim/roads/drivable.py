@@ -170,6 +170,17 @@ def draw_drivable(lanes: Sequence[NDArray[np.void]], polygons: Sequence[Floats])
     return Bitmap(cells, float(low[0]), float(low[1]), cell)
 
 
+def as_wide_as_room(points: NDArray[np.void], more: float = 0.0) -> NDArray[np.void]:
+    """A lane that reaches from drivable edge to drivable edge, and by `more` [m] beyond either: so junctions come out whole,
+    whatever was between their lanes."""
+    wide = points.copy()
+    aside = 0.5 * (points["room_left"].astype(np.float64) - points["room_right"])
+    wide["x"] -= aside * points["sin"]
+    wide["y"] += aside * points["cos"]
+    wide["half_width"] = 0.5 * (points["room_left"] + points["room_right"]) + more
+    return wide
+
+
 def measure_room(bitmap: Bitmap, points: NDArray[np.void]) -> None:
     """Fill room_left and room_right of `points` in place; a lane's own half width is always inside."""
     _measure_room(bitmap.cells, points, bitmap.x0, bitmap.y0, bitmap.cell, ROOM_CAP, SNAP)

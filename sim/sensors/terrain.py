@@ -17,7 +17,7 @@ from scipy import ndimage
 from sim.geometry import Floats
 from sim.jit import kernel
 from sim.rng import Purpose, generator
-from sim.roads.drivable import DRIVABLE, draw_drivable
+from sim.roads.drivable import DRIVABLE, as_wide_as_room, draw_drivable
 from sim.roads.lane_map import LaneMap
 from sim.sensors.primitives import Solid, Vector, joined, primitive, rotation
 
@@ -108,7 +108,7 @@ def make_terrain(ground: Survey, seed: int) -> tuple[Terrain, NDArray[np.void]]:
 def _rasters(road_map: LaneMap) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float, float, float]:
     """(drivable, walked on, x0, y0, side of a cell): bitmaps with a rim round the map."""
     lanes = [(int(kind), road_map.lane_points(k)) for k, kind in enumerate(road_map.lanes["kind"])]
-    painted = draw_drivable([_as_wide_as_room(points) for kind, points in lanes if kind in DRIVABLE], [])
+    painted = draw_drivable([as_wide_as_room(points) for kind, points in lanes if kind in DRIVABLE], [])
     feet = draw_drivable([points for kind, points in lanes if kind not in DRIVABLE], [])
     used = [bitmap for bitmap in (painted, feet) if bitmap.cells.any()]
     low = np.min([(b.x0, b.y0) for b in used], axis=0) - RIM
@@ -125,16 +125,6 @@ def _rasters(road_map: LaneMap) -> tuple[NDArray[np.bool_], NDArray[np.bool_], f
         cells = bitmap.cells[np.clip(rows, 0, len(bitmap.cells) - 1)][:, np.clip(columns, 0, bitmap.cells.shape[1] - 1)]
         sampled.append(inside & (cells > 0))
     return sampled[0], sampled[1] & ~sampled[0], float(low[0]), float(low[1]), cell
-
-
-def _as_wide_as_room(points: NDArray[np.void]) -> NDArray[np.void]:
-    """A lane that reaches from drivable edge to drivable edge: so junctions come out whole, whatever was between their lanes."""
-    wide = points.copy()
-    aside = 0.5 * (points["room_left"].astype(np.float64) - points["room_right"])
-    wide["x"] -= aside * points["sin"]
-    wide["y"] += aside * points["cos"]
-    wide["half_width"] = 0.5 * (points["room_left"] + points["room_right"])
-    return wide
 
 
 def _waves(shape: tuple[int, int], x0: float, y0: float, cell: float, random: np.random.Generator) -> NDArray[np.float32]:

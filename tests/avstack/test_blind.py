@@ -45,7 +45,7 @@ def test_truth_is_not_read(sensing):
             poison(world.state)
         kept = []
         for frame in given:
-            percepts, _, memory = perceive(frame, memory, 1.4)
+            percepts, _, memory = perceive(frame, memory, 1.4, scenario.road_map)
             kept.append(percepts.things.tobytes())
         return kept
 

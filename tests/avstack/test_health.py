@@ -14,8 +14,8 @@ STILL = (0.0, 0.0, 0.0)
 
 
 def sweep(tick, rings=32, age=0.0):
-    """Points on a cylinder 10 m away as `rings` rings of a sensor see it, a little different in every tick."""
-    elevation = np.radians(np.linspace(-28.0, 8.0, 32))[:rings]
+    """Points on a cylinder 10 m away as `rings` of the 32 rings of a sensor see it, a little different in every tick."""
+    elevation = np.radians(np.linspace(-28.0, 8.0, 32))[np.linspace(0, 31, rings).astype(int)]
     azimuth = np.linspace(-3.0, 3.0, 100) + 1e-3 * tick
     e, a = (axis.ravel() for axis in np.meshgrid(elevation, azimuth))
     points = np.stack([10.0 * np.cos(a), 10.0 * np.sin(a), 1.84 + 10.0 * np.tan(e), 0.0 * a, np.full(a.size, -age)], axis=1)
@@ -66,6 +66,7 @@ def test_missing_rings_are_noticed_at_once_and_a_wall_is_none():
     found = run([frame(tick, sweep(tick, 16 if tick >= 5 else 32)) for tick in range(8)])
     assert found[5].fault == Fault.RINGS
     assert found[5].trust == pytest.approx(0.5, abs=0.1)
+    assert found[5].apart == pytest.approx(2.0 * found[4].apart, rel=0.1)
     found = run([frame(tick, sweep(tick, 27 if tick >= 5 else 32)) for tick in range(8)])
     assert found[-1].fault == Fault.NONE
 

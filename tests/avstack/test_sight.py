@@ -3,7 +3,7 @@
 import numpy as np
 
 from avstack.perception.bev import BLOCK, SHAPE
-from avstack.perception.sight import RETURNS, lines_of_sight
+from avstack.perception.sight import RETURNS, lines_of_sight, reach_of_rings
 from sim.interface import SECTORS
 
 GROUND = np.zeros((SHAPE[0] // BLOCK, SHAPE[1] // BLOCK), np.float32)
@@ -33,6 +33,21 @@ def test_sectors_go_round_counter_clockwise_from_straight_ahead():
 def test_single_flakes_hide_nothing():
     flakes = np.concatenate([wall(distance, 1.5, RETURNS - 1) for distance in (5.0, 15.0, 25.0)])
     assert lines_of_sight(flakes, GROUND, 60.0).min() == 60.0
+
+
+def test_flakes_that_most_rays_pass_hide_nothing_and_a_wall_does():
+    flakes = wall(5.2, 1.5, 2 * RETURNS)
+    beyond = wall(20.0, 0.0, 4 * RETURNS)
+    assert lines_of_sight(np.concatenate([flakes, beyond]), GROUND, 60.0)[0] == 60.0
+    assert lines_of_sight(flakes, GROUND, 60.0)[0] == 5.0
+    # what ends low nearer than twice as far has passed below
+    below = wall(7.0, 0.0, 4 * RETURNS)
+    assert lines_of_sight(np.concatenate([flakes, below]), GROUND, 60.0)[0] == 5.0
+
+
+def test_with_half_of_the_rings_one_sees_half_as_far():
+    assert reach_of_rings(0.04) == 0.5 * reach_of_rings(0.02)
+    assert reach_of_rings(float("inf")) == 0.0
 
 
 def test_heights_are_above_the_ground():

@@ -10,7 +10,7 @@ import pytest
 from avstack.perception import bev
 from avstack.perception.bev import X0, Y0
 from avstack.perception.classes import Class
-from avstack.perception.coarse import blobs, clear_boxes, coarse_grid, observed_range
+from avstack.perception.coarse import coarse_grid
 from avstack.perception.decode import decode
 from avstack.perception.maps import (
     AROUND,
@@ -124,18 +124,3 @@ def test_the_learned_answer_blocks_by_its_threshold():
     maps[30, 20, OUTPUTS - COARSE_OUT + AROUND] = 0.0
     assert coarse_grid(maps, features_with(), 0.5).blocked[30, 20]
     assert not coarse_grid(maps, features_with(), 0.51).blocked.any()
-
-
-def test_boxes_explain_the_cells_under_them_and_others_hang_together():
-    blocked = np.zeros((ROWS, COLUMNS), np.bool_)
-    blocked[60:64, 40:42] = blocked[80, 10] = blocked[81, 11] = True
-    clear_boxes(blocked, np.array([[X0 + 62.0, Y0 + 41.0, 0.0, 4.0, 2.0]]))
-    assert blobs(blocked).tolist() == [[X0 + 81.0, Y0 + 11.0, 2.0, 2.0]]
-
-
-def test_the_observed_range_ends_where_the_road_is_not_seen():
-    features = features_with()
-    features[..., bev.SEEN] = 1.0
-    assert observed_range(features) == X0 + 0.5 * bev.SHAPE[0]
-    features[160:, :, bev.SEEN] = 0.0
-    assert observed_range(features) == pytest.approx(X0 + 80.0, abs=0.6)
