@@ -41,7 +41,7 @@ def program() -> None:
 
 
 @program.command()
-@click.argument("target", metavar="SCENARIO|FILE.yaml|MAP.xodr|RECORDING.xml")
+@click.argument("target", metavar="SCENARIO|FILE.yaml|MAP.xodr|MAP.osm|RECORDING.xml")
 @click.option("--seeds", default="0", show_default=True, help="Seeds to run: 3, 0..99 or 1,5,7.")
 @click.option("--driver", help="Who drives ego: a name, package.module:Class or file.py:Class.  [default: the scenario's]")
 @click.option("--sensing", help="What drivers are given: state, objects or lidar.  [default: the scenario's]")

@@ -19,7 +19,7 @@ from sim.roads.builders import BUILDERS
 from sim.roads.lane_map import MapDraft
 
 MAPS_KEPT = 16
-MAP_SUFFIXES = (".xodr", ".xml")
+MAP_SUFFIXES = (".xodr", ".xml", ".osm")
 _OVERRIDES = {"all_way": "all_way_stop"}
 """The builders' word for a control, where map files have another; scenarios may say either."""
 
@@ -77,11 +77,17 @@ def _from_file(path: Path, changed: int, controls: tuple[tuple[str, str], ...], 
 
 def _read_draft(path: Path, changed: int) -> MapDraft:
     """The lanes of a map file. The readers are a fifth of the start-up time, of no use to built maps."""
-    if path.suffix.lower() == ".xml":
-        from scenarios.formats.commonroad import draft_map, read_once
-        from scenarios.formats.smooth_lines import smoothed
+    match path.suffix.lower():
+        case ".xml":
+            from scenarios.formats.commonroad import draft_map, read_once
+            from scenarios.formats.smooth_lines import smoothed
 
-        return smoothed(draft_map(read_once(path, changed)))
+            return smoothed(draft_map(read_once(path, changed)))
+        case ".osm":
+            from scenarios.formats import lanelet2
+            from scenarios.formats.smooth_lines import smoothed
+
+            return smoothed(lanelet2.draft_map(lanelet2.read_lanelet2(path)))
     from scenarios.formats.opendrive import read_opendrive
 
     return read_opendrive(path)

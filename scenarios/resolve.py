@@ -22,7 +22,7 @@ MAP_VEHICLES_PER_LANE_KM = 6.0
 
 
 def resolve(target: str) -> ScenarioSpec:
-    """What `target` names: a family of the catalogue, FILE.yaml, MAP.xodr, or a CommonRoad .xml. Raises InputError."""
+    """What `target` names: a family of the catalogue, FILE.yaml, MAP.xodr, MAP.osm, or a CommonRoad .xml. Raises InputError."""
     if target in FAMILIES:
         return FAMILIES[target].spec()
     suffix = Path(target).suffix.lower()
@@ -32,7 +32,7 @@ def resolve(target: str) -> ScenarioSpec:
         if not Path(target).is_file():
             found = "is a folder, not a file" if Path(target).is_dir() else "map file does not exist"
             raise InputError(found, file=target, fix="check the path")
-        return map_scenario(Path(target)) if suffix == ".xodr" else _recording(Path(target))
+        return _recording(Path(target)) if suffix == ".xml" else map_scenario(Path(target))
     kinds = ", ".join((*SCENARIO_SUFFIXES, *MAP_SUFFIXES))
     raise InputError(
         f"unknown scenario {target!r}{nearest(target, FAMILIES)}", fix=f"give a name of the catalogue or a file ({kinds})"

@@ -11,23 +11,18 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from scenarios.formats.light_cycle import by_axis, cycle
 from scenarios.formats.opendrive_lanes import Layout
 from scenarios.formats.opendrive_model import Network
 from scenarios.formats.opendrive_objects import painted_stops, stop_line_objects
 from scenarios.formats.opendrive_signs import Meaning, Placement, facing, placements, speed_of
 from scenarios.formats.opendrive_strands import Strand, lane_name, split
-from sim.interface import Colour
 from sim.roads.lane_map import LaneKind, Regulation, SignalPlan, Turn
 
 APPROACH_MOST = 60.0  # m; a sign further from the junction than this is not the junction's
 LINE_MOST = 30.0  # m; a stop line further from the end of its lane than this is not that end's
 END_NEAR = 5.0  # m; a control nearer to a lane's end than this is put at the end
 PLATE_NEAR = 5.0  # m; a plate nearer to a stop sign than this hangs below it
-YELLOW_S, ALL_RED_S = 3.0, 2.0
-CYCLE_GREEN_S = 40.0  # s of green shared out in one cycle
-GREEN_MIN_S = 10.0
-MID_BLOCK_PHASES = ((30.0, Colour.GREEN), (YELLOW_S, Colour.YELLOW), (15.0, Colour.RED))
-PARALLEL = np.radians(35.0)  # approaches whose headings differ by less, or by that from opposite, share a green
 
 
 def apply_control(network: Network, layout: Layout) -> tuple[SignalPlan, ...]:
@@ -204,7 +199,7 @@ def _programme(network: Network, heads: dict[Strand, list[Placement]]) -> tuple[
     order = list(dict.fromkeys(controllers.values()))
     for junction, members in groups.items():
         names = sorted(members, key=lambda name: order.index(name) if name in order else len(order))
-        plans += _cycle(junction, names)
+        plans += cycle(junction, names)
         for name, lanes in members.items():
             for lane in lanes:
                 lane.regulation, lane.signal = Regulation.SIGNAL, f"{junction}/{name}"
@@ -229,36 +224,13 @@ def _junction_of(lane: Strand) -> str:
 
 def _by_direction(lanes: Sequence[Strand]) -> list[list[Strand]]:
     """Lanes grouped by the axis along which they approach: opposing approaches together."""
-    axes: list[tuple[float, list[Strand]]] = []
+    headings = []
     for lane in lanes:
         dx, dy = (
             lane.points[1, :2] - lane.points[0, :2] if lane.junction is not None else lane.points[-1, :2] - lane.points[-2, :2]
         )
-        heading = float(np.arctan2(dy, dx))
-        for axis, group in axes:
-            # Doubling the angle makes opposite headings equal.
-            if abs(np.angle(np.exp(2j * (heading - axis)))) < 2.0 * PARALLEL:
-                group.append(lane)
-                break
-        else:
-            axes.append((heading, [lane]))
-    return [group for _, group in axes]
-
-
-def _cycle(junction: str, names: Sequence[str]) -> list[SignalPlan]:
-    """One programme a group: greens one after the other, each with yellow and all-red; alone, a fixed green with a pause."""
-    if len(names) == 1:
-        return [SignalPlan(name=f"{junction}/{names[0]}", phases=MID_BLOCK_PHASES)]
-    green = max(GREEN_MIN_S, float(round(CYCLE_GREEN_S / len(names))))
-    slot = green + YELLOW_S + ALL_RED_S
-    plans = []
-    for position, name in enumerate(names):
-        before, after = position * slot, (len(names) - 1 - position) * slot + ALL_RED_S
-        phases = [(green, Colour.GREEN), (YELLOW_S, Colour.YELLOW), (after, Colour.RED)]
-        if before > 0.0:
-            phases.insert(0, (before, Colour.RED))
-        plans.append(SignalPlan(name=f"{junction}/{name}", phases=tuple(phases)))
-    return plans
+        headings.append(float(np.arctan2(dy, dx)))
+    return [[lanes[number] for number in group] for group in by_axis(headings)]
 
 
 # Stop lines

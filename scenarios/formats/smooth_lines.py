@@ -22,6 +22,7 @@ from sim.roads.lane_map import LaneDraft, LaneKind, MapDraft
 
 MOST_M = 0.2
 MOST_SHARE = 0.2  # of a lane's half width
+LEAST_M = 0.01  # where a lane has no width yet
 REACH_M = 6.0
 """Bends longer than about six times this stay, where shorter ones go as far as MOST_M lets them."""
 STEP_M = 1.0  # between the points that are moved
@@ -77,7 +78,7 @@ def _numbered(lanes: Sequence[LaneDraft]) -> dict[str, _Line]:
         pieces = max(PIECES_LEAST, round(float(s[-1]) / STEP_M))
         at = np.linspace(0.0, s[-1], pieces + 1)
         half = np.interp(at, s, np.broadcast_to(np.asarray(lane.half_width, np.float64), len(line)))
-        even[lane.name] = interpolate(at, s, line), np.minimum(MOST_M, MOST_SHARE * half)
+        even[lane.name] = interpolate(at, s, line), np.clip(MOST_SHARE * half, LEAST_M, MOST_M)
     ends = _joined_ends(lanes, even)
     found: dict[str, _Line] = {}
     used = max(ends.values(), default=-1) + 1
