@@ -1,6 +1,6 @@
 # Everything below needs only Python 3.11 or newer on PATH (or PYTHON=/path/to/it); `setup` makes its own environment in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check golden bench evidence
+.PHONY: help setup demo test test-slow check golden bench evidence view
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -60,3 +60,6 @@ evidence: setup  ## Run the whole evidence of a commit into out/evidence
 
 bench: setup  ## Measure how fast the simulator is on this machine
 	$(BIN)/avstack bench sim
+
+view: setup  ## Watch a four-way stop and drive in it (needs a display)
+	env -u SDL_VIDEODRIVER $(BIN)/avstack view four_way_chicken --driver joint

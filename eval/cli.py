@@ -10,7 +10,9 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from eval.cli_runs import BENCHES, COMMANDS
+from eval.cli_runs import BENCHES
+from eval.cli_runs import COMMANDS as ON_RUNS
+from eval.cli_watch import COMMANDS as ON_EPISODES
 from eval.errors import ExitCode
 from scenarios.errors import InputError
 
@@ -507,7 +509,7 @@ def main() -> NoReturn:
     sys.exit(execute(sys.argv[1:]))
 
 
-for _command in COMMANDS:
+for _command in (*ON_RUNS, *ON_EPISODES):
     program.add_command(_command)
 for _command in BENCHES:
     bench.add_command(_command)

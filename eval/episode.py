@@ -110,25 +110,35 @@ def drive_guarded(episode: Episode) -> tuple[Ending | None, str, str]:
 
 def drive(episode: Episode, until: int | None = None) -> None:
     """Step the world to tick `until`, or until everybody is done, ego has crashed, or the scenario's duration is over."""
-    world = episode.world
-    controls = np.zeros((1, len(episode.scenario.actors)), dtype=CONTROL_DTYPE)
-    last = round(episode.scenario.duration_s / TICK_S) if until is None else until
-    while world.tick < last and not (until is None and _over(episode)):
+    last = last_tick(episode.scenario) if until is None else until
+    while episode.world.tick < last and not (until is None and over(episode)):
         episode.clock.check()
         _keep(episode)
-        if episode.watcher is not None:
-            episode.watcher.watch(episode)
-        traces = {}
-        for actor in _seated_now(episode):
-            decision = _decide(episode, actor)
-            controls[0, actor] = _as_record(decision.control, episode.seats[actor].name)
-            traces[actor] = _checked_trace(episode, actor, decision)
-        _record(episode, traces)
-        if episode.partner is not None:
-            episode.partner.step(world)
-        world.step(controls)
-        _measure(episode)
+        advance(episode)
     _record(episode, {})
+
+
+def advance(episode: Episode) -> None:
+    """One tick: who is seated decides, what was decided is recorded, and the world steps."""
+    world = episode.world
+    if episode.watcher is not None:
+        episode.watcher.watch(episode)
+    controls = np.zeros((1, len(episode.scenario.actors)), dtype=CONTROL_DTYPE)
+    traces = {}
+    for actor in _seated_now(episode):
+        decision = _decide(episode, actor)
+        controls[0, actor] = _as_record(decision.control, episode.seats[actor].name)
+        traces[actor] = _checked_trace(episode, actor, decision)
+    _record(episode, traces)
+    if episode.partner is not None:
+        episode.partner.step(world)
+    world.step(controls)
+    _measure(episode)
+
+
+def last_tick(scenario: Scenario) -> int:
+    """Tick at which a scenario's duration is over."""
+    return round(scenario.duration_s / TICK_S)
 
 
 def kept(episode: Episode) -> Kept:
@@ -238,7 +248,8 @@ def _as_record(control: Control, name: str) -> tuple[float, float, int, int, int
     return control.accel, control.steer, int(control.indicator), int(control.gear), int(control.gesture), 1
 
 
-def _over(episode: Episode) -> bool:
+def over(episode: Episode) -> bool:
+    """Whether everybody is done, or ego has crashed a while ago."""
     if episode.arrived:
         return True
     if episode.world.finished(0) and (not episode.to_the_end or episode.world.all_finished(0)):

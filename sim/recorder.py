@@ -172,13 +172,18 @@ class Recorder:
 
 
 class Tape:
-    """Ticks and events of an episode in memory, for who needs no file: no traces, no arrays, no outline of the map."""
+    """Ticks and events of an episode in memory, for who needs no file: no arrays, no outline of the map, and traces if `traced`.
+
+    ticks: rows (A',) of TICK_DTYPE by tick; traces: actor -> trace by tick, empty unless `traced`.
+    """
 
     path = None
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, *, traced: bool = False) -> None:
         self.header = header
-        self._ticks: list[NDArray[np.void]] = []
+        self.ticks: list[NDArray[np.void]] = []
+        self.traces: list[Mapping[int, Trace]] = []
+        self._traced = traced
         self._last_tick = -1
         self._events: NDArray[np.void] = np.zeros(0, dtype=RECORDED_EVENT_DTYPE)
         self._status = np.full(len(header.actors), -1, dtype=np.int32)
@@ -191,25 +196,35 @@ class Tape:
         events: NDArray[np.void],
         traces: Mapping[int, Trace],
     ) -> None:
-        """As `Recorder.append`."""
+        """As `Recorder.append`; of a tick that is there already the traces are taken, where it has none."""
         if tick == self._last_tick:
+            if self._traced and not self.traces[-1]:
+                self.traces[-1] = traces
             return
         self._last_tick = tick
         here, self._status = _present(self.header, self._status, bodies)
         rows = np.zeros(len(here), dtype=TICK_DTYPE)
         _fill(rows, tick, here, bodies, minds, traces)
-        self._ticks.append(rows)
+        self.ticks.append(rows)
+        if self._traced:
+            self.traces.append(traces)
         self._events = events
 
-    def recording(self, ending: Ending) -> Recording:
-        """What there is so far."""
-        rows = np.frombuffer(b"".join(tick.tobytes() for tick in self._ticks), dtype=TICK_DTYPE)
+    def events(self) -> NDArray[np.void]:
+        """(E,) of RECORDED_EVENT_DTYPE, all so far."""
         events = np.zeros(len(self._events), dtype=RECORDED_EVENT_DTYPE)
         for name in RECORDED_EVENT_DTYPE.names or ():
             events[name] = self._events[name]
         events.flags.writeable = False
+        return events
+
+    def recording(self, ending: Ending) -> Recording:
+        """What there is so far."""
+        rows = np.frombuffer(b"".join(tick.tobytes() for tick in self.ticks), dtype=TICK_DTYPE)
         nowhere = MapOutline(name="", left_hand_traffic=False, lanes=(), crosswalks=(), edges=(), scenery=(), signals=())
-        return Recording(header=self.header, road_map=nowhere, rows=rows, events=events, traces={}, footer=Footer(ending=ending))
+        return Recording(
+            header=self.header, road_map=nowhere, rows=rows, events=self.events(), traces={}, footer=Footer(ending=ending)
+        )
 
 
 def finalise_part(path: Path, footer: Footer) -> bool:

@@ -151,6 +151,22 @@ class World:
         body["steer"] = body["command_steer"] = np.clip(steer, -spec.steer_max, spec.steer_max)
         mind["speed_factor"] = pace
 
+    def take(self, world: int, actor: int) -> None:
+        """Let Controls drive a vehicle, whoever did so: from the next tick on. Raises ValueError for what nobody can steer."""
+        body, mind = self.state.bodies[world, actor], self.state.minds[world, actor]
+        if body["kind"] in (Kind.PEDESTRIAN, Kind.OBJECT) or body["model"] == Model.STILL or mind["route"] < 0:
+            raise ValueError(f"actor {actor} cannot be driven: it is no vehicle, or has no route")
+        body["model"] = Model.EXTERNAL
+        body["command_accel"], body["command_steer"] = body["accel"], body["steer"]
+
+    def hand_back(self, world: int, actor: int) -> None:
+        """Give a vehicle that was taken back to whom the scenario has drive it; one that replayed a track drives itself on."""
+        given = self.scenarios[world].actors[actor]
+        if given.model == Model.REPLAY:
+            self.release(world, actor, given.pace)
+            return
+        self.state.bodies["model"][world, actor] = int(given.model)
+
     def remove(self, world: int, actor: int) -> None:
         """Take an actor off the road at once; nobody goes on answering to what it showed a moment ago."""
         self.state.bodies["status"][world, actor] = Status.FINISHED

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avstack.behaviours.decision import REASONS
 from eval.evaluate import driven_by
 from eval.metrics.traced import ego_arrays, ego_numbers
 from eval.run import run_scenario
 from eval.store import Row
 from eval.suites import suite_of
+from eval.words import REASON_WORDS
 from sim.interface import Floats
 from sim.recording import Recording, read_recording
 from sim.roads.outline import MapOutline
@@ -180,15 +180,9 @@ def _reasons(recording: Recording) -> list[list[object]]:
     ticks, numbers = track["tick"], track["reason"].astype(float)
     words = {k: name.replace("_", " ").lower() for k, name in enumerate(recording.header.reason_names)}
     if len(ego_numbers(recording, "manoeuvre")[0]):  # the stack's own reasons, not the traffic's
-        words = {int(reason): _sentence(said) for reason, said in REASONS.items()}
+        words = dict(REASON_WORDS)
     changes = np.flatnonzero(np.diff(numbers, prepend=math.inf))
     return [[int(ticks[k]), words.get(int(numbers[k]), "")] for k in changes]
-
-
-def _sentence(said: str) -> str:
-    """A reason as a whole: the stack's own end where the other's name would follow."""
-    open_end = said.endswith((" by", " to", " for", " before", "follows", "passes"))
-    return f"{said} another" if open_end else said.removesuffix(":")
 
 
 def _map(drawing: MapOutline, corner: Floats, shown: tuple[float, float, float, float]) -> dict[str, object]:

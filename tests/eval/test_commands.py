@@ -8,7 +8,8 @@ import pytest
 
 import eval.cli
 from eval.cli import program
-from eval.cli_runs import COMMANDS
+from eval.cli_runs import COMMANDS as ON_RUNS
+from eval.cli_watch import COMMANDS as ON_EPISODES
 
 HERE = Path(__file__).parents[2]
 PAGES = [HERE / "README.md", HERE / "Makefile", *sorted((HERE / "docs").glob("*.md"))]
@@ -17,11 +18,13 @@ TYPED = re.compile(r"(?:^|`|/)avstack ([a-z][a-z-]*)", re.MULTILINE)
 
 def declared():
     """Names of the program's commands: as the decorators of one module give them, and as another lists them."""
-    found = [str(command.name) for command in COMMANDS]
+    found = [str(command.name) for command in (*ON_RUNS, *ON_EPISODES)]
     for node in ast.walk(ast.parse(Path(eval.cli.__file__).read_text())):
-        for call in getattr(node, "decorator_list", []):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        for call in node.decorator_list:
             if isinstance(call, ast.Call) and ast.unparse(call.func) == "program.command":
-                named = [word.value.value for word in call.keywords if word.arg == "name"]
+                named = [ast.literal_eval(word.value) for word in call.keywords if word.arg == "name"]
                 found.append(named[0] if named else node.name)
     return found
 
