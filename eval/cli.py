@@ -130,11 +130,15 @@ def _evaluation(command: _F) -> _F:
     help="Let the privileged planner drive the same seeds, where the suite has a use for it.",
 )  # fmt: skip
 @click.option("--run", "name", default="", help="Name of the run in the store.  [default: SUITE-NUMBER]")
+@click.option(
+    "--until-clear", metavar="RUN",
+    help="Stop once it is clear whether the driver is worse than this run of the store, and exit with 1 if it is.",
+)  # fmt: skip
 @_evaluation
 @click.pass_context
 def evaluate(
-    context: click.Context, suite: str, drivers: tuple[str, ...], versus: str | None, regret: bool, name: str, sensing: str,
-    seeds: str, workers: str, store: Path, as_json: bool,
+    context: click.Context, suite: str, drivers: tuple[str, ...], versus: str | None, regret: bool, name: str,
+    until_clear: str | None, sensing: str, seeds: str, workers: str, store: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Evaluate drivers on a named suite, a family, or a scenario file: rates and means with intervals, paired comparisons.
 
@@ -144,7 +148,7 @@ def evaluate(
 
     request = Request(
         suite=suite, drivers=drivers, versus=versus, sensing=sensing, seeds=suite_seeds(seeds), workers=parse_workers(workers),
-        store=store, regret=regret, run=name,
+        store=store, regret=regret, run=name, until_clear=until_clear,
     )  # fmt: skip
     context.exit(evaluate(request, as_json=as_json))
 

@@ -52,12 +52,15 @@ def compare(run: str, baseline: str, store: Path, as_json: bool) -> None:
 @click.command(name="gate")
 @click.argument("run")
 @click.option("--baseline", required=True, metavar="RUN", help="What it must not be worse than.")
+@click.option(
+    "--anytime", is_flag=True, help="Judge the episodes that there are, by tests that hold however often one looks meanwhile."
+)
 @_STORE
 @_JSON
-def gate(run: str, baseline: str, store: Path, as_json: bool) -> ExitCode:
+def gate(run: str, baseline: str, anytime: bool, store: Path, as_json: bool) -> ExitCode:
     """Fail (exit code 1) if a run is significantly worse than a baseline on the same seeds: which metric, by how much, where.
 
-    RUN is a name from `avstack runs`, or NAME:DRIVER for a run of several drivers. Both must be finished.
+    RUN is a name from `avstack runs`, or NAME:DRIVER for a run of several drivers. Both must be finished, or --anytime be given.
     """
     from eval.gate import fails, gate_json, gate_text, judge
     from eval.runs import arm, paired
@@ -66,12 +69,12 @@ def gate(run: str, baseline: str, store: Path, as_json: bool) -> ExitCode:
     found = Store.existing(store)
     arms = arm(found, run), arm(found, baseline)
     for one in arms:
-        if len(one.rows) < len(one.run.seeds):
+        if not anytime and len(one.rows) < len(one.run.seeds):
             raise InputError(
                 f"run {one.run.name!r} is not finished: {len(one.rows)} of {len(one.run.seeds)} episodes",
-                fix="Give its avstack eval again: it goes on",
+                fix="Give its avstack eval again: it goes on; or judge what there is with --anytime",
             )
-    tests = judge(paired(*arms))
+    tests = judge(paired(*arms, unbroken=anytime), anytime=anytime)
     bad = fails(tests)
     names = (arms[0].label, arms[1].label)
     if as_json:
@@ -126,5 +129,16 @@ def bench_gate(run: str, baseline: str, store: Path, episodes: int, comparisons:
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
 
 
+@click.command(name="intervals")
+@click.option("--simulations", default=1000, show_default=True, type=click.IntRange(min=1), help="Of each case.")
+@_JSON
+def bench_intervals(simulations: int, as_json: bool) -> None:
+    """Measure how often the intervals of reports hold the truth, by simulation where it is known."""
+    from eval.bench.intervals import format_bench, run_bench
+
+    figures = run_bench(simulations)
+    click.echo(json.dumps(figures) if as_json else format_bench(figures))
+
+
 COMMANDS = (list_runs, compare, gate, report, metrics)
-BENCHES = (bench_gate,)
+BENCHES = (bench_gate, bench_intervals)

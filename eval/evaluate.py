@@ -23,6 +23,7 @@ from eval.episode import Episode, drive_guarded
 from eval.errors import ExitCode
 from eval.executors import choose_executor
 from eval.figures import MEANS, PRIVILEGED, RATES, by_scenario, differences, figures
+from eval.gate import Test, fails, gate_json, gate_text, is_clear, judge
 from eval.metrics.assurance import broken_by_number, interventions_for
 from eval.metrics.encroachment import CLOSE_S
 from eval.metrics.foresight import bins_of, forecasts
@@ -32,7 +33,7 @@ from eval.metrics.result import References
 from eval.progress import progress
 from eval.references import alone, junction_of, ordinary, without_ego
 from eval.run import EpisodeResult, check_sensing, run_scenario, seated
-from eval.runs import provenance
+from eval.runs import Arm, arm, paired, provenance
 from eval.store import EpisodeSet, Row, Run, Store, Value
 from eval.suites import SAME, Suite, suite_of
 from scenarios.errors import InputError
@@ -43,12 +44,15 @@ from sim.world import World
 
 SENSING = "objects"
 """Level that a driver is evaluated at unless told otherwise."""
+ROUND = 16
+"""Seeds between two looks at whether the verdict is clear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What `avstack eval` was asked for. versus: the driver that the others are compared with. regret: the privileged planner
-    drives the same seeds, where the suite has a use for it. run: its name in the store; empty: a free one."""
+    drives the same seeds, where the suite has a use for it. run: its name in the store; empty: a free one. until_clear: a run
+    of the store; no more seeds are driven once it is clear whether the one driver is worse than that."""
 
     suite: str
     drivers: tuple[str, ...]
@@ -59,6 +63,7 @@ class Request:
     store: Path = Path("results.sqlite")
     regret: bool = False
     run: str = ""
+    until_clear: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,20 +79,35 @@ class Job:
 def evaluate(request: Request, *, as_json: bool) -> ExitCode:
     """Run what the store does not have yet, and report. Raises InputError for unknown suites, drivers and unusable stores."""
     plan = _plan(request)
+    baseline = None if request.until_clear is None else _baseline(plan.store, request, request.until_clear)
     run = plan.store.open_run(_run_of(request, plan))
-    rows, interrupted = _drive(request, plan)
+    _say_what_is_there(request, plan)
+    tests: list[Test] = []
+    if baseline is None:
+        rows, interrupted = _drive(request, plan)
+    else:
+        rows, interrupted, tests = _drive_until_clear(request, plan, run, baseline)
     report = {"run": run.name} | summarise(request, rows)
+    if baseline is not None:
+        verdict = {"passed": not fails(tests), "clear": is_clear(tests), "baseline": baseline.label, "metrics": gate_json(tests)}
+        report["verdict"] = verdict
     click.echo(f"run {run.name}", err=True)
     from eval.tables import evaluation_text
 
     click.echo(json.dumps(report) if as_json else evaluation_text(report))
+    if baseline is not None and not as_json:
+        click.echo(gate_text(tests, (run.name, baseline.label)))
     crashed = any(row["ending"] == Ending.CRASHED for found in rows.values() for row in found)
-    return ExitCode.INTERRUPTED if interrupted else ExitCode.DRIVER_CRASHED if crashed else ExitCode.OK
+    if interrupted or crashed:
+        return ExitCode.INTERRUPTED if interrupted else ExitCode.DRIVER_CRASHED
+    return ExitCode.CRITERIA_FAILED if fails(tests) else ExitCode.OK
 
 
 def collect(request: Request) -> tuple[dict[str, list[Row]], bool]:
     """Each driver's rows by seed, those that the store does not have yet driven now; and whether Ctrl-C cut that short."""
-    return _drive(request, _plan(request))
+    plan = _plan(request)
+    _say_what_is_there(request, plan)
+    return _drive(request, plan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,15 +137,40 @@ def _run_of(request: Request, plan: _Plan) -> Run:
     )  # fmt: skip
 
 
-def _drive(request: Request, plan: _Plan) -> tuple[dict[str, list[Row]], bool]:
-    store, keys = plan.store, plan.keys
-    jobs = _missing(store, request, keys)
-    for name, key in keys.items():
-        done = len(store.rows(key, request.seeds))
+def _say_what_is_there(request: Request, plan: _Plan) -> None:
+    for name, key in plan.keys.items():
+        done = len(plan.store.rows(key, request.seeds))
         if done:
             click.echo(f"{name}: {done} of {len(request.seeds)} episodes are in {request.store} already", err=True)
-    interrupted = _run(store, keys, jobs, request.workers)
+
+
+def _drive(request: Request, plan: _Plan) -> tuple[dict[str, list[Row]], bool]:
+    store, keys = plan.store, plan.keys
+    interrupted = _run(store, keys, _missing(store, request, keys), request.workers)
     return {name: list(store.rows(key, request.seeds).values()) for name, key in keys.items()}, interrupted
+
+
+def _baseline(store: Store, request: Request, name: str) -> Arm:
+    """The finished episodes that the one driver is held against. Raises InputError."""
+    if len(request.drivers) != 1:
+        raise InputError("several drivers cannot be held against one run", fix="Give one --driver with --until-clear")
+    found = arm(store, name)
+    if not {*found.rows} & {*request.seeds}:
+        raise InputError(f"run {found.label!r} has driven none of these seeds", fix="Give the --seeds of that run")
+    return found
+
+
+def _drive_until_clear(request: Request, plan: _Plan, run: Run, baseline: Arm) -> tuple[dict[str, list[Row]], bool, list[Test]]:
+    """Rounds of seeds that the baseline has, until the verdict is clear: rows, whether Ctrl-C cut that short, and the verdict."""
+    seeds = tuple(seed for seed in request.seeds if seed in baseline.rows)
+    tests: list[Test] = []
+    for last in range(min(ROUND, len(seeds)), len(seeds) + ROUND, ROUND):
+        rows, interrupted = _drive(replace(request, seeds=seeds[:last]), plan)
+        if not interrupted:
+            tests = judge(paired(arm(plan.store, f"{run.name}:{request.drivers[0]}"), baseline, unbroken=True), anytime=True)
+        if interrupted or is_clear(tests):
+            break
+    return rows, interrupted, tests
 
 
 def run_job(job: Job) -> dict[str, Row]:

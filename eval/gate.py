@@ -4,6 +4,8 @@ Few primary metrics, each with the worsening that is put up with (its margin). A
 that it is worse by more than its margin, corrected over the metrics by Holm's method so that a run that is no worse fails in at
 most 1 of 100 comparisons. It has held where its worsening is shown to be less than the margin; else it is open, and what is said
 is how many episodes would tell.
+
+`anytime` takes tests that hold however often one looks (`eval.sequential`), for runs that go on until the verdict is clear.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from eval import sequential
 from eval.paired import episodes_for_mean, episodes_for_share, holm, mean_p, share_p, tango_interval
 from eval.statistics import Estimate, ratio_of_sums
 from eval.store import Row
@@ -80,14 +83,17 @@ class Test:
     seeds: tuple[int, ...]
 
 
-def judge(pairs: Sequence[tuple[Row, Row]]) -> list[Test]:
-    """Every primary metric that both of a pair (run, baseline) have in at least two episodes."""
+def judge(pairs: Sequence[tuple[Row, Row]], *, anytime: bool = False) -> list[Test]:
+    """Every primary metric that both of a pair (run, baseline) have in at least two episodes.
+
+    anytime: the verdict holds although the same pairs, fewer or more, were or will be looked at too; they come in one order.
+    """
     columns = {metric: _columns(metric, pairs) for metric in PRIMARY}
     there = [metric for metric in PRIMARY if len(columns[metric][0]) >= 2]
-    p_values = [p_value(metric, *columns[metric][1:]) for metric in there]
+    p_values = [p_value(metric, *columns[metric][1:], anytime=anytime) for metric in there]
     alpha = FAMILY_ALPHA / max(len(there), 1)
     return [
-        _test(metric, columns[metric], p, adjusted, alpha)
+        _test(metric, columns[metric], p, adjusted, alpha, anytime=anytime)
         for metric, p, adjusted in zip(there, p_values, holm(p_values), strict=True)
     ]
 
@@ -97,9 +103,16 @@ def fails(tests: Sequence[Test]) -> bool:
     return any(test.finding is Finding.WORSE for test in tests)
 
 
-def p_value(metric: Primary, run: Floats, baseline: Floats) -> float:
+def is_clear(tests: Sequence[Test]) -> bool:
+    """Whether more episodes would change nothing: something got worse, or everything has held."""
+    return fails(tests) or (len(tests) > 0 and all(test.finding is Finding.HELD for test in tests))
+
+
+def p_value(metric: Primary, run: Floats, baseline: Floats, *, anytime: bool = False) -> float:
     """One-sided p-value of "no worse than the margin allows" over paired episodes (N,), (N,)."""
     worsening = metric.sign * (run - baseline)
+    if anytime:
+        return (sequential.share_p if metric.share else sequential.mean_p)(worsening, metric.margin)
     if not metric.share:
         return mean_p(worsening, metric.margin)
     return share_p(int(np.sum(worsening > 0.0)), int(np.sum(worsening < 0.0)), len(worsening), metric.margin)
@@ -114,10 +127,12 @@ def _columns(metric: Primary, pairs: Sequence[tuple[Row, Row]]) -> tuple[list[in
     return (seeds, (run > 0.0).astype(float), (baseline > 0.0).astype(float)) if metric.share else (seeds, run, baseline)
 
 
-def _test(metric: Primary, columns: tuple[list[int], Floats, Floats], p: float, adjusted: float, alpha: float) -> Test:
+def _test(
+    metric: Primary, columns: tuple[list[int], Floats, Floats], p: float, adjusted: float, alpha: float, *, anytime: bool
+) -> Test:
     seeds, run, baseline = columns
     worsening = metric.sign * (run - baseline)
-    estimate = _estimate(metric, worsening)
+    estimate = _estimate(metric, worsening, anytime=anytime)
     worse = adjusted <= FAMILY_ALPHA
     finding = Finding.WORSE if worse else Finding.HELD if estimate.high <= metric.margin else Finding.OPEN
     order = np.argsort(-worsening, kind="stable")
@@ -135,7 +150,10 @@ def _test(metric: Primary, columns: tuple[list[int], Floats, Floats], p: float, 
     )
 
 
-def _estimate(metric: Primary, worsening: Floats) -> Estimate:
+def _estimate(metric: Primary, worsening: Floats, *, anytime: bool) -> Estimate:
+    if anytime:
+        low, high = (sequential.share_interval if metric.share else sequential.mean_interval)(worsening)
+        return Estimate(value=float(worsening.mean()), low=low, high=high, episodes=len(worsening))
     if not metric.share:
         return ratio_of_sums(worsening)
     low, high = tango_interval(int(np.sum(worsening > 0.0)), int(np.sum(worsening < 0.0)), len(worsening))

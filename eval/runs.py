@@ -59,8 +59,11 @@ def arm(store: Store, name: str) -> Arm:
     return Arm(run=run, driver=driver, rows=store.rows(run.sets[driver], run.seeds))
 
 
-def paired(one: Arm, other: Arm) -> list[tuple[Row, Row]]:
-    """The episodes that both drove, by seed. Raises InputError where there are none, or they are not the same episodes."""
+def paired(one: Arm, other: Arm, *, unbroken: bool = False) -> list[tuple[Row, Row]]:
+    """The episodes that both drove, by seed. Raises InputError where there are none, or they are not the same episodes.
+
+    unbroken: up to the first that either has still to drive, for which episodes are there already hangs on how long they take.
+    """
     if one.run.suite != other.run.suite:
         raise InputError(
             f"the runs are of different suites, {one.run.suite} and {other.run.suite}", fix="Compare runs of the same suite"
@@ -70,7 +73,11 @@ def paired(one: Arm, other: Arm) -> list[tuple[Row, Row]]:
             f"suite {one.run.suite} has changed between {one.run.name} and {other.run.name}: a seed is not the same episode",
             fix="Evaluate both versions on the suite as it is",
         )
-    pairs = [(one.rows[seed], other.rows[seed]) for seed in one.run.seeds if seed in one.rows and seed in other.rows]
+    seeds = [seed for seed in one.run.seeds if seed in {*other.run.seeds}]
+    there = [seed in one.rows and seed in other.rows for seed in seeds]
+    if unbroken:
+        seeds = seeds[: there.index(False)] if False in there else seeds
+    pairs = [(one.rows[seed], other.rows[seed]) for seed in seeds if seed in one.rows and seed in other.rows]
     if not pairs:
         raise InputError(f"{one.label} and {other.label} have no seed in common", fix="Evaluate both with the same --seeds")
     return pairs
