@@ -1,4 +1,4 @@
-"""The commands on one episode: watch it and drive in it."""
+"""The commands on one episode: watch it and drive in it, give it to other tools."""
 
 from __future__ import annotations
 
@@ -51,4 +51,16 @@ def view(**options: object) -> ExitCode:
     return ExitCode.OK if watch(Request(**options)) else ExitCode.DRIVER_CRASHED  # type: ignore[arg-type]
 
 
-COMMANDS = (view,)
+@click.command(name="export")
+@click.argument("recording", type=_PATH)
+@click.option("--to", "form", type=click.Choice(("mcap", "parquet", "csv")), required=True, help="What to write.")
+@click.option("--out", type=_PATH, help="The file.  [default: beside the recording]")
+@click.option("--points", is_flag=True, help="mcap: with the lidar's points, of a full recording that you trust.")
+def export(recording: Path, form: str, out: Path | None, points: bool) -> None:
+    """Write a recording for other tools: Foxglove's messages (mcap), or a plain table of tracks (parquet, csv)."""
+    from eval.export.export import export
+
+    export(recording, form, out, points=points)
+
+
+COMMANDS = (view, export)
