@@ -41,7 +41,7 @@ class Noting:
 
 
 def sweeps(recording: Recording, path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """(tick, points (N, 5) in ego's frame) of every sweep that ego's driver was given, by driving the episode again.
+    """(tick, points (N, 5) in ego's frame) of ego's sweep at every tick, by driving the episode again.
 
     Replaying unpickles drivers' memories: only of recordings that one trusts. Raises InputError for one that is not full, has no
     lidar, or comes out otherwise, as `eval.replay.replay` does.
