@@ -25,6 +25,7 @@ from avstack.behaviours.zones import ROW
 from avstack.config import MotionConfig
 from avstack.motion import Constraints, Leader, MotionMemory, ReferencePath, Window, observe, plan, start, track
 from avstack.motion.path import speed_caps
+from avstack.perception.arbitration import PerceptionConfig
 from avstack.perception.caution import Caution, be_careful, lower
 from avstack.perception.health import Fault
 from avstack.perception.perceive import PerceptionMemory, perceive
@@ -49,6 +50,7 @@ class StackConfig:
     """All settings of the stack. safety: the envelope has the last word; unseen: slow down where somebody may step out of
     hiding; both off for ablations alone."""
 
+    perception: PerceptionConfig = field(default_factory=PerceptionConfig)
     behaviours: BehaviourConfig = field(default_factory=BehaviourConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
     safety: bool = True
@@ -97,7 +99,9 @@ class Stack:
         if problem_of(frame, memory.tick):
             return fail_safe(frame, memory, config.motion)
         memory.atlas.forget()
-        percepts, fault, perception = perceive(frame, memory.perception, memory.spec.rear_to_centre, memory.atlas.road_map)
+        percepts, fault, perception = perceive(
+            frame, memory.perception, memory.spec.rear_to_centre, memory.atlas.road_map, config.perception
+        )
         decision, scene, behaviours = decide(
             percepts, memory.atlas, memory.spec, memory.seed, memory.behaviours, config.behaviours
         )

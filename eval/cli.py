@@ -97,8 +97,10 @@ def run(
     return run_suite(request, as_json=as_json)
 
 
-_EVALUATION = (
-    click.option("--sensing", default="objects", show_default=True, help="What drivers are given: state, objects or lidar."),
+_SENSING = click.option(
+    "--sensing", default="objects", show_default=True, help="What drivers are given: state, objects or lidar."
+)
+_EPISODES = (
     click.option(
         "--seeds", default="0..99", show_default=True, help="3, 0..99, 1,5,7, or commit:300 for 300 seeds that follow from HEAD."
     ),
@@ -114,11 +116,16 @@ _DRIVERS = click.option(
 )
 
 
-def _evaluation(command: _F) -> _F:
+def _episodes(command: _F) -> _F:
     """The options that all commands on suites of episodes have."""
-    for option in reversed(_EVALUATION):
+    for option in reversed(_EPISODES):
         command = option(command)
     return command
+
+
+def _evaluation(command: _F) -> _F:
+    """The same, and the sensing level."""
+    return _SENSING(_episodes(command))
 
 
 @program.command(name="eval")
@@ -193,6 +200,39 @@ def matrix(
         suite="", drivers=drivers, sensing=sensing, seeds=suite_seeds(seeds), workers=parse_workers(workers), store=store
     )
     context.exit(matrix(request, held_out=held_out, as_json=as_json))
+
+
+@program.command(name="layers")
+@click.option("--held-out", is_flag=True, help="Also the things that are kept for reports.")
+@_episodes
+@click.pass_context
+def layers(context: click.Context, held_out: bool, seeds: str, workers: str, store: Path, as_json: bool) -> None:
+    """Show what the layers of perception buy: oracle, rich only, coarse only and layered, from lidar points, side by side."""
+    from eval.evaluate import Request
+    from eval.layers import layers
+
+    request = Request(suite="", drivers=(), seeds=suite_seeds(seeds), workers=parse_workers(workers), store=store)
+    context.exit(layers(request, held_out=held_out, as_json=as_json))
+
+
+@program.command(name="faults")
+@click.option(
+    "--driver", "drivers", multiple=True, default=("joint",), show_default=True, help="Who drives ego; may be repeated."
+)
+@click.option("--sensing", default="lidar", show_default=True, help="What drivers are given: state, objects or lidar.")
+@_episodes
+@click.pass_context
+def faults(
+    context: click.Context, drivers: tuple[str, ...], sensing: str, seeds: str, workers: str, store: Path, as_json: bool
+) -> None:
+    """Break the sensors on the way, in every way in turn: collisions, and how soon the driver notices."""
+    from eval.evaluate import Request
+    from eval.layers import faults
+
+    request = Request(
+        suite="", drivers=drivers, sensing=sensing, seeds=suite_seeds(seeds), workers=parse_workers(workers), store=store
+    )
+    context.exit(faults(request, as_json=as_json))
 
 
 @program.command(name="evidence")

@@ -298,6 +298,7 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
         "completed": result.completed,
         "crashed": result.ending is Ending.CRASHED,
         "time_s": result.time_s,
+        "mean_speed": result.mean_speed,
         **asdict(result.counts),
         "rescues": None if result.rescues is None else len(result.rescues),
         "rescued_by": json.dumps(result.rescues),

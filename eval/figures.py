@@ -27,6 +27,7 @@ PRIVILEGED = "privileged"
 RATES = (
     "completed", "at_fault", "collisions", "avoidable_collisions", "cut_off_collisions", "deadlocks", "livelocks",
     "order_violation_rate", "offroad", "crashed", "close_call", "bullied",
+    "struck_things", "fault_noticed",
 )  # fmt: skip
 """Shares of episodes with at least one, of those that have the column."""
 MEANS = {
@@ -51,6 +52,11 @@ MEANS = {
     "commitment_log_loss": "commitment_log_loss",
     "time_to_sure_s": "time_to_sure",
     "crept_at_person_s": "crept_at_person_s",
+    "mean_speed": "mean_speed",
+    "hard_brakes": "hard_brakes",
+    "phantom_stops": "phantom_stops",
+    "doubt_share": "doubt_share",
+    "time_to_notice_s": "time_to_notice",
     "decision_ms_p99": "decision_ms_p99",
 }
 """Means over the episodes that have the value: name in the report -> name in a row."""

@@ -24,6 +24,7 @@ from scenarios.yaml_tree import Data
 from sim.interface import Kind
 from sim.rng import Purpose, generator
 from sim.scenario import Actor, Model, Scenario
+from sim.sensors.faults import FAULTS
 from sim.traffic.styles import RULE_BREAKERS, STYLES
 
 LAWFUL = tuple(name for name in STYLES if name not in RULE_BREAKERS)
@@ -164,6 +165,15 @@ _CHECK = ("four_way_stop", "merge", "crosswalk", "narrow_meet")
 _REAL = ("opendrive/fabriksgatan.xodr", "opendrive/simple_4way_intersection.xodr", "opendrive/Town03.xodr")
 _REAL_HELD_OUT = ("opendrive/Town07.xodr", "opendrive/multi_intersections.xodr")
 
+_SEEN = ("debris", "blocked_lane", "crosswalk", "four_way_stop")
+_FAULTY = ("four_way_stop", "crosswalk", "blocked_lane")
+
+
+def _fault(kind: str, duration_s: float) -> str:
+    """The setting by which a fault of the sensors begins in the midst of the drive."""
+    return f"faults=[{{kind: {kind}, start_s: {{uniform: [3.0, 10.0]}}, duration_s: {duration_s}}}]"
+
+
 SUITES: Mapping[str, Suite] = {
     "smoke": Suite(summary="A few families, to see that a driver drives at all.", sources=_CHECK),
     "chicken": Suite(
@@ -231,6 +241,20 @@ SUITES: Mapping[str, Suite] = {
         summary="Every family of the catalogue in turn, without debris.",
         sources=tuple(name for name in FAMILIES if not name.startswith("debris")),
     ),
+    "seeing": Suite(summary="Where much depends on what is seen: things on the road, people, an all-way stop.", sources=_SEEN),
+    "seeing_fog": Suite(summary="The same in fog.", sources=_SEEN, settings=("weather=fog",)),
+    "seeing_rings": Suite(
+        summary="The same; half of the lidar's rings fail on the way.", sources=_SEEN, settings=(_fault("rings", 600.0),)
+    ),
+    "seeing_held_out": Suite(
+        summary="Things that nobody was trained on lie on the road. For reports.", sources=("debris_held_out",)
+    ),
+    **{
+        f"fault_{kind}": Suite(
+            summary=f"The ego's sensors fail for five seconds on the way: {kind}.", sources=_FAULTY, settings=(_fault(kind, 5.0),)
+        )
+        for kind in FAULTS
+    },
     "real_maps": Suite(summary="Random routes on three real maps in traffic; needs $AVSTACK_DATA.", sources=_REAL),
     "real_maps_held_out": Suite(
         summary="Random routes on two real maps kept for reports; needs $AVSTACK_DATA.", sources=_REAL_HELD_OUT

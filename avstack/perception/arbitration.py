@@ -13,6 +13,7 @@ Ego frame; a return is a place (x, y) of the newest sweep at which something sta
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from sim.jit import kernel
 
 BESIDE_M = 0.4  # m round a box within which returns are of the thing
 LONGEST_M = 6.0  # m; what hangs together over more is told in pieces of at most that
+ANSWERS = ("layered", "rich", "coarse")
 LEAST = 0.05  # probability below which nothing is told
 SURE = 0.3  # score from which a thing that is not trusted has a box to go by
 LEAST_SIDE = 0.3  # m
@@ -38,12 +40,32 @@ MOST = 4000
 """Returns that are looked at."""
 
 
-def arbitrate(detections: Detections, on_road: NDArray[np.bool_] | None = None) -> NDArray[np.void]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerceptionConfig:
+    """Who answers, one of ANSWERS: both models, or one of them alone, for ablations."""
+
+    answers: str = "layered"
+
+    def __post_init__(self) -> None:
+        if self.answers not in ANSWERS:
+            raise ValueError(f"PerceptionConfig.answers must be one of {', '.join(ANSWERS)}, got {self.answers!r}")
+
+
+def arbitrate(
+    detections: Detections, on_road: NDArray[np.bool_] | None = None, config: PerceptionConfig | None = None
+) -> NDArray[np.void]:
     """(N,) DETECTION_DTYPE: the things of one sweep with the coarse model's word, then boxes round what they do not explain.
 
     on_road: (M,) which of `detections.standing` lie where one drives; None where there is no map: all of them.
     """
+    answers = (config or PerceptionConfig()).answers
     things, grid = detections.things.copy(), detections.grid
+    if answers == "rich":
+        things["source"] = RICH
+        things["drive_through"] = things["class_probability"][:, Class.DRIVE_THROUGH]
+        return things
+    if answers == "coarse":
+        things = things[:0]
     places = detections.standing
     likely = np.zeros(len(places), np.float32)
     _likelihoods(places, grid.around, grid.blocked, likely)

@@ -4,7 +4,8 @@
 - The whole picture: the limit times the trust in it; below LEAST_TRUST the car comes to rest where that is gentle.
 - One thing that only the coarse model answers for: it may be anything, so it is passed at PASS_MPS + PASS_PER_M × the gap to it,
   divided by the share of doubt in it (1 - trust); further than DOUBT_M beside the way it does not matter. Comfortable braking
-  before it makes the bound one on distance and closing time too.
+  before it makes the bound one on distance and closing time too. One that is less likely there than EXISTS is no obstacle yet;
+  down to FAINT it is passed so much faster that probability × energy stays the same, and looked at from nearer by.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ OBSERVED_BRAKE, REACTION_S, OBSERVED_MARGIN = 5.0, 0.3, 3.0  # m/s², s, m
 LEAST_TRUST = 0.15
 PASS_MPS, PASS_PER_M, DOUBT_M = 4.0, 4.0, 2.5
 BEFORE_M, BEHIND_M = 4.0, 3.0  # m of way before and behind a doubtful thing that are driven so
-EXISTS = 0.3
+EXISTS, FAINT = 0.3, 0.12
 FREE = 100.0  # m/s, no bound
 
 
@@ -47,7 +48,7 @@ def be_careful(percepts: Percepts, line: tuple[Floats, Floats, Floats], s: float
     cap = min(stopping_speed(percepts.observed_range), limit * percepts.trust if percepts.trust < 1.0 else math.inf)
     rest = percepts.trust < LEAST_TRUST
     things = percepts.things
-    doubtful = things[(things["source"] == COARSE) & (things["existence"] > EXISTS)]
+    doubtful = things[(things["source"] == COARSE) & (things["existence"] > FAINT)]
     bounds = [_past(thing, line, s, half_width) for thing in doubtful]
     near = [bound for bound in bounds if bound is not None]
     return Caution(cap=cap, rest=rest, envelope=_merged(near) if near else None, doubted=len(near))
@@ -62,7 +63,7 @@ def _past(thing: np.void, line: tuple[Floats, Floats, Floats], s: float, half_wi
     at = float(line[0][nearest])
     if gap > DOUBT_M or at + reach + BEHIND_M < s:
         return None
-    doubt = max(1.0 - float(thing["trust"]), 0.05)
+    doubt = max(1.0 - float(thing["trust"]), 0.05) * math.sqrt(min(float(thing["existence"]) / EXISTS, 1.0))
     return at - reach - BEFORE_M, at + reach + BEHIND_M, (PASS_MPS + PASS_PER_M * gap) / doubt
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from avstack.perception.arbitration import arbitrate
+from avstack.perception.arbitration import PerceptionConfig, arbitrate
 from avstack.perception.classes import ROAD_USER_OF, Class
 from avstack.perception.detect import Detector, DetectorMemory, ego_motion, start_detecting
 from avstack.perception.filter import TrackingConfig
@@ -26,7 +26,7 @@ from avstack.perception.tracking import SIGN_DTYPE, TrackMemory, start_tracking,
 from sim.interface import OBJECT_DTYPE, TICK_S, Floats, SensorFrame
 from sim.roads.lane_map import LaneMap
 
-LIDAR_TRACKING = TrackingConfig(score_prior=0.0, score_weight=0.3, forget=0.2, hit=0.0)
+LIDAR_TRACKING = TrackingConfig(score_prior=0.0, score_weight=0.45, forget=0.3, hit=0.0)
 """What the tracker believes of the learned models' readings: their scores are probabilities, which sum up to existence."""
 APPEARS_MPS = 10.0  # m/s, by which what is observed shrinks while nothing new is seen
 _KIND_OF = np.array([int(ROAD_USER_OF[one]) for one in Class], np.int32)
@@ -45,7 +45,7 @@ class PerceptionMemory:
 
 
 def perceive(
-    frame: SensorFrame, memory: PerceptionMemory, rear_to_centre: float, road_map: LaneMap
+    frame: SensorFrame, memory: PerceptionMemory, rear_to_centre: float, road_map: LaneMap, config: PerceptionConfig | None = None
 ) -> tuple[Percepts, Fault, PerceptionMemory]:
     """Percepts, the worst fault of the sensors, and the memory. rear_to_centre [m]: of the own vehicle, see VehicleSpec.
 
@@ -57,15 +57,19 @@ def perceive(
     frame = replace(frame, pose=health.pose)
     signs = None
     if frame.level == "lidar":
-        frame, signs, memory = _detect(frame, memory, health, motion, road_map)
+        frame, signs, memory = _detect(frame, memory, health, motion, (road_map, config))
     percepts, tracks = track(frame, memory.tracks, None if signs is None else LIDAR_TRACKING, signs)
     return replace(percepts, trust=health.trust), health.fault, replace(memory, tracks=tracks)
 
 
 def _detect(
-    frame: SensorFrame, memory: PerceptionMemory, health: Health, motion: tuple[float, float, float], road_map: LaneMap
+    frame: SensorFrame,
+    memory: PerceptionMemory,
+    health: Health,
+    motion: tuple[float, float, float],
+    given: tuple[LaneMap, PerceptionConfig | None],
 ) -> tuple[SensorFrame, NDArray[np.void], PerceptionMemory]:
-    """The frame with what the models find in its sweep as objects, their signs, and the memory."""
+    """The frame with what the models find in its sweep as objects, their signs, the memory. given: map, who answers."""
     if not health.fresh:
         # nothing new is known: tracks coast, as after readings of long ago
         seen = max(0.0, memory.observed_range - frame.odometry.speed * TICK_S - APPEARS_MPS * TICK_S)
@@ -74,7 +78,7 @@ def _detect(
         return replace(frame, objects=empty, range_m=seen), np.zeros(0, SIGN_DTYPE), memory
     assert frame.lidar is not None  # a fresh sweep
     detections, detector = Detector.load().detect(frame.lidar, motion, memory.detector)
-    things = arbitrate(detections, on_road(road_of(road_map), detections.standing, health.pose))
+    things = arbitrate(detections, on_road(road_of(given[0]), detections.standing, health.pose), given[1])
     objects, signs = readings_of(things, health.pose)
     seen = min(reach_of_rings(health.apart), frame.range_m)
     coarse = (100.0 * np.stack((detections.grid.around, detections.grid.hidden)) + 0.5).astype(np.uint8)

@@ -17,8 +17,8 @@ from sim.jit import kernel
 from sim.roads.drivable import DRIVABLE, Bitmap, as_wide_as_room, draw_drivable
 from sim.roads.lane_map import LaneMap
 
-EDGE_M = 0.25
-"""m beyond the drivable edge that count as road: as much as the pose may be off; nothing grows that near."""
+EDGE_M = -0.2
+"""m beyond the drivable edge that count as road. Kerbs stand, and the pose may be off by so much; nobody drives that near."""
 _KEPT = 4
 _roads: OrderedDict[int, tuple[LaneMap, Bitmap]] = OrderedDict()
 

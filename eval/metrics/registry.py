@@ -32,6 +32,14 @@ from eval.metrics.hindsight import comfort_regret, jerk_of_crossing
 from eval.metrics.imposed import imposed_braking, imposed_delay
 from eval.metrics.livelock import creep_cycles
 from eval.metrics.order import order_violations, order_violations_suffered
+from eval.metrics.perceived import (
+    doubt_share,
+    fault_noticed,
+    hard_brakes,
+    phantom_stops,
+    struck_things,
+    time_to_notice,
+)
 from eval.metrics.probing import crept_m, learned_nats
 from eval.metrics.progress import progress
 from eval.metrics.proper_response import rss_improper_s
@@ -82,6 +90,12 @@ METRICS: Mapping[str, Metric] = {
     "crept_m": crept_m,
     "learned_nats": learned_nats,
     "crept_at_person_s": crept_at_person_s,
+    "struck_things": struck_things,
+    "hard_brakes": hard_brakes,
+    "phantom_stops": phantom_stops,
+    "doubt_share": doubt_share,
+    "fault_noticed": fault_noticed,
+    "time_to_notice": time_to_notice,
 }
 
 

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from avstack.perception.caution import LEAST_TRUST, OBSERVED_MARGIN, PASS_MPS, be_careful, lower, stopping_speed
+from avstack.perception.caution import (
+    EXISTS,
+    FAINT,
+    LEAST_TRUST,
+    OBSERVED_MARGIN,
+    PASS_MPS,
+    be_careful,
+    lower,
+    stopping_speed,
+)
 from avstack.perception.percepts import COARSE, RICH, THING_DTYPE, EgoEstimate, Percepts
 
 LINE = (np.arange(0.0, 200.0, 0.5), np.arange(0.0, 200.0, 0.5), np.zeros(400))
@@ -67,6 +76,18 @@ def test_the_further_off_and_the_more_trusted_the_faster():
     assert bound(trusted, 50.0) == pytest.approx(2.0 * bound(near, 50.0))
     assert careful((50.0, 8.0, COARSE, 0.0)).envelope is None
     assert careful((50.0, 1.5, COARSE, 0.0), s=80.0).envelope is None
+
+
+def test_what_is_less_likely_there_is_passed_faster_at_the_same_risk():
+    def passing(existence):
+        seen = percepts([(50.0, 1.5, COARSE, 0.0)])
+        seen.things["existence"] = existence
+        return be_careful(seen, LINE, 0.0, HALF, 14.0)
+
+    sure, doubtful = bound(passing(EXISTS), 50.0), bound(passing(0.5 * EXISTS), 50.0)
+    assert bound(passing(0.9), 50.0) == pytest.approx(sure)
+    assert 0.5 * EXISTS * doubtful**2 == pytest.approx(EXISTS * sure**2)
+    assert passing(FAINT - 0.01).envelope is None
 
 
 def test_of_two_bounds_the_lower_holds_everywhere():

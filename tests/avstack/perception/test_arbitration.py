@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avstack.perception.arbitration import LONGEST_M, SURE, arbitrate
+from avstack.perception.arbitration import LONGEST_M, SURE, PerceptionConfig, arbitrate
 from avstack.perception.bev import X0, Y0
 from avstack.perception.coarse import CoarseGrid
 from avstack.perception.detect import DETECTION_DTYPE, Detections
@@ -101,3 +101,20 @@ def test_what_lies_apart_is_told_apart():
 
 def test_nothing_in_nothing_out():
     assert len(seen([], [], [])) == 0
+
+
+def test_either_model_can_answer_alone():
+    standing = [*HEAP, (30.2, 0.4)]
+    cells = [BLOCKED, (30.5, 0.5, 0.8)]
+    rows = np.concatenate([thing(12.2, 0.4, score=0.5), thing(60.0, 3.0, score=0.2, source=COARSE)])
+    detections = Detections(
+        things=rows, grid=grid(*cells), standing=np.array(standing, np.float32), signal=np.zeros(3, np.float32)
+    )
+    rich = arbitrate(detections, config=PerceptionConfig(answers="rich"))
+    assert (len(rich), rich["blob"].sum(), set(rich["source"].tolist())) == (2, 0, {RICH})
+    coarse = arbitrate(detections, config=PerceptionConfig(answers="coarse"))
+    assert (len(coarse), coarse["blob"].sum()) == (2, 2)
+    both = arbitrate(detections)
+    assert sorted(both["blob"].tolist()) == [0, 0, 1]
+    with pytest.raises(ValueError, match="layered, rich, coarse"):
+        PerceptionConfig(answers="guess")

@@ -19,9 +19,7 @@ def test_the_lanes_are_road_and_what_lies_beside_them_is_not():
     x, y, heading = float(middle["x"]), float(middle["y"]), float(np.arctan2(middle["sin"], middle["cos"]))
     pose = np.array([x, y, heading])
     right = float(middle["room_right"])
-    found = on_road(
-        road_of(MAP), places((0.0, 0.0), (0.0, -right), (0.0, -right - EDGE_M - 0.4), (10.0, 0.0), (0.0, 500.0)), pose
-    )
+    found = on_road(road_of(MAP), places((0.0, 0.0), (0.0, 0.4 - right - EDGE_M), (0.0, -right), (10.0, 0.0), (0.0, 500.0)), pose)
     assert found.tolist() == [True, True, False, True, False]
 
 

@@ -14,7 +14,7 @@ from eval.metrics.probing import CREEP
 from eval.metrics.registry import METRICS
 from eval.metrics.result import Better, References
 from eval.metrics_page import declared, metrics_page
-from sim.interface import Floats
+from sim.interface import PERCEPT_COLUMNS, Floats
 from sim.recording import Recording
 
 from .written import EGO, JUNCTION, MIDDLE, OTHER, recording, standing, steady
@@ -123,6 +123,35 @@ def braking(hard: bool) -> Drive:
     return drive, replace(references, without_ego=recording(standing(TICKS, -1e3), steady(TICKS, -40.0, 5.0)))
 
 
+def striking(hit: bool) -> Drive:
+    """Ego drives into a heap on its way."""
+    found, references = ramming(hit)
+    ego, other = found.header.actors
+    return replace(found, header=replace(found.header, actors=(ego, replace(other, thing="dirt_pile")))), references
+
+
+def fearing(phantom: bool, *, heap: float = -500.0) -> Drive:
+    """Ego brakes at 3 m/s² to a halt at 24 m, while something is said to lie at 32 m; a real heap lies at `heap`."""
+    t = 0.1 * np.arange(TICKS)
+    ego = np.where(t < 4.0, 12.0 * t - 1.5 * t**2, 24.0)
+    row = np.zeros((1, len(PERCEPT_COLUMNS)))
+    seen = {"x": 32.0 - MIDDLE, "length": 1.0, "width": 1.0, "existence": 0.9 if phantom else 0.1}
+    for name, value in seen.items():
+        row[0, PERCEPT_COLUMNS.index(name)] = value
+    found = recording(ego, standing(TICKS), arrays={"percepts": [row] * TICKS})
+    found.rows["status"] = found.header.status_active
+    lying = found.rows[1::2]
+    lying["x"], lying["y"] = heap - MIDDLE, 0.0
+    return found, References()
+
+
+def noticing(after: float | None) -> Drive:
+    """The sensors fail at 5 s, and the driver notices so long after, or never."""
+    said = [float(after is not None and 0.1 * tick >= 5.0 + after - 1e-9) for tick in range(TICKS)]
+    found = recording(steady(TICKS, 0.0, 5.0), standing(TICKS), {"fault": said})
+    return replace(found, header=replace(found.header, parameters={"faults.0.start_s": 5.0})), References()
+
+
 FAIR, RUDE = crossing(50, 60), crossing(70, 80)
 PAIRS: dict[str, tuple[Callable[[], Drive], Callable[[], Drive]]] = {
     "delay": (lambda: meeting(FAIR, crossing(50, 90)), lambda: meeting(FAIR, crossing(50, 200))),
@@ -157,6 +186,11 @@ PAIRS: dict[str, tuple[Callable[[], Drive], Callable[[], Drive]]] = {
     "time_to_sure": (lambda: believing(0.96, 0.96), lambda: believing(0.96, 0.5)),
     "learned_nats": (lambda: creeping(0.99, -50.0), lambda: creeping(0.5, -50.0)),
     "crept_at_person_s": (lambda: creeping(0.5, -50.0), lambda: creeping(0.5, MIDDLE)),
+    "struck_things": (lambda: striking(False), lambda: striking(True)),
+    "hard_brakes": (lambda: stopping(False), lambda: stopping(True)),
+    "phantom_stops": (lambda: fearing(False), lambda: fearing(True)),
+    "fault_noticed": (lambda: noticing(0.2), lambda: noticing(None)),
+    "time_to_notice": (lambda: noticing(0.2), lambda: noticing(2.0)),
 }
 
 
@@ -190,3 +224,27 @@ def test_a_proper_response_has_its_response_time():
     assert late == pytest.approx(0.1), "0.2 s pass before it has to brake"
     found.rows[0::2]["accel"][:3] = 3.0
     assert METRICS["rss_improper_s"](found, references).value == pytest.approx(0.3), "and it may not speed up harder than assumed"
+
+
+def test_a_stop_for_what_is_there_is_no_phantom_stop():
+    assert METRICS["phantom_stops"](*fearing(True)).value == 1.0, "one braking, one phantom stop"
+    assert METRICS["phantom_stops"](*fearing(True, heap=32.5)).value == 0.0, "it is the heap that is there"
+    assert METRICS["phantom_stops"](*fearing(True, heap=27.0)).value == 0.0, "a heap is in the way as well"
+
+
+def test_hitting_a_car_strikes_no_thing():
+    assert METRICS["struck_things"](*ramming(True)).value == 0.0
+
+
+def test_doubt_is_what_lowers_the_speed():
+    traced = {"doubted": [0.0] * 100 + [2.0] * 100 + [0.0] * 100, "trust": [1.0] * 250 + [0.5] * 50}
+    found = recording(steady(TICKS, 0.0, 5.0), standing(TICKS), traced)
+    assert METRICS["doubt_share"](found, References()).value == pytest.approx(0.5)
+    assert not METRICS["doubt_share"](recording(steady(TICKS, 0.0, 5.0), standing(TICKS)), References()).valid
+
+
+def test_a_drive_without_a_fault_has_nothing_to_notice():
+    found, references = noticing(0.2)
+    sound = replace(found, header=replace(found.header, parameters={}))
+    assert not METRICS["fault_noticed"](sound, references).valid
+    assert METRICS["time_to_notice"](found, references).value == pytest.approx(0.2)
