@@ -1,6 +1,7 @@
 """The table of layers and the campaign of faults: what they drive, what they say, and that they can go on."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def row(seed, **values):
 
 def test_a_column_shows_who_strikes_more_and_by_how_much():
     good, bad = [row(k) for k in range(40)], [row(k, collisions=k % 2, struck_things=float(k % 2)) for k in range(40)]
-    found = column({"oracle": good, "rich only": bad, "coarse only": good, "layered": good})
+    found: Any = column({"oracle": good, "rich only": bad, "coarse only": good, "layered": good})
     assert found["layers"]["rich only"]["struck_things"]["rate"] == 0.5
     assert found["less_oracle"]["rich only"]["struck_things"]["value"] == 0.5
     assert found["less_oracle"]["rich only"]["struck_things"]["low"] > 0.2
@@ -52,14 +53,16 @@ def test_all_columns_but_that_one_are_the_same_streets():
 def test_every_fault_has_a_suite_in_which_it_begins_on_the_way(kind):
     scenario = SUITES[f"fault_{kind}"].scenario(5)
     assert [fault.kind for fault in scenario.faults] == [kind]
-    assert 3.0 <= dict(scenario.parameters)["faults.0.start_s"] <= 10.0
+    assert 3.0 <= float(dict(scenario.parameters)["faults.0.start_s"]) <= 10.0
 
 
 def test_layers_are_one_stack_but_for_who_answers():
-    answers = {name: load_driver(driver).config.perception.answers for name, driver in LAYERS.items()}
+    drivers: dict[str, Any] = {name: load_driver(driver) for name, driver in LAYERS.items()}
+    answers = {name: driver.config.perception.answers for name, driver in drivers.items()}
     assert answers == {"oracle": "layered", "rich only": "rich", "coarse only": "coarse", "layered": "layered"}
+    nothing: Any = None
     with pytest.raises(RuntimeError, match="told"):
-        Oracle().step(None, None)  # type: ignore[arg-type]
+        Oracle().step(nothing, nothing)
 
 
 def test_the_campaign_runs_and_goes_on(tmp_path, capsys, monkeypatch):
