@@ -8,6 +8,7 @@ import pytest
 
 import eval.cli
 from eval.cli import program
+from eval.cli_rare import COMMANDS as ON_FAILURES
 from eval.cli_runs import COMMANDS as ON_RUNS
 from eval.cli_watch import COMMANDS as ON_EPISODES
 
@@ -18,7 +19,7 @@ TYPED = re.compile(r"(?:^|`|/)avstack ([a-z][a-z-]*)", re.MULTILINE)
 
 def declared():
     """Names of the program's commands: as the decorators of one module give them, and as another lists them."""
-    found = [str(command.name) for command in (*ON_RUNS, *ON_EPISODES)]
+    found = [str(command.name) for command in (*ON_RUNS, *ON_EPISODES, *ON_FAILURES)]
     for node in ast.walk(ast.parse(Path(eval.cli.__file__).read_text())):
         if not isinstance(node, ast.FunctionDef):
             continue

@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 import eval.evaluate as evaluation
-from eval.cli import commit_seeds, execute, program
+from eval.arguments import commit_seeds
+from eval.cli import execute, program
 from eval.evaluate import Job, Request, run_job, summarise
 from eval.figures import differences
 from eval.store import Row, Store

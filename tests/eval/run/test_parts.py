@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.cli import parse_seeds, parse_workers
+from eval.arguments import parse_seeds, parse_workers
 from eval.errors import ExitCode
 from eval.executors import InProcess, ProcessPool
 from eval.metrics.outcome import EventCounts, count_events
