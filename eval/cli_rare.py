@@ -55,4 +55,46 @@ def rare(
     return estimate_rare(request, as_json=as_json)
 
 
-COMMANDS = (rare,)
+@click.command(name="search")
+@click.argument("target", metavar="SCENARIO|FILE.yaml|MAP.xodr")
+@click.option("--driver", default="joint", show_default=True, help="Who drives ego.")
+@click.option("--episodes", default=200, show_default=True, type=_COUNT, help="Variations to drive.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Of the search.")
+@click.option(
+    "--failure", default="at_fault", show_default=True, type=click.Choice(("at_fault", "collision", "criteria")),
+    help="What counts: ego's fault, any collision of ego, or what the scenario's criteria say.",
+)  # fmt: skip
+@click.option(
+    "--random", is_flag=True, help="Draw every variation as the scenario's seeds would: what the search is compared with."
+)
+@click.option(
+    "--keep",
+    default=5,
+    show_default=True,
+    type=click.IntRange(0, 1000),
+    help="Make so many different failures plain and save them.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the failing scenarios.  [default: none are saved]")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value of the scenario.")
+@_SENSING
+@_WORKERS
+@_JSON
+def search(
+    target: str, driver: str, episodes: int, seed: int, failure: str, random: bool, keep: int, out: Path | None,
+    settings: tuple[str, ...], sensing: str, workers: str, as_json: bool,
+) -> ExitCode:  # fmt: skip
+    """Look for variations of a scenario in which a driver fails, make them plain and save them as scenario files.
+
+    Exit code 1 where any was found. What it finds says that the driver can fail, not how often: see avstack rare.
+    """
+    from eval.search import Request
+    from eval.search import search as look
+
+    request = Request(
+        target=target, settings=settings, driver=driver, sensing=sensing, episodes=episodes, seed=seed, failure=failure,
+        guided=not random, keep=keep, out=out, workers=parse_workers(workers),
+    )  # fmt: skip
+    return look(request, as_json=as_json)
+
+
+COMMANDS = (rare, search)

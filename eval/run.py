@@ -17,7 +17,7 @@ from eval.clock import WallClock
 from eval.configuration import configuration
 from eval.describe import header_of
 from eval.drivers import Onlooker, load_driver
-from eval.episode import Episode, Seat, drive_guarded, writing
+from eval.episode import Episode, Seat, Watcher, drive_guarded, writing
 from eval.metrics.outcome import EventCounts, count_events
 from eval.reactions import Reactions, recorded
 from eval.rescues import RescueWatch
@@ -152,9 +152,10 @@ def run_scenario(
     time_limit_s: float | None = None,
     to_the_end: bool = False,
     watched: bool = False,
+    watcher: Watcher | None = None,
 ) -> EpisodeResult:
-    """Drive one concrete scenario, recorded at `path`. to_the_end: until everybody has arrived, not ego alone; watched: see
-    `eval.rescues`."""
+    """Drive one concrete scenario, recorded at `path`. to_the_end: until everybody has arrived, not ego alone; watched: rescues
+    are counted, see `eval.rescues`; watcher: who looks on instead."""
     world = World((scenario,))
     seats = seated(scenario, world)
     with ExitStack() as stack:
@@ -169,7 +170,8 @@ def run_scenario(
         reactions = Reactions(scenario) if joined is None and recorded(scenario) else None
         beside = joined or reactions
         watch = RescueWatch() if watched and beside is None and scenario.ego is not None else None
-        episode = Episode(world, scenario, seats, recorder, clock, to_the_end=to_the_end, partner=beside, watcher=watch)
+        looks = watch or watcher
+        episode = Episode(world, scenario, seats, recorder, clock, to_the_end=to_the_end, partner=beside, watcher=looks)
         ending, error, details = drive_guarded(episode)
         result = replace(_judge(episode, ending, error), rescues=None if watch is None else tuple(watch.found))
         if reactions is not None:

@@ -1,0 +1,119 @@
+"""Search for failures: it comes closer than chance does, what it saves is plain and fails again, and nonsense is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eval.errors import ExitCode
+from eval.variation import Space, Variation, ordinary_values, plainer
+from scenarios.errors import InputError
+from scenarios.resolve import resolve
+from scenarios.schema import check, load
+from tests.eval.test_gate import call
+
+BLIND = """
+from sim.interface import Control, DriverStep
+
+class Blind:
+    '''Keeps its lane at the speed that it came with, whoever is in the way.'''
+
+    def start(self, road_map, route, spec, seed):
+        return road_map, route
+
+    def step(self, frame, memory):
+        return DriverStep(control=Control(accel=0.0, steer=0.0), memory=memory, trace={})
+"""
+CROSSING = """
+version: 1
+name: crossing
+map: {builder: four_way, parameters: {control: none, speed_limit: 12.0, crosswalks: true, arm_length: 200.0}}
+ego: {at: {approach: south, before_stop: {uniform: [20.0, 60.0]}}, to: {turn: straight}, speed: {uniform: [4.0, 10.0]}}
+traffic:
+  users:
+    - {name: crosser, at: {approach: east, before_stop: {uniform: [20.0, 180.0]}}, to: {turn: straight}, speed: 8, style: asleep}
+    - {name: bystander, at: {approach: west, before_stop: 70.0}, to: {turn: right}, speed: 3.0}
+  pedestrians: {count: 1, window_s: [0.0, 5.0]}
+duration_s: 25.0
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "blind.py").write_text(BLIND)
+    (tmp_path / "crossing.yaml").write_text(CROSSING)
+    return tmp_path
+
+
+def searched(place: Path, *more: object) -> tuple[int, dict[str, object]]:
+    code, text = call(
+        "search", place / "crossing.yaml", "--driver", f"{place / 'blind.py'}:Blind", "--sensing", "state", "--failure",
+        "collision", "--workers", "1", "--json", *more,
+    )  # fmt: skip
+    return code, json.loads(text)
+
+
+def test_a_search_finds_more_than_chance(place: Path):
+    code, guided = searched(place, "--episodes", "80")
+    _, drawn = searched(place, "--episodes", "80", "--random")
+    assert code == ExitCode.CRITERIA_FAILED
+    assert guided["failures"] > drawn["failures"]  # type: ignore[operator]
+    assert guided["median_margin_m"] < drawn["median_margin_m"]  # type: ignore[operator]
+    assert searched(place, "--episodes", "20") == searched(place, "--episodes", "20"), "everything follows from the seed"
+
+
+def test_what_is_saved_is_plain_and_fails_again(place: Path):
+    code, report = searched(place, "--episodes", "40", "--keep", "1", "--out", place / "failures")
+    assert code == ExitCode.CRITERIA_FAILED
+    (kept,) = report["saved"]  # type: ignore[misc]
+    spec = load(Path(kept["file"]))
+    assert [user["name"] for user in spec.tree["traffic"]["users"]] == ["crosser"], "the bystander had nothing to do with it"  # type: ignore[index,call-overload,union-attr]
+    assert "pedestrians" not in spec.tree["traffic"]  # type: ignore[operator]
+    assert not Space(spec).ranges
+    words = kept["again"].split()[1:]
+    code, text = call(*words, "--json", "--workers", "1")
+    assert code == ExitCode.CRITERIA_FAILED
+    assert json.loads(text)["collisions"] == 1
+    assert Path(kept["file"]).read_text().splitlines()[1] == f"# {kept['again']}"
+
+
+def test_variations_stay_within_their_ranges():
+    space = Space(resolve("four_way_stop"))
+    draws = np.random.default_rng(1)
+    variation = space.draw(draws)
+    for _ in range(60):
+        variation = space.near(variation, draws)
+        tree = space.concrete(variation).tree
+        assert 30.0 <= tree["ego"]["at"]["before_stop"] <= 60.0  # type: ignore[index,call-overload,operator]
+        assert tree["ego"]["to"]["turn"] in ("straight", "left", "right")  # type: ignore[index,call-overload]
+        count = tree["traffic"]["demand"][0]["count"]  # type: ignore[index,call-overload]
+        assert isinstance(count, int)
+        assert 1 <= count <= 8
+    assert not Space(space.concrete(variation)).ranges
+    same = Variation(values=variation.values | {("ego", "at", "before_stop"): 31.0}, seed=variation.seed)
+    assert same.kind == variation.kind
+    assert Variation(values=variation.values, seed=1).kind != Variation(values=variation.values, seed=2).kind
+
+
+def test_plainer_scenarios_are_valid_and_have_less_in_them():
+    space = Space(resolve("four_way_stop"))
+    tree = space.concrete(space.draw(np.random.default_rng(3))).tree
+    simpler = list(plainer(tree, ordinary_values(space)))
+    assert simpler
+    for one in simpler:
+        assert one != tree
+        check(one)
+    assert not list(plainer({"version": 1, "name": "bare"}, {}))
+
+
+def test_nonsense_is_told(place: Path):
+    for more, message in (
+        (("four_way_stopp",), "unknown scenario"), (("four_way_stop", "--driver", "jiont"), "unknown driver"),
+        (("four_way_stop", "--episodes", "0"), "at least one episode"), (("four_way_stop", "--sensing", "radar"), "level"),
+        (("four_way_stop", "--out", place / "blind.py"), "not a folder"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            call("search", *more)
