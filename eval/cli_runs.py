@@ -140,5 +140,21 @@ def bench_intervals(simulations: int, as_json: bool) -> None:
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
 
 
+@click.command(name="alks")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--driver", default="joint", show_default=True, help="Who is compared with UN R157's competent driver.")
+@click.option("--seeds", default="0", show_default=True, help="Of each file: draws of what it varies.")
+@click.option("--sensing", default="state", show_default=True, help="What both are given: state or objects.")
+@click.option("--workers", default="auto", show_default=True, help="Processes to run in; 1 stays in this one.")
+@_JSON
+def bench_alks(folder: Path, driver: str, seeds: str, sensing: str, workers: str, as_json: bool) -> None:
+    """Drive all OpenSCENARIO files of a folder beside UN R157's competent driver: the share of preventable cases avoided."""
+    from eval.bench.alks import format_bench, run_bench
+    from eval.cli import parse_seeds, parse_workers
+
+    rows = run_bench(folder, driver, parse_seeds(seeds), sensing, parse_workers(workers))
+    click.echo(json.dumps(rows) if as_json else format_bench(rows, driver))
+
+
 COMMANDS = (list_runs, compare, gate, report, metrics)
-BENCHES = (bench_gate, bench_intervals)
+BENCHES = (bench_gate, bench_intervals, bench_alks)

@@ -41,6 +41,7 @@ DRIVERS: dict[str, str] = {
     "coarse_only": "joint[perception.answers=coarse]",
     "oracle": "eval.oracle:Oracle",
     "privileged": "eval.told:Told",
+    "competent": "eval.competent:CompetentDriver",
     "first_come": "sim.traffic.opponents.first_come:FirstCome",
     "timid_waver": "sim.traffic.opponents.timid_waver:TimidWaver",
     "tailgater": "sim.traffic.opponents.tailgater:Tailgater",

@@ -45,7 +45,9 @@ class Seat:
 
 
 class Partner(Protocol):
-    """Another simulator that drives some of the road users."""
+    """Another simulator that drives some of the road users. over: it has nothing more to show."""
+
+    over: bool
 
     def step(self, world: World) -> None:
         """Put them where they are at the world's next tick."""
@@ -250,7 +252,7 @@ def _as_record(control: Control, name: str) -> tuple[float, float, int, int, int
 
 def over(episode: Episode) -> bool:
     """Whether everybody is done, or ego has crashed a while ago."""
-    if episode.arrived:
+    if episode.arrived or (episode.partner is not None and episode.partner.over):
         return True
     if episode.world.finished(0) and (not episode.to_the_end or episode.world.all_finished(0)):
         return True

@@ -31,6 +31,7 @@ class Reactions:
     scenario: Scenario
     needed: dict[int, int] = field(default_factory=dict)
     gaps: dict[int, list[float]] = field(default_factory=dict)
+    over: bool = False
 
     def step(self, world: World) -> None:
         """Take the world's present tick in, and let go who has to react and can."""

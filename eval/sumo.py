@@ -68,6 +68,8 @@ def check_installed() -> None:
 class Partner:
     """SUMO while it runs beside a world. Only one can run in a process; `partner` makes and ends it."""
 
+    over = False
+
     def __init__(self, scenario: Scenario, sumo: ModuleType) -> None:
         self._sumo = sumo
         self._ego = scenario.ego

@@ -75,6 +75,10 @@ class _Cast:
 def compile_scenario(spec: ScenarioSpec, seed: int) -> Scenario:
     """The episode of `seed`. Raises InputError, placed in the file where there is one, for anything that cannot be."""
     episode, parameters = spec.draw(seed)
+    if episode.script is not None:
+        from scenarios.scripted import compile_script  # of no use to other scenarios
+
+        return compile_script(spec, episode, seed)
     if episode.mode == "replay":
         episode = _replay_alone(spec, episode)
     cast = _Cast(spec=spec, episode=episode, ground=_ground(spec, episode), seed=seed)

@@ -429,6 +429,13 @@ class CriteriaSpec(Strictly):
     )
 
 
+class ScriptSpec(Strictly):
+    """An OpenSCENARIO file that says who is there and what they do; map, ego, traffic and weather are its own then."""
+
+    file: str = Field(description="OpenSCENARIO file (.xosc), relative to the scenario file")
+    parameters: dict[str, float | str | bool] = Field(default_factory=dict, description="values of its parameters")
+
+
 class Episode(Strictly):
     """A scenario with every range drawn: the concrete schema."""
 
@@ -437,6 +444,7 @@ class Episode(Strictly):
     summary: str = ""
     tags: list[str] = Field(default_factory=list)
     map: MapSpec
+    script: ScriptSpec | None = Field(default=None, description="a storyboard that moves everybody but ego")
     ego: User | None = Field(default=None, description="the vehicle under test; null: traffic alone")
     traffic: Traffic = Field(default_factory=Traffic)
     occluders: list[Annotated[list[Point], Field(min_length=3)]] = Field(

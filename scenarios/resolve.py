@@ -16,13 +16,15 @@ from scenarios.yaml_tree import Data, parse
 from scenarios.yaml_tree import Path as TreePath
 
 SCENARIO_SUFFIXES = (".yaml", ".yml")
+SCRIPT_SUFFIX = ".xosc"
 MAP_DURATION_S = 60.0
 MAP_ROUTE_M = 200.0
 MAP_VEHICLES_PER_LANE_KM = 6.0
 
 
 def resolve(target: str) -> ScenarioSpec:
-    """What `target` names: a family of the catalogue, FILE.yaml, MAP.xodr, MAP.osm, or a CommonRoad .xml. Raises InputError."""
+    """What `target` names: a family of the catalogue, a scenario .yaml, a map .xodr or .osm, a CommonRoad .xml, an OpenSCENARIO
+    .xosc. Raises InputError."""
     if target in FAMILIES:
         return FAMILIES[target].spec()
     suffix = Path(target).suffix.lower()
@@ -33,7 +35,11 @@ def resolve(target: str) -> ScenarioSpec:
             found = "is a folder, not a file" if Path(target).is_dir() else "map file does not exist"
             raise InputError(found, file=target, fix="check the path")
         return _recording(Path(target)) if suffix == ".xml" else map_scenario(Path(target))
-    kinds = ", ".join((*SCENARIO_SUFFIXES, *MAP_SUFFIXES))
+    if suffix == SCRIPT_SUFFIX:
+        from scenarios.scripted import script_scenario
+
+        return script_scenario(Path(target))
+    kinds = ", ".join((*SCENARIO_SUFFIXES, *MAP_SUFFIXES, SCRIPT_SUFFIX))
     raise InputError(
         f"unknown scenario {target!r}{nearest(target, FAMILIES)}", fix=f"give a name of the catalogue or a file ({kinds})"
     )

@@ -122,6 +122,18 @@ class Criteria:
     regions: tuple[Region, ...] = ()
 
 
+SCRIPT = "script"
+"""Name of the driver of actors that a storyboard moves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A storyboard: its file, and the values of its parameters by name."""
+
+    file: str
+    values: tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One episode. `ego` is an index into `actors`, or None for traffic alone.
@@ -131,6 +143,7 @@ class Scenario:
     the ego at the `lidar` level, where it alone has one and others who drive by frames are given `objects`.
     faults: of the ego's sensors.
     latency_ticks: delay from frame to Control for EXTERNAL actors (1 = a Control computed from frame k acts from k+1).
+    script: the storyboard that moves actors whose driver is SCRIPT, by their names.
     """
 
     name: str
@@ -150,6 +163,7 @@ class Scenario:
     criteria: Criteria = field(default_factory=Criteria)
     occluders: Sequence[Floats] = ()
     tags: tuple[str, ...] = ()
+    script: Script | None = None
     parameters: tuple[tuple[str, float | int | str | bool], ...] = ()
     """The values drawn for this seed, for the report."""
 

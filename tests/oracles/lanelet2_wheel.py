@@ -72,9 +72,8 @@ def compare(path: str) -> list[str]:
         worst = max(worst, away)
         if away > TOLERANCE:
             found.append(f"{name}: centreline {away:.3f} m apart")
-    print(
-        f"{Path(path).name}: {len(both)} lanelets, centrelines at most {1000.0 * worst:.1f} mm apart, {len(ours.rules)} of {theirs['rules']} rules"
-    )
+    apart = f"centrelines at most {1000.0 * worst:.1f} mm apart"
+    print(f"{Path(path).name}: {len(both)} lanelets, {apart}, {len(ours.rules)} of {theirs['rules']} rules")
     return found
 
 

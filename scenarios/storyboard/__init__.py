@@ -1,0 +1,1 @@
+"""Storyboards of OpenSCENARIO files while they run: who does what from when on."""
