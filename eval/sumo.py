@@ -117,7 +117,14 @@ class Partner:
 
 @contextmanager
 def partner(scenario: Scenario) -> Iterator[Partner]:
-    """SUMO with the scenario's net and its vehicles, from time 0 on. InputError where it is not installed or refuses the net."""
+    """SUMO beside a world, from time 0 on. InputError as for `started`."""
+    with started(scenario) as sumo:
+        yield Partner(scenario, sumo)
+
+
+@contextmanager
+def started(scenario: Scenario) -> Iterator[ModuleType]:
+    """SUMO with the scenario's net and its vehicles, at time 0. InputError where it is not installed or refuses the net."""
     check_installed()
     sumo = importlib.import_module("libsumo")
     with tempfile.TemporaryDirectory(prefix="avstack-sumo-") as folder:
@@ -130,7 +137,7 @@ def partner(scenario: Scenario) -> Iterator[Partner]:
         ]  # fmt: skip
         sumo.start(options)
         try:
-            yield Partner(scenario, sumo)
+            yield sumo
         finally:
             sumo.close()
 

@@ -9,7 +9,8 @@ from avstack.perception.tracking import TrackMemory, start_tracking, track
 from sim.interface import DriverStep, SensorFrame, VehicleSpec
 from sim.roads.lane_map import LaneMap
 from sim.roads.route import Route
-from sim.traffic.rules import Memory, RulesDriver
+from sim.traffic.own_world import OwnWorld
+from sim.traffic.rules import RulesDriver
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class TrackedMemory:
     """What the tracker and the driver behind it remember."""
 
     tracks: TrackMemory
-    rules: Memory
+    rules: OwnWorld
 
 
 class TrackedRulesDriver:

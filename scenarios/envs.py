@@ -12,8 +12,6 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
-
 from scenarios.nearest import nearest
 
 if TYPE_CHECKING:
@@ -34,6 +32,8 @@ def env_id(family: str) -> str:
 
 def register_envs() -> None:
     """Make the catalogue known to Gymnasium."""
+    import gymnasium  # whose own import comes here, by way of `scenarios`
+
     from scenarios.catalogue import FAMILIES
 
     for family in FAMILIES:

@@ -16,6 +16,8 @@ import numpy as np
 
 from eval.bench.highway import HighwayUnavailableError, measure_highway
 from eval.bench.sim import crossing_routes, crossing_scenario, driven_scenario
+from eval.sumo import given_to_sumo, started
+from scenarios.errors import InputError
 from sim.envs import BatchEnv, EnvConfig
 from sim.envs.vector import size
 from sim.roads.assemble import assemble
@@ -27,8 +29,8 @@ WARM_TICKS = 20
 EPISODES = 8
 PLAIN = EnvConfig(agents="all", copy=False, autoreset="SameStep", duration_s=1e4)
 """Every agent driven, views instead of copies."""
-WIDE = replace(PLAIN, neighbours=13, path_points=284, path_step=0.5)
-"""1,847 floats, as many as a compiled peer writes: 13 neighbours, 142 m of route and both edges in steps of half a metre."""
+WIDE = replace(PLAIN, neighbours=13, path_points=277, path_step=0.5)
+"""1,851 floats, as many as a compiled peer writes: 13 neighbours, 138 m of route and both edges in steps of half a metre."""
 CROSSING = replace(PLAIN, action="target_speed", duration_s=20.0)
 """Agents who steer along their route and pick a speed, at an all-way stop; episodes of 20 s."""
 
@@ -52,6 +54,8 @@ class EnvFigures(TypedDict):
     observation_floats: int
     highway_vehicle_ticks_per_cpu_s: float | None
     ratio_to_highway: float | None
+    sumo_vehicle_ticks_per_cpu_s: float | None
+    ratio_to_sumo: float | None
     what_ran: str
 
 
@@ -101,9 +105,9 @@ def _reset_us(env: BatchEnv, times: int) -> float:
     return 1e6 * (time.thread_time() - start) / times
 
 
-def run_bench(repeats: int = 5, highway_s: float = 5.0) -> EnvFigures:
-    """Run every measurement; about a minute. Where highway-env cannot be installed its two figures are None."""
-    warm_up()
+def run_bench(repeats: int = 5, peer_s: float = 5.0) -> EnvFigures:
+    """Run every measurement; about a minute. The figures of a peer that cannot be installed are None."""
+    warm_up(environments=True)
     road = assemble(BUILDERS["straight"](length=600.0, lanes=2))
     crossing = assemble(BUILDERS["four_way"](control="all_way", arm_length=150.0))
     routes = crossing_routes(crossing)
@@ -139,19 +143,48 @@ def run_bench(repeats: int = 5, highway_s: float = 5.0) -> EnvFigures:
         observation_floats=size(PLAIN),
         highway_vehicle_ticks_per_cpu_s=None,
         ratio_to_highway=None,
+        sumo_vehicle_ticks_per_cpu_s=None,
+        ratio_to_sumo=None,
         what_ran=(
             f"64 and 1024 worlds x 32 agents on a road, {size(PLAIN)} floats each; 64 x 14 with {size(WIDE)} floats; 64 x 32 at "
             "an all-way stop with target speeds; one world of 14"
         ),
     )
-    try:
-        peer = measure_highway(highway_s)["vehicle_ticks_per_cpu_s"]
-    except HighwayUnavailableError as error:
-        figures["what_ran"] += f"; no comparison: {error}"
-        return figures
-    figures["highway_vehicle_ticks_per_cpu_s"] = peer
-    figures["ratio_to_highway"] = figures["agent_steps_per_cpu_s_crossing"] / peer
+    _compare(figures, stops, peer_s)
     return figures
+
+
+def _compare(figures: EnvFigures, stops: Sequence[Scenario], seconds: float) -> None:
+    """Measure the peers, `seconds` of CPU time each, and how many times faster environments are at an all-way stop."""
+    ours = figures["agent_steps_per_cpu_s_crossing"]
+    try:
+        peer = measure_highway(seconds)["vehicle_ticks_per_cpu_s"]
+        figures["highway_vehicle_ticks_per_cpu_s"], figures["ratio_to_highway"] = peer, ours / peer
+    except HighwayUnavailableError as error:
+        figures["what_ran"] += f"; no highway-env: {error}"
+    try:
+        peer = measure_sumo(stops, seconds)
+        figures["sumo_vehicle_ticks_per_cpu_s"], figures["ratio_to_sumo"] = peer, ours / peer
+    except InputError as error:
+        figures["what_ran"] += f"; no SUMO: {error}"
+
+
+def measure_sumo(stops: Sequence[Scenario], seconds: float) -> float:
+    """Vehicle-ticks per CPU second of SUMO (libsumo, steps of 0.1 s) at the same all-way stop with the same vehicles.
+
+    InputError where SUMO is not installed. SUMO drives; nobody observes, and contact is not looked for.
+    """
+    ticks, spent = 0, 0.0
+    while spent < seconds:
+        scenario = stops[ticks % len(stops)]
+        actors = tuple(given_to_sumo(actor, scenario.duration_s) for actor in scenario.actors)
+        with started(replace(scenario, actors=actors, ego=None)) as sumo:
+            for _ in range(round(10.0 * (CROSSING.duration_s or scenario.duration_s))):
+                start = time.thread_time()
+                sumo.simulationStep()
+                spent += time.thread_time() - start
+                ticks += int(sumo.vehicle.getIDCount())
+    return ticks / spent
 
 
 def _threads(scenarios: Sequence[Scenario], repeats: int) -> float:

@@ -8,7 +8,9 @@ import numpy as np
 
 from sim.envs.agents import Agents
 from sim.envs.config import ACCELERATION, BRAKING, CREEP_SPEED, JERK, MANOEUVRES, SHIFT, STEER_RATE
+from sim.interface import Indicator
 from sim.jit import kernel
+from sim.roads.lane_map import Turn
 from sim.roads.pack import Roads
 from sim.state import Status, WorldState
 from sim.traffic.lateral import steer_along
@@ -23,6 +25,9 @@ _CHOICES = len(MANOEUVRES)
 _ACTIVE = int(Status.ACTIVE)
 _SLACK = np.float32(1.0 + 1e-5)
 FULL = 1.0
+INDICATE_M, INDICATE_S = 30.0, 3.5  # before a turn, whichever is longer
+_TURN_LEFT, _TURN_RIGHT, _TURN_BACK = int(Turn.LEFT), int(Turn.RIGHT), int(Turn.U_TURN)
+_SHOWS_LEFT, _SHOWS_RIGHT = int(Indicator.LEFT), int(Indicator.RIGHT)
 
 
 @kernel
@@ -50,7 +55,7 @@ def _keep_speed(body: np.record, wanted: float) -> float:
 
 
 @kernel
-def _allowed(roads: Roads, body: np.record, mind: np.record) -> float:
+def allowed_speed(roads: Roads, body: np.record, mind: np.record) -> float:
     """Speed [m/s] that the limit and the bends allow where the agent will be when it has closed in on it."""
     route = roads.routes[mind.route]
     lane = roads.lanes[mind.lane]
@@ -67,10 +72,29 @@ def _allowed(roads: Roads, body: np.record, mind: np.record) -> float:
 
 
 @kernel
+def _indicator(roads: Roads, mind: np.record, speed: float) -> int:
+    """What to indicate for the turn that comes next on the route."""
+    route = roads.routes[mind.route]
+    base = route.table_start - route.lane_base
+    current = int(mind.lane)
+    ahead = -float(mind.s)
+    while current >= 0 and ahead < max(INDICATE_M, INDICATE_S * speed):
+        lane = roads.lanes[current]
+        if lane.turn == _TURN_LEFT or lane.turn == _TURN_BACK:
+            return _SHOWS_LEFT
+        if lane.turn == _TURN_RIGHT:
+            return _SHOWS_RIGHT
+        ahead += float(lane.length)
+        current = int(roads.route_steps[base + current].next)
+    return 0
+
+
+@kernel
 def _along_route(state: WorldState, roads: Roads, w: int, a: int, wanted: float) -> None:
-    """Steer along the route at a speed."""
+    """Steer along the route at a speed, and indicate."""
     body = state.bodies[w, a]
     body.command_accel = _keep_speed(body, wanted)
+    body.indicator = _indicator(roads, state.minds[w, a], float(body.speed))
     steer_along(state, roads, w, a)
 
 
@@ -80,7 +104,7 @@ def _manoeuvre(state: WorldState, roads: Roads, agents: Agents, w: int, k: int) 
     agent = agents.agents[w, k]
     choice = int(agents.actions[w, k, 0])
     mind = state.minds[w, agent.slot]
-    allowed = _allowed(roads, state.bodies[w, agent.slot], mind)
+    allowed = allowed_speed(roads, state.bodies[w, agent.slot], mind)
     if choice == LEFT:
         mind.goal_shift = SHIFT
     elif choice == RIGHT:
@@ -89,6 +113,16 @@ def _manoeuvre(state: WorldState, roads: Roads, agents: Agents, w: int, k: int) 
         mind.goal_shift = 0.0
         agent.speed = 0.0 if choice == HOLD else CREEP_SPEED if choice == CREEP else 0.5 * allowed if choice == SLOW else 1e3
     return min(float(agent.speed), allowed)
+
+
+@kernel
+def _delay(agents: Agents, w: int, k: int, body: np.record) -> None:
+    """Put the commands of this tick away until they are due, and take those that are."""
+    pending = agents.pending
+    place = agents.episodes[w].ticks % pending.shape[2]
+    accel, steer = body.command_accel, body.command_steer
+    body.command_accel, body.command_steer = pending[w, k, place, 0], pending[w, k, place, 1]
+    pending[w, k, place, 0], pending[w, k, place, 1] = accel, steer
 
 
 @kernel
@@ -115,4 +149,6 @@ def act(state: WorldState, roads: Roads, agents: Agents, w: int, kind: int) -> N
         elif kind == MANOEUVRE:
             _along_route(state, roads, w, a, _manoeuvre(state, roads, agents, w, k))
         else:
-            _along_route(state, roads, w, a, 0.5 * (first + 1.0) * _allowed(roads, body, state.minds[w, a]))
+            _along_route(state, roads, w, a, 0.5 * (first + 1.0) * allowed_speed(roads, body, state.minds[w, a]))
+        if agents.pending.shape[2] > 0:
+            _delay(agents, w, k, body)

@@ -40,14 +40,16 @@ class Agents(NamedTuple):
     """(W,) EPISODE_DTYPE"""
     actions: NDArray[np.float32]
     """(W, K, 2)"""
+    pending: NDArray[np.float32]
+    """(W, K, L, 2) commands under way to pedal and wheel, those of tick t at t modulo L; L is 0 where they act at once"""
     rewards: NDArray[np.float32]
-    """(W, K) of the last tick"""
+    """(W, K) of the last step"""
     terminated: NDArray[np.uint8]
-    """(W, K) 1 where the last tick was an agent's last"""
+    """(W, K) 1 where the last step was an agent's last"""
     truncated: NDArray[np.uint8]
-    """(W, K) 1 where the last tick was the last that there was time for"""
+    """(W, K) 1 where the last step was the last that there was time for"""
     terms: NDArray[np.float32]
-    """(W, K, T) of TERMS, of the last tick, without weights"""
+    """(W, K, T) of TERMS, of the last step, without weights"""
     weights: NDArray[np.float32]
     """(W, K, T) with each agent's own factors"""
     factors: NDArray[np.float32]
@@ -58,19 +60,20 @@ _FLOAT, _FLAG = np.dtype(np.float32), np.dtype(np.uint8)
 share(
     Agents,
     {
-        "agents": (AGENT_DTYPE, 2), "episodes": (EPISODE_DTYPE, 1), "actions": (_FLOAT, 3),
+        "agents": (AGENT_DTYPE, 2), "episodes": (EPISODE_DTYPE, 1), "actions": (_FLOAT, 3), "pending": (_FLOAT, 4),
         "rewards": (_FLOAT, 2), "terminated": (_FLAG, 2), "truncated": (_FLAG, 2), "terms": (_FLOAT, 3),
         "weights": (_FLOAT, 3), "factors": (_FLOAT, 3),
     },
 )  # fmt: skip
 
 
-def empty_agents(worlds: int, agents: int, styles: int) -> Agents:
+def empty_agents(worlds: int, agents: int, styles: int, latency: int) -> Agents:
     """Zeroed arrays; every episode over."""
     made = Agents(
         agents=np.zeros((worlds, agents), AGENT_DTYPE),
         episodes=np.zeros(worlds, EPISODE_DTYPE),
         actions=np.zeros((worlds, agents, 2), np.float32),
+        pending=np.zeros((worlds, agents, latency, 2), np.float32),
         rewards=np.zeros((worlds, agents), np.float32),
         terminated=np.zeros((worlds, agents), np.uint8),
         truncated=np.zeros((worlds, agents), np.uint8),

@@ -60,17 +60,20 @@ CREEP_SPEED = 1.0  # m/s
 SHIFT = 0.5  # m
 
 TERMS = (
-    "progress", "goal", "collision", "at_fault", "offroad", "red_light", "stop_ignored", "speeding", "jerk", "lateral",
+    "progress", "goal", "collision", "at_fault", "offroad", "red_light", "stop_ignored", "imposed", "speeding", "jerk", "lateral",
     "off_centre", "time",
 )  # fmt: skip
 """What rewards are made of, per agent and tick. progress: metres towards the goal. goal, collision, at_fault, offroad, red_light,
-stop_ignored: 1 in the tick in which it happens. speeding: m/s above the limit. jerk: (m/s³)². lateral: (m/s²)² sideways.
-off_centre: metres off the middle of the lane. The last four and time count per second."""
+stop_ignored: 1 in the tick in which it happens. imposed: m/s² by which one of the simulator's drivers brakes harder than HARD for
+an agent that moves through a junction. speeding: m/s above the limit. jerk: (m/s³)². lateral: (m/s²)² sideways.
+off_centre: metres off the middle of the lane. The last five and imposed count per second."""
+HARD = 2.5  # m/s²
 
 REWARD: Mapping[str, float] = MappingProxyType(
     {
         "progress": 0.01, "goal": 1.0, "collision": -1.0, "at_fault": -0.5, "offroad": -1.0, "red_light": -0.5,
-        "stop_ignored": -0.2, "speeding": -0.02, "jerk": -0.0005, "lateral": -0.005, "off_centre": -0.01, "time": -0.01,
+        "stop_ignored": -0.2, "imposed": -0.1, "speeding": -0.02, "jerk": -0.0005, "lateral": -0.005, "off_centre": -0.01,
+        "time": -0.01,
     }
 )  # fmt: skip
 """Weight of each term in the default reward: arriving is worth about what a collision costs."""
@@ -80,11 +83,14 @@ REWARD: Mapping[str, float] = MappingProxyType(
 class EnvConfig:
     """How a batch of worlds is played.
 
-    agents: who is driven: `ego`, `all` vehicles, or that many (ego first). action, observation, autoreset: see there.
+    agents: who is driven: `ego`, `all` vehicles, that many (ego first), or `external`: whom the scenario leaves to be driven from
+    outside and names no driver for. action, observation, autoreset: see there.
     reward: weights by term, replacing REWARD's own. styles: by term the range of a factor on its weight that each agent draws for
     each episode and is told at the end of its observation. neighbours, path_points, path_step: size of the vector observation,
     the last in m. threads: worlds are split over this many. copy: observations are given as copies; without, as a view that the
-    next step overwrites. duration_s: replaces the scenario's own limit.
+    next step overwrites. duration_s: replaces the scenario's own limit. repeat: a step is so many ticks with the same action, and
+    rewards are their sum; of several agents, who ends before the last of these ticks sees nothing any more.
+    latency_ticks: so much later pedal and wheel do what they are asked for; until then nobody touches them.
     """
 
     agents: str | int = "ego"
@@ -99,14 +105,16 @@ class EnvConfig:
     threads: int = 1
     copy: bool = True
     duration_s: float | None = None
+    repeat: int = 1
+    latency_ticks: int = 0
 
     def __post_init__(self) -> None:
         for name, kind in (("action", ActionKind), ("observation", ObservationKind), ("autoreset", Autoreset)):
             object.__setattr__(self, name, _member(kind, name, getattr(self, name)))
         if isinstance(self.agents, bool) or not (
-            self.agents in ("ego", "all") or (isinstance(self.agents, int) and self.agents > 0)
+            self.agents in ("ego", "all", "external") or (isinstance(self.agents, int) and self.agents > 0)
         ):
-            raise EnvError(f"agents must be 'ego', 'all' or a number of at least 1, got {self.agents!r}")
+            raise EnvError(f"agents must be 'ego', 'all', 'external' or a number of at least 1, got {self.agents!r}")
         for name in ("reward", "styles"):
             for term in getattr(self, name):
                 if term not in TERMS:
@@ -117,7 +125,14 @@ class EnvConfig:
         for term, span in self.styles.items():
             if len(span) != 2 or not (_finite(span[0]) and _finite(span[1])) or span[0] > span[1]:
                 raise EnvError(f"styles[{term!r}] must be (low, high) with low <= high, got {span!r}")
-        for name, low, high in (("neighbours", 0, 32), ("path_points", 0, 1000), ("threads", 1, 256)):
+        limits = (
+            ("neighbours", 0, 32),
+            ("path_points", 0, 1000),
+            ("threads", 1, 256),
+            ("repeat", 1, 100),
+            ("latency_ticks", 0, 3),
+        )
+        for name, low, high in limits:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise EnvError(f"{name} must be a whole number from {low} to {high}, got {value!r}")

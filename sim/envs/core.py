@@ -6,6 +6,7 @@ happens in it, follows from its own seed and from the actions it is given.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from sim.envs import grid, objects
 from sim.envs.actions import act, first_bad
 from sim.envs.agents import Agents, empty_agents
 from sim.envs.config import MANOEUVRES, TERMS, ActionKind, Autoreset, EnvConfig, EnvError, ObservationKind
-from sim.envs.rewards import judge, retire
+from sim.envs.rewards import clear, judge, retire, reward
 from sim.envs.stock import Stock, make_stock
 from sim.envs.vector import make_edges, observe_agents, size
 from sim.jit import entry_point, kernel
@@ -32,6 +33,11 @@ from sim.state import CONTROL_DTYPE, WorldState
 _SCENARIO, _STYLE = int(Purpose.SCENARIO), int(Purpose.STYLE)
 _KINDS = (ActionKind.CONTINUOUS, ActionKind.JERK, ActionKind.MANOEUVRE, ActionKind.TARGET_SPEED)
 _STATE = tuple(name for name in WorldState._fields if name not in ("paths", "sights"))  # those two are working memory
+
+
+COPIES = 4
+"""So many copies of observations are used again, once nobody holds them."""
+_UNHELD = 2  # references to what only its list and the question itself hold
 
 
 class Outcome(NamedTuple):
@@ -70,6 +76,8 @@ def _begin(
         agents.terminated[w, k] = agents.truncated[w, k] = 0
         agents.rewards[w, k] = np.float32(0.0)
         agent.accel = agent.steer = agent.speed = agent.gain = np.float32(0.0)
+        for n in range(agents.pending.shape[2]):
+            agents.pending[w, k, n, 0] = agents.pending[w, k, n, 1] = np.float32(0.0)
         for t in range(base.shape[0]):
             agents.weights[w, k, t] = base[t]
             agents.terms[w, k, t] = np.float32(0.0)
@@ -93,20 +101,26 @@ def _show(
 @kernel
 def _advance(  # noqa: PLR0913  the state, and how it is to be seen
     state: WorldState, roads: Roads, tracks: NDArray[np.float64], idle: NDArray[np.void], agents: Agents, first: int, last: int,
-    kind: int, rows: NDArray[np.float32], edges: NDArray[np.float32], neighbours: int, points: int, step: float,
+    kind: int, repeat: int, rows: NDArray[np.float32], edges: NDArray[np.float32], neighbours: int, points: int, step: float,
 ) -> int:  # fmt: skip
-    """One tick of the worlds first..last-1 with the actions that lie in `agents`; returns how many episodes it ended."""
+    """`repeat` ticks of the worlds first..last-1 with the actions that lie in `agents`; returns how many episodes that ended."""
     ended = 0
     for w in range(first, last):
         episode = agents.episodes[w]
         if episode.fresh:
             episode.fresh = 0
             continue
-        act(state, roads, agents, w, kind)
-        step_worlds(state, roads, tracks, idle, w, w + 1)
-        judge(state, roads, agents, w)
-        observe_agents(state, roads, agents, w, rows, edges, neighbours, points, step)
-        retire(state, agents, w)
+        clear(agents, w)
+        for n in range(repeat):
+            act(state, roads, agents, w, kind)
+            step_worlds(state, roads, tracks, idle, w, w + 1)
+            judge(state, roads, agents, w)
+            if n == repeat - 1 or episode.over:
+                observe_agents(state, roads, agents, w, rows, edges, neighbours, points, step)
+            retire(state, agents, w)
+            if episode.over:
+                break
+        reward(agents, w)
         ended += episode.over
     return ended
 
@@ -123,40 +137,45 @@ class BatchEnv:
         if isinstance(worlds, bool) or not isinstance(worlds, int | np.integer) or worlds < 1:
             raise EnvError(f"worlds must be a whole number of at least 1, got {worlds!r}")
         self.config = EnvConfig() if config is None else config
-        self.stock: Stock = make_stock(scenarios, self.config)
-        self.worlds, self.agents = int(worlds), self.stock.slots.shape[1]
-        given = self.stock.state
-        self.state = empty_state(self.worlds, given.bodies.shape[1], given.zones.shape[1])
-        self.tables = empty_agents(self.worlds, self.agents, len(self.config.styles))
-        self._rows = np.zeros((self.worlds, self.agents, size(self.config)), np.float32)
-        self._idle = np.zeros(self.state.bodies.shape, CONTROL_DTYPE)
+        self.worlds = int(worlds)
         self._kind = _KINDS.index(ActionKind(self.config.action))
         self.action_size = 2 if self.config.action in (ActionKind.CONTINUOUS, ActionKind.JERK) else 1
-        discrete = self.config.action == ActionKind.MANOEUVRE
-        places = (self.worlds, self.agents)
-        self.action_shape: tuple[int, ...] = places if discrete else (*places, self.action_size)
-        self._given_actions = self.tables.actions[..., 0] if discrete else self.tables.actions[..., : self.action_size]
-        self._numbers = "iu" if discrete else "f"
+        self._numbers = "iu" if self.config.action == ActionKind.MANOEUVRE else "f"
         self._any_over = False
         self._base = np.array(self.config.weights, np.float32)
         self._styles = np.array([TERMS.index(term) for term in self.config.styles], np.int32)
         self._spans = np.array(list(self.config.styles.values()), np.float32).reshape(-1, 2)
         self._started = False
+        threads = min(self.config.threads, self.worlds)
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        parts = np.array_split(np.arange(self.worlds), threads)
+        self._ranges = [(int(part[0]), int(part[-1]) + 1) for part in parts]
+        self._supply(scenarios)
+
+    def _supply(self, scenarios: Sequence[Scenario]) -> None:
+        """Make room for worlds that play these episodes."""
+        self.stock: Stock = make_stock(scenarios, self.config)
+        self.agents = self.stock.slots.shape[1]
+        given, config = self.stock.state, self.config
+        self.state = empty_state(self.worlds, given.bodies.shape[1], given.zones.shape[1])
+        self.tables = empty_agents(self.worlds, self.agents, len(config.styles), config.latency_ticks)
+        self._rows = np.zeros((self.worlds, self.agents, size(config)), np.float32)
+        self._idle = np.zeros(self.state.bodies.shape, CONTROL_DTYPE)
+        places, discrete = (self.worlds, self.agents), config.action == ActionKind.MANOEUVRE
+        self.action_shape: tuple[int, ...] = places if discrete else (*places, self.action_size)
+        self._given_actions = self.tables.actions[..., 0] if discrete else self.tables.actions[..., : self.action_size]
         self._seen: NDArray[Any] = self._rows
-        if self.config.observation == ObservationKind.GRID:
+        if config.observation == ObservationKind.GRID:
             self._seen = np.zeros((self.worlds, self.agents, *grid.SHAPE), np.uint8)
             self._rasters = grid.make_rasters(self.stock.roads, self.stock.lane_ranges)
-        elif self.config.observation == ObservationKind.OBJECTS:
-            self._seen = np.zeros((self.worlds, self.agents, objects.size(self.config)), np.float32)
+        elif config.observation == ObservationKind.OBJECTS:
+            self._seen = np.zeros((self.worlds, self.agents, objects.size(config)), np.float32)
+        self._copies: list[NDArray[Any]] = []
         self.ended_worlds: NDArray[np.intp] = np.zeros(0, np.intp)
         self.final_terms: NDArray[np.float32] = self.tables.terms
         self.final_gains: NDArray[np.float32] = np.zeros((0, self.agents), np.float32)
         self.final_ticks: NDArray[np.int32] = np.zeros((0, self.agents), np.int32)
         self.final_observations: NDArray[np.generic] | None = None
-        threads = min(self.config.threads, self.worlds)
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        parts = np.array_split(np.arange(self.worlds), threads)
-        self._ranges = [(int(part[0]), int(part[-1]) + 1) for part in parts]
         self._compile()
 
     def _compile(self) -> None:
@@ -164,7 +183,7 @@ class BatchEnv:
         state, roads, tables, config = self.state, self.stock.roads, self.tables, self.config
         self._parts = state, roads, self.stock.tracks, self._idle, tables
         self._view = self._rows, make_edges(roads), config.neighbours, config.path_points, float(config.path_step)
-        self._advance = entry_point(_advance, *self._parts, 0, 1, self._kind, *self._view)
+        self._advance = entry_point(_advance, *self._parts, 0, 1, self._kind, config.repeat, *self._view)
         self._show = entry_point(_show, state, roads, tables, 0, 1, *self._view)
         self._first_bad = entry_point(first_bad, tables, self._kind)
         self._begin = entry_point(
@@ -213,8 +232,21 @@ class BatchEnv:
         self._started = True
         return self._given()
 
+    def refill(self, scenarios: Sequence[Scenario]) -> NDArray[np.generic]:
+        """Go on with other episodes: every world begins one of them, and draws go on from their seeds. Gives the observations.
+
+        As many agents as the new scenarios have are driven from now on.
+        """
+        if not self._started:
+            raise EnvError("reset the environment before its stock is refilled")
+        episodes = self.tables.episodes
+        self._supply(scenarios)
+        for name in ("seed", "drawn"):
+            self.tables.episodes[name] = episodes[name]
+        return self.reset()
+
     def step(self, actions: NDArray[np.generic]) -> Outcome:
-        """One tick of 0.1 s in every world with the actions (W, K[, C]) of its agents."""
+        """`config.repeat` ticks of 0.1 s in every world with the actions (W, K[, C]) of its agents."""
         self._take(actions)
         tables = self.tables
         if self._any_over:
@@ -246,7 +278,18 @@ class BatchEnv:
         return sum(array.nbytes for array in (*self.state, *self.tables, self._rows))
 
     def _given(self) -> NDArray[np.generic]:
-        return self._seen.copy() if self.config.copy else self._seen
+        """What is seen, as a copy unless the configuration says otherwise.
+
+        A copy is made in the memory of an earlier one that nobody holds any more, as an array or as a view of one: to be given
+        fresh memory takes longer than to copy.
+        """
+        if not self.config.copy:
+            return self._seen
+        place = next((n for n in range(len(self._copies)) if sys.getrefcount(self._copies[n]) <= _UNHELD), -1)
+        if place < 0:
+            self._copies = [*self._copies[1 - COPIES :], np.empty_like(self._seen)]
+        np.copyto(self._copies[place], self._seen)
+        return self._copies[place]
 
     def _look(self, first: int, last: int) -> None:
         """Fill in what worlds first..last-1 see where that is more than the vector's rows."""
@@ -351,7 +394,7 @@ class BatchEnv:
     def _for_ranges(self) -> int:
         """Step all worlds, a range a thread; returns how many episodes ended."""
         advance: Callable[..., int] = self._advance
-        parts, view, kind = self._parts, self._view, self._kind
+        parts, view, kind = self._parts, (self.config.repeat, *self._view), self._kind
         if self._pool is None:
             return advance(*parts, 0, self.worlds, kind, *view)
         running = [self._pool.submit(advance, *parts, first, last, kind, *view) for first, last in self._ranges]

@@ -1,9 +1,9 @@
 """The noisy observation: the vector's row as a sensor at the `objects` level would tell it, with variances.
 
-Blocks, in order: `sim.envs.vector`'s EGO_FIELDS from odometry and the pose estimate; POSE_FIELDS; `neighbours` times
-OBJECT_FIELDS of what the sensor reports, ghosts included, nearest first; path and styles as in the vector. Everything is in the
-frame of the estimated pose. Errors, misses and latency are those of `sim.sensors.objects`; one frame is made for each agent, in
-Python.
+Blocks, in order: `sim.envs.vector`'s EGO_FIELDS from odometry and the pose estimate; its RULE_FIELDS; POSE_FIELDS; `neighbours`
+times OBJECT_FIELDS of what the sensor reports, ghosts included, nearest first; path and styles as in the vector. Everything is
+in the frame of the estimated pose. Errors, misses and latency are those of `sim.sensors.objects`; one frame is made for each
+agent, in Python.
 """
 
 from __future__ import annotations
@@ -12,29 +12,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.envs.config import EnvConfig
-from sim.envs.vector import PATH_SIZE
+from sim.envs.vector import NEIGHBOURS_START, PATH_SIZE, RULE_FIELDS, RULES_SIZE
 from sim.envs.vector import layout as vector_layout
-from sim.interface import Floats, SensorFrame
+from sim.interface import Floats, Indicator, SensorFrame
 from sim.observe import EGO_FIELDS, EGO_SIZE, NEIGHBOUR_FIELDS
 
 POSE_FIELDS = ("variance_x", "variance_y", "variance_heading")
 OBJECT_FIELDS = (
-    *NEIGHBOUR_FIELDS, "score", "variance_position", "variance_heading", "variance_velocity", "variance_length", "variance_width",
+    *NEIGHBOUR_FIELDS, "left", "right", "score", "variance_position", "variance_heading", "variance_velocity", "variance_length",
+    "variance_width",
 )  # fmt: skip
 OBJECT_SIZE = len(OBJECT_FIELDS)
 _ODOMETRY = tuple(EGO_FIELDS.index(name) for name in ("speed", "accel", "steer", "yaw_rate"))
 _FACING = EGO_FIELDS.index("heading_error_cos"), EGO_FIELDS.index("heading_error_sin")
+_LINE = EGO_SIZE + RULE_FIELDS.index("line")
 _D, _LEFT, _RIGHT = (EGO_FIELDS.index(name) for name in ("d", "room_left", "room_right"))
 
 
 def layout(config: EnvConfig) -> dict[str, tuple[int, tuple[int, ...]]]:
     """Block name -> (first column, shape)."""
-    objects = EGO_SIZE + len(POSE_FIELDS)
+    pose = NEIGHBOURS_START
+    objects = pose + len(POSE_FIELDS)
     path = objects + config.neighbours * OBJECT_SIZE
     styles = path + config.path_points * PATH_SIZE
     return {
         "ego": (0, (EGO_SIZE,)),
-        "pose": (EGO_SIZE, (len(POSE_FIELDS),)),
+        "rules": (EGO_SIZE, (RULES_SIZE,)),
+        "pose": (pose, (len(POSE_FIELDS),)),
         "neighbours": (objects, (config.neighbours, OBJECT_SIZE)),
         "path": (path, (config.path_points, PATH_SIZE)),
         "styles": (styles, (len(config.styles),)),
@@ -52,7 +56,7 @@ def describe(
 ) -> NDArray[np.float32]:
     """The row of one agent from its frame; row: what the vector says of it, in the frame of its true pose (x, y, heading)."""
     told = np.zeros(size(config), np.float32)
-    told[:EGO_SIZE] = row[:EGO_SIZE]
+    told[:NEIGHBOURS_START] = row[:NEIGHBOURS_START]
     seen = frame.odometry
     told[list(_ODOMETRY)] = seen.speed, seen.accel, seen.steer, seen.yaw_rate
     x, y, heading = (float(value) for value in frame.pose)
@@ -64,8 +68,9 @@ def describe(
     told[_D] += shift
     told[_LEFT] -= shift
     told[_RIGHT] += shift
+    told[_LINE] -= (x - truth[0]) * np.cos(direction) + (y - truth[1]) * np.sin(direction)
     places = layout(config)
-    told[EGO_SIZE : places["neighbours"][0]] = np.diag(frame.pose_covariance)
+    told[NEIGHBOURS_START : places["neighbours"][0]] = np.diag(frame.pose_covariance)
     _fill_objects(frame, told, places["neighbours"][0], config.neighbours)
     before = vector_layout(config)["path"][0]
     count = config.path_points * PATH_SIZE
@@ -101,7 +106,8 @@ def _fill_objects(frame: SensorFrame, told: NDArray[np.float32], start: int, mos
     turned = near["heading"] - heading
     columns = (
         np.ones(len(near)), dx * cos + dy * sin, dy * cos - dx * sin, np.cos(turned), np.sin(turned), dvx * cos + dvy * sin,
-        dvy * cos - dvx * sin, near["length"], near["width"], near["kind"], near["score"], *(near["sigma"] ** 2).T,
+        dvy * cos - dvx * sin, near["length"], near["width"], near["kind"], near["indicator"] == Indicator.LEFT,
+        near["indicator"] == Indicator.RIGHT, near["score"], *(near["sigma"] ** 2).T,
     )  # fmt: skip
     block = told[start : start + most * OBJECT_SIZE].reshape(most, OBJECT_SIZE)
     block[: len(near)] = np.stack(columns, axis=1)

@@ -94,6 +94,11 @@ def choose_agents(scenario: Scenario, agents: str | int) -> list[int]:
         if not vehicles:
             raise EnvError(f"{where} has no vehicle to drive")
         return vehicles
+    if agents == "external":
+        chosen = [a for a in vehicles if scenario.actors[a].model == Model.EXTERNAL and not scenario.actors[a].driver]
+        if not chosen:
+            raise EnvError(f"{where} leaves no vehicle to be driven from outside")
+        return chosen
     wanted = int(agents)
     if wanted > len(vehicles):
         raise EnvError(f"{where} holds {len(vehicles)} vehicles, fewer than the {wanted} agents asked for")

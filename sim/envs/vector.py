@@ -1,6 +1,6 @@
 """The vector observation: one float32 row per agent, in its own frame (x forward, y left, origin at the centre of its box).
 
-Blocks, in order: EGO_FIELDS; `neighbours` times `sim.observe.NEIGHBOUR_FIELDS`, nearest first, zero where nobody further is
+Blocks, in order: EGO_FIELDS; RULE_FIELDS; `neighbours` times NEIGHBOUR_FIELDS, nearest first, zero where nobody further is
 visible; `path_points` times PATH_FIELDS, every `path_step` metres along the own route (to the nearest sample of the map, which
 are half a metre apart), the first one step ahead, past its end straight on; one factor for each of the styles. SI, float32
 throughout. Rows of agents that are not on the road are zero.
@@ -13,10 +13,25 @@ from numpy.typing import NDArray
 
 from sim.envs.agents import Agents
 from sim.envs.config import EnvConfig
+from sim.interface import Indicator
 from sim.jit import kernel
-from sim.observe import EGO_FIELDS, EGO_SIZE, NEIGHBOUR_SIZE, TO_GOAL_MAX
+from sim.observe import EGO_FIELDS, EGO_SIZE, TO_GOAL_MAX
+from sim.observe import NEIGHBOUR_FIELDS as SEEN_FIELDS
+from sim.roads.lane_map import Regulation
 from sim.roads.pack import Roads
+from sim.roads.signals import signal_colour
 from sim.state import Status, WorldState
+
+RULE_FIELDS = ("line", "stop", "all_way", "yield", "signal", "colour", "waited")
+"""What rules say of the way ahead. line: distance [m] from the front to the next stop line on the route, at most LINE_MAX; then
+which kind of control it has, one of them 1; colour: of its signal, a `sim.interface.Colour`. waited: time [s] since it came to
+the line, up to WAITED_MAX and on until the junction lies behind."""
+NEIGHBOUR_FIELDS = (*SEEN_FIELDS, "left", "right", "waited")
+"""`sim.observe`'s, whether the indicator shows left or right, and `waited` as in RULE_FIELDS: who has more of it came first."""
+RULES_SIZE = len(RULE_FIELDS)
+NEIGHBOUR_SIZE = len(NEIGHBOUR_FIELDS)
+NEIGHBOURS_START = EGO_SIZE + RULES_SIZE
+LINE_MAX, WAITED_MAX = 100.0, 20.0
 
 PATH_FIELDS = ("x", "y", "left_x", "left_y", "right_x", "right_y")
 """A point of the route and the edges of the road left and right of it."""
@@ -24,6 +39,9 @@ PATH_SIZE = len(PATH_FIELDS)
 Rows = NDArray[np.float32]
 
 _ACTIVE, _WAITING = int(Status.ACTIVE), int(Status.WAITING)
+_STOP, _ALL_WAY, _YIELD = int(Regulation.STOP), int(Regulation.ALL_WAY_STOP), int(Regulation.YIELD)
+_LEFT, _RIGHT = int(Indicator.LEFT), int(Indicator.RIGHT)
+PASSED_M = 1.0  # m that a front may be over a line which is still ahead
 _LENGTH = EGO_FIELDS.index("length")
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _FAR = np.float32(TO_GOAL_MAX)
@@ -31,11 +49,12 @@ _FAR = np.float32(TO_GOAL_MAX)
 
 def layout(config: EnvConfig) -> dict[str, tuple[int, tuple[int, ...]]]:
     """Block name -> (first column, shape)."""
-    path = EGO_SIZE + config.neighbours * NEIGHBOUR_SIZE
+    path = NEIGHBOURS_START + config.neighbours * NEIGHBOUR_SIZE
     styles = path + config.path_points * PATH_SIZE
     return {
         "ego": (0, (EGO_SIZE,)),
-        "neighbours": (EGO_SIZE, (config.neighbours, NEIGHBOUR_SIZE)),
+        "rules": (EGO_SIZE, (RULES_SIZE,)),
+        "neighbours": (NEIGHBOURS_START, (config.neighbours, NEIGHBOUR_SIZE)),
         "path": (path, (config.path_points, PATH_SIZE)),
         "styles": (styles, (len(config.styles),)),
     }
@@ -68,12 +87,47 @@ def _ego(body: np.record, mind: np.record, roads: Roads, row: NDArray[np.float32
 
 
 @kernel
+def _waited(body: np.record, tick: int) -> float:
+    """Seconds since a body came to its stop line; 0 where there was none."""
+    if body.arrived_tick < 0:
+        return 0.0
+    return min(0.1 * float(tick - body.arrived_tick + 1), WAITED_MAX)
+
+
+@kernel
+def _rules(body: np.record, mind: np.record, roads: Roads, tick: int, row: NDArray[np.float32]) -> None:
+    route = roads.routes[mind.route]
+    base = route.table_start - route.lane_base
+    current = int(mind.lane)
+    before = -float(mind.s) - 0.5 * float(body.length)
+    line, regulation, signal = LINE_MAX, 0, -1
+    while before < LINE_MAX and current >= 0:
+        lane = roads.lanes[current]
+        following = int(roads.route_steps[base + current].next)
+        ahead = before + float(lane.stop_s)
+        if lane.stop_s >= 0.0 and ahead > -PASSED_M:
+            through = lane if following < 0 or roads.lanes[following].regulation == 0 else roads.lanes[following]
+            line, regulation, signal = min(ahead, LINE_MAX), int(through.regulation), int(through.signal)
+            break
+        before += float(lane.length)
+        current = following
+    row[EGO_SIZE] = line
+    row[EGO_SIZE + 1] = 1.0 if regulation == _STOP else 0.0
+    row[EGO_SIZE + 2] = 1.0 if regulation == _ALL_WAY else 0.0
+    row[EGO_SIZE + 3] = 1.0 if regulation == _YIELD else 0.0
+    row[EGO_SIZE + 4] = 1.0 if signal >= 0 else 0.0
+    row[EGO_SIZE + 5] = signal_colour(roads, signal, tick) if signal >= 0 else 0.0
+    row[EGO_SIZE + 6] = _waited(body, tick)
+
+
+@kernel
 def _neighbours(state: WorldState, w: int, a: int, row: NDArray[np.float32], most: int) -> None:
     bodies = state.bodies
+    tick = state.worlds[w].tick
     body = bodies[w, a]
     x, y, cos, sin, vx, vy = body.x, body.y, body.cos, body.sin, body.vx, body.vy
-    column = EGO_SIZE
-    end = EGO_SIZE + most * NEIGHBOUR_SIZE
+    column = NEIGHBOURS_START
+    end = NEIGHBOURS_START + most * NEIGHBOUR_SIZE
     for k in range(state.neighbours[w, a, 0]):
         if column == end:
             break
@@ -94,6 +148,9 @@ def _neighbours(state: WorldState, w: int, a: int, row: NDArray[np.float32], mos
         row[column + 7] = other.length
         row[column + 8] = other.width
         row[column + 9] = other.kind
+        row[column + 10] = 1.0 if other.indicator == _LEFT else 0.0
+        row[column + 11] = 1.0 if other.indicator == _RIGHT else 0.0
+        row[column + 12] = _waited(other, tick)
         column += NEIGHBOUR_SIZE
     # a row is written again and again: blocks that were filled the last time must go
     while column < end and row[column] != _ZERO:
@@ -191,7 +248,7 @@ def observe_agents(
     edges: see `make_edges`.
     """
     styles = agents.factors.shape[2]
-    path = EGO_SIZE + neighbours * NEIGHBOUR_SIZE
+    path = NEIGHBOURS_START + neighbours * NEIGHBOUR_SIZE
     for k in range(agents.agents.shape[1]):
         agent = agents.agents[w, k]
         row = out[w, k]
@@ -202,6 +259,7 @@ def observe_agents(
         body = state.bodies[w, agent.slot]
         mind = state.minds[w, agent.slot]
         _ego(body, mind, roads, row)
+        _rules(body, mind, roads, int(state.worlds[w].tick), row)
         _neighbours(state, w, agent.slot, row, neighbours)
         _path(body, mind, roads, edges, row, path, points, step)
         for m in range(styles):

@@ -22,7 +22,7 @@ def batch() -> BatchEnv:
 
 
 def test_observations_are_as_wide_as_they_say():
-    assert size(envs.WIDE) == 1847
+    assert size(envs.WIDE) == 1851
     assert size(envs.PLAIN) >= 86
 
 

@@ -15,13 +15,14 @@ from eval.suites import SUITES, Suite
 from sim.interface import DriverStep, SensorFrame
 from sim.recording import Recording, read_recording
 from sim.scenario import Model, Scenario
-from sim.traffic.rules import Memory, RulesDriver
+from sim.traffic.own_world import OwnWorld
+from sim.traffic.rules import RulesDriver
 
 
 class Bully(RulesDriver):
     """Steers like `rules` and never brakes for anybody."""
 
-    def step(self, frame: SensorFrame, memory: Memory) -> DriverStep[Memory]:
+    def step(self, frame: SensorFrame, memory: OwnWorld) -> DriverStep[OwnWorld]:
         step = super().step(frame, memory)
         return replace(step, control=replace(step.control, accel=7.0 - frame.odometry.speed))
 

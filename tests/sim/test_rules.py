@@ -14,7 +14,8 @@ from sim.interface import OBJECT_DTYPE, SPECS, Control, Kind, SensorFrame
 from sim.roads.route import Route, shortest_route
 from sim.scenario import Actor, Model, Scenario
 from sim.state import CONTROL_DTYPE, EventKind
-from sim.traffic.rules import SLOTS, Memory, RulesDriver
+from sim.traffic.own_world import SLOTS, OwnWorld
+from sim.traffic.rules import RulesDriver
 from sim.world import World
 from tests.sim.roads.maps import built
 from tests.sim.worlds import ARMS, busy, through
@@ -34,7 +35,7 @@ def four_way(seed: int, latency: int = 1, others: int = 4) -> Scenario:
     return Scenario(name="rules", road_map=road_map, actors=tuple(actors), seed=seed, ego=0, latency_ticks=latency)
 
 
-def started(scenario: Scenario) -> Memory:
+def started(scenario: Scenario) -> OwnWorld:
     ego = scenario.actors[scenario.ego or 0]
     assert ego.route is not None
     return DRIVER.start(scenario.road_map, ego.route, ego.body, scenario.seed)
@@ -47,7 +48,7 @@ def as_row(world: World, control: Control) -> np.ndarray:
     return controls
 
 
-def drive(world: World, memory: Memory, ticks: int) -> Memory:
+def drive(world: World, memory: OwnWorld, ticks: int) -> OwnWorld:
     """Let `rules` drive ego until it is done or `ticks` are over."""
     for _ in range(ticks):
         if world.finished(0):
@@ -115,7 +116,7 @@ def test_a_branch_replays_bit_for_bit():
     world, memory = World([scenario]), started(scenario)
     frames: list[SensorFrame] = []
     controls: list[Control] = []
-    branch: Memory | None = None
+    branch: OwnWorld | None = None
     for k in range(150):
         frame = world.frame(0, 0)
         if k == 50:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sim import warm
+from sim.parts import Unit
 
 ROOT = Path(__file__).parents[2]
 RUN = """
@@ -60,6 +61,25 @@ def test_a_run_after_warming_compiles_none_of_the_great_kernels():
     ], late
 
 
+ENVIRONMENT = """
+from sim.envs import BatchEnv, EnvConfig, core, stock
+from sim.envs.actions import first_bad
+from tests.sim.worlds import busy
+
+env = BatchEnv([busy(1), busy(2)], 2, EnvConfig(agents="all"))
+env.reset([1, 2])
+env.step(env.tables.actions.copy())
+kernels = (core._advance, core._show, core._begin, first_bad, stock._prepare)
+print(sum(sum(one.stats.cache_misses.values()) for one in kernels), sum(len(one.overloads) for one in kernels))
+"""
+
+
+@pytest.mark.slow
+def test_an_environment_after_warming_compiles_nothing():
+    script("from sim.warm import warm_up; warm_up(environments=True)")
+    assert script(ENVIRONMENT) == ["0 5"]
+
+
 def test_a_mark_says_it_is_done():
     script("from sim.warm import warm_up; warm_up()")
     assert warm.is_warm()
@@ -80,6 +100,36 @@ def test_once_marked_nothing_is_compiled_again(monkeypatch, tmp_path):
 
     monkeypatch.setattr(warm, "PARTS", dict.fromkeys(warm.PARTS, never))
     warm.warm_up()
+
+
+def test_only_the_driver_is_compiled_in_the_process_that_asks(monkeypatch, tmp_path):
+    """Callers compiled for others to run cannot be run where they were compiled."""
+    monkeypatch.setattr(warm, "CACHE_ROOT", tmp_path)
+    started = []
+
+    class Process:
+        args = ()
+
+        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+            started.append(command[-1])
+
+        def wait(self) -> int:
+            return 0
+
+    def never() -> None:
+        raise AssertionError("compiled here")
+
+    monkeypatch.setattr(subprocess, "Popen", Process)
+    done = []
+    monkeypatch.setattr(warm, "PARTS", {"driver": lambda: done.append("driver"), "rest": never})
+    monkeypatch.setattr(warm, "ENVIRONMENTS", {"environments": never})
+    warm.warm_up()
+    assert (done, started) == (["driver"], ["rest"])
+    warm.warm_up(environments=True)
+    assert (done, started) == (["driver"], ["rest", "environments"])
+    warm.warm_up(environments=True)
+    assert started == ["rest", "environments"]
+    assert Unit.callable_here
 
 
 def test_where_nothing_can_be_kept_nothing_is_prepared(monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 
 from sim.envs import BatchEnv, EnvConfig, EnvError
 from sim.envs.config import ACCELERATION, BRAKING, REWARD, TERMS
+from sim.scenario import Model
 from sim.state import CONTROL_DTYPE, Status
 from sim.world import World
 
@@ -220,6 +221,31 @@ def test_views_that_are_not_copied_are_overwritten(queue):
     assert np.array_equal(kept[False][0], kept[True][4])
 
 
+def test_memory_of_copies_is_used_again_only_when_nobody_holds_it(queue):
+    env = BatchEnv(queue, 1, EnvConfig(action="target_speed"))
+    go = np.ones(env.action_shape, np.float32)
+    env.reset([0])
+    places = {env.step(go).observations.__array_interface__["data"][0] for _ in range(6)}
+    assert len(places) <= 2  # the last one is still there while the next is made
+    env.reset([0])
+    whole: list[np.ndarray] = []
+    parts: list[memoryview] = []
+    expected: list[bytes] = []
+    for n in range(8):
+        seen: np.ndarray = env.step(go).observations
+        expected.append(seen.tobytes())
+        if n % 2:
+            whole.append(seen)
+        else:
+            parts.append(seen[0, 0, 3:].data)
+    del seen
+    for _ in range(8):
+        env.step(-go)
+    assert [one.tobytes() for one in whole] == expected[1::2]
+    for one, was in zip(parts, expected[::2], strict=True):
+        assert was.endswith(one.tobytes())
+
+
 def test_target_speed_and_manoeuvres_keep_to_the_route(crossings):
     for action in ("target_speed", "manoeuvre"):
         env = BatchEnv(crossings[:1], 1, EnvConfig(action=action, autoreset="Disabled"))
@@ -343,3 +369,111 @@ def test_resets_go_through_the_stock(crossings):
         drawn.add(int(env.episode_seeds[0]))
         env.reset()
     assert drawn == {scenario.seed for scenario in crossings}
+
+
+def test_a_step_of_several_ticks_is_those_ticks_one_by_one(crossings):
+    config = EnvConfig(agents="all", action="target_speed", autoreset="Disabled")
+    single, triple = BatchEnv(crossings, 2, config), BatchEnv(crossings, 2, replace(config, repeat=3))
+    for env in (single, triple):
+        env.reset([5, 6])
+    for tick in range(40):
+        actions = np.full(single.action_shape, 0.4 if tick % 2 else 0.9, np.float32)
+        three = triple.step(actions)
+        rewards = np.zeros_like(three.rewards)
+        ended = np.zeros_like(three.terminated)
+        for _ in range(3):
+            one = single.step(actions)
+            rewards += one.rewards
+            ended |= one.terminated
+        np.testing.assert_allclose(three.rewards, rewards, atol=1e-5)
+        assert np.array_equal(three.terminated, ended)
+        assert triple.state.bodies.tobytes() == single.state.bodies.tobytes()
+        there = triple.active
+        assert there.any()
+        assert np.array_equal(three.observations[there], one.observations[there])
+        if single.over.any():
+            break
+
+
+def test_an_episode_ends_within_a_step_of_several_ticks(queue):
+    env = BatchEnv(queue, 1, EnvConfig(action="target_speed", autoreset="Disabled", repeat=7, duration_s=1.0))
+    env.reset([0])
+    go = np.ones(env.action_shape, np.float32)
+    assert not env.step(go).truncated.any()
+    outcome = env.step(go)
+    assert outcome.truncated.all()
+    assert env.tables.episodes["ticks"][0] == 10
+    assert outcome.observations.any()
+
+
+@pytest.mark.parametrize("latency", [1, 3])
+def test_latency_is_that_of_the_simulator(queue, latency):
+    """`World`, whose controls act after the scenario's latency, goes the same way."""
+    env = BatchEnv(queue, 1, EnvConfig(autoreset="Disabled", latency_ticks=latency))
+    env.reset([0])
+    world = World([replace(env.stock.scenarios[0], latency_ticks=latency)], traced=False)
+    controls = np.zeros(world.state.bodies.shape, CONTROL_DTYPE)
+    at_once = BatchEnv(queue, 1, EnvConfig(autoreset="Disabled"))
+    at_once.reset([0])
+    differs = False
+    for actions in random_actions(env, 2, 20):
+        first, second = float(actions[0, 0, 0]), float(actions[0, 0, 1])
+        one = controls[0, 0]
+        one["accel"] = first * (ACCELERATION if first > 0 else BRAKING)
+        one["steer"], one["given"] = np.float32(second) * world.state.bodies["steer_max"][0, 0], 1
+        env.step(actions)
+        at_once.step(actions)
+        world.step(controls)
+        for name in ("x", "y", "speed", "steer"):
+            np.testing.assert_allclose(env.state.bodies[name][0, 0], world.state.bodies[name][0, 0], rtol=1e-6, atol=1e-6)
+        differs |= abs(float(at_once.state.bodies["x"][0, 0] - env.state.bodies["x"][0, 0])) > 1e-3
+    assert differs
+
+
+def test_nothing_under_way_is_left_over_from_the_episode_before(queue):
+    env = BatchEnv(queue, 1, EnvConfig(action="target_speed", autoreset="Disabled", latency_ticks=3))
+    traces = []
+    for _ in range(2):
+        env.reset([0])
+        trace = []
+        for _ in range(12):
+            env.step(np.full(env.action_shape, -1.0, np.float32))
+            trace.append(float(env.state.bodies["x"][0, 0]))
+        traces.append(trace)
+    assert traces[0] == traces[1]
+
+
+def test_agents_can_be_those_whom_the_scenario_leaves_outside(crossings):
+    def left(scenario, which):
+        actors = [replace(one, model=Model.EXTERNAL if a in which else one.model) for a, one in enumerate(scenario.actors)]
+        return replace(scenario, actors=tuple(actors))
+
+    scenarios = [left(crossings[0], {0, 2}), left(crossings[1], {1})]
+    env = BatchEnv(scenarios, 2, EnvConfig(agents="external", action="target_speed"))
+    assert env.stock.slots.tolist() == [[0, 2], [1, -1]]
+    with pytest.raises(EnvError, match="leaves no vehicle"):
+        BatchEnv(crossings, 1, EnvConfig(agents="external"))
+
+
+def test_a_refilled_stock_is_as_a_new_one(crossings):
+    config = EnvConfig(agents="all", action="target_speed", autoreset="SameStep", duration_s=3.0)
+    env = BatchEnv(crossings[:4], 3, config)
+    with pytest.raises(EnvError, match="reset the environment before"):
+        env.refill(crossings[4:])
+    env.reset([1, 2, 3])
+    go = np.ones(env.action_shape, np.float32)
+    for _ in range(5):
+        env.step(go)
+    seen = env.refill(crossings[4:])
+    assert set(env.episode_seeds) <= {one.seed for one in crossings[4:]}
+    assert seen.shape == (3, env.agents, *env.observation_shape)
+    go = np.ones(env.action_shape, np.float32)
+    played = set()
+    for _ in range(200):
+        outcome = env.step(go)
+        played |= set(env.episode_seeds)
+    assert played == {one.seed for one in crossings[4:]}
+    again = BatchEnv(crossings[:4], 3, config)
+    again.reset([1, 2, 3])
+    assert again.refill(crossings[4:]).tobytes() == seen.tobytes()  # seeds decide, not how far the worlds had come
+    assert np.isfinite(outcome.rewards).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sim.envs import BatchEnv, EnvConfig, grid, objects, vector
-from sim.observe import SIZE, block
+from sim.observe import NEIGHBOUR_FIELDS, SIZE, block
 from sim.world import World
 
 
@@ -60,7 +60,8 @@ def test_ego_and_neighbours_are_those_of_the_simulator_s_own_observation(crossin
     for k in np.flatnonzero(env.active[0]):
         own = split(seen[0, k], vector.layout(config))
         assert np.array_equal(own["ego"], block(expected[0, k], "ego"))
-        assert np.array_equal(own["neighbours"], block(expected[0, k], "neighbours"))
+        common = len(NEIGHBOUR_FIELDS)
+        assert np.array_equal(own["neighbours"][:, :common], block(expected[0, k], "neighbours"))
 
 
 def test_the_first_observation_shows_all_in_reach(crossings):
@@ -107,8 +108,59 @@ def test_noisy_observations_are_near_the_truth_and_say_how_near(queue):
         if len(close):
             heard += 1
             errors.append(np.hypot(*(close[0, 1:3] - known["neighbours"][0, 1:3])))
-            variances.append(close[0, 11])
+            variances.append(close[0, objects.OBJECT_FIELDS.index("variance_position")])
     assert heard > 20
     assert 0.0 < np.mean(errors) < 1.5  # noisy, but no nonsense
     assert min(variances) > 0.0
     assert env.tables.rewards.tobytes() == truth.tables.rewards.tobytes()  # what is seen changes nothing of what happens
+
+
+def test_rules_say_how_far_the_line_is_and_who_came_first(crossings):
+    config = EnvConfig(agents="all", action="target_speed", autoreset="Disabled")
+    env = BatchEnv(crossings[:1], 1, config)
+    names = {name: n for n, name in enumerate(vector.RULE_FIELDS)}
+    seen = env.reset([0])
+    lanes = env.stock.roads.lanes
+    body, mind = env.state.bodies[0, 0], env.state.minds[0, 0]
+    first = split(seen[0, 0], vector.layout(config))["rules"]
+    assert first[names["line"]] == pytest.approx(lanes["stop_s"][mind["lane"]] - mind["s"] - 0.5 * body["length"], abs=1e-3)
+    assert first[names["all_way"]] == 1.0
+    assert first[names["stop"]] == first[names["yield"]] == first[names["signal"]] == first[names["waited"]] == 0.0
+    waited = 0.0
+    for _ in range(120):  # creep to the line, and stand there
+        own = split(env.step(np.full(env.action_shape, -0.5, np.float32)).observations[0, 0], vector.layout(config))
+        if own["rules"][names["waited"]] > 0.0:
+            waited = float(own["rules"][names["waited"]])
+            break
+    assert waited == pytest.approx(0.1)
+    for _ in range(5):
+        own = split(env.step(np.full(env.action_shape, -1.0, np.float32)).observations[0, 0], vector.layout(config))
+    assert own["rules"][names["waited"]] == pytest.approx(0.6)
+    # everybody tells the same of everybody
+    slots = env.tables.agents["slot"][0]
+    column = vector.NEIGHBOUR_FIELDS.index("waited")
+    rows = env.step(np.full(env.action_shape, -1.0, np.float32)).observations[0]
+    told = sorted(float(value) for value in split(rows[1], vector.layout(config))["neighbours"][:, column] if value > 0.0)
+    others = [split(rows[k], vector.layout(config))["rules"][names["waited"]] for k in range(len(slots)) if k != 1]
+    assert told
+    assert {round(value, 1) for value in told} <= {round(float(value), 1) for value in others}
+
+
+def test_agents_along_their_route_indicate_their_turn_and_others_are_told(crossings):
+    env = BatchEnv(crossings, 8, EnvConfig(agents="all", action="target_speed", autoreset="Disabled"))
+    env.reset(list(range(8)))
+    for _ in range(40):
+        env.step(np.full(env.action_shape, -0.5, np.float32))
+    shown = set()
+    for w in range(8):
+        for k in np.flatnonzero(env.active[w])[:4]:  # those in the first row are near enough
+            slot = env.tables.agents["slot"][w, k]
+            route = env.stock.scenarios[int(env.tables.episodes["number"][w])].actors[slot].route
+            turn = max(int(env.stock.roads.lanes["turn"][lane]) for lane in route.lanes)
+            assert env.state.bodies["indicator"][w, slot] == turn
+            shown.add(turn)
+    assert shown == {0, 1, 2}
+    left = vector.NEIGHBOUR_FIELDS.index("left")
+    seen = env.step(np.full(env.action_shape, -0.5, np.float32)).observations
+    blocks = np.stack([split(row, vector.layout(env.config))["neighbours"] for row in seen.reshape(-1, seen.shape[-1])])
+    assert blocks[:, :, left].max() == 1.0
