@@ -374,6 +374,15 @@ def look_with_lidar(
         click.echo(line)
 
 
+@program.command(name="train", add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def train(arguments: tuple[str, ...]) -> None:
+    """Train a driver: `train policy` (see `train policy --help`)."""
+    from eval.policy.cli import train as trainings
+
+    trainings.main(list(arguments), prog_name="avstack train", standalone_mode=False)
+
+
 @program.command(name="perception", add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def perception(arguments: tuple[str, ...]) -> None:

@@ -83,22 +83,25 @@ def driver_hash(name: str) -> str:
 
 
 def _driver_source(name: str, folder: Path) -> bytes:
-    """The bytes of a driver's own file, or its name where that is all there is."""
-    source = place_of(name)[0].rpartition(":")[0]
+    """The bytes of a driver's own file and of the weights that it names, or its name where that is all there is."""
+    place, settings = place_of(name)
+    source = place.rpartition(":")[0]
+    named = [Path(part.removeprefix("weights=")) for part in settings.split(",") if part.startswith("weights=")]
+    weights = b"".join(file.read_bytes() for file in named if file.is_file())
     if source.endswith(".py"):
         files = [file for file in (folder / source, Path(source)) if file.is_file()]
     else:
         found = importlib.util.find_spec(source) if source else None
         files = [Path(found.origin)] if found is not None and found.origin is not None else []
-    return files[0].read_bytes() if files else name.encode()
+    return (files[0].read_bytes() if files else name.encode()) + weights
 
 
 @functools.cache
 def product_hash() -> str:
-    """Hash of the product's own sources: between two releases the version alone says too little."""
+    """Hash of the product's own sources and weights: between two releases the version alone says too little."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for file in sorted(file for package in _PACKAGES for file in (root / package).rglob("*.py")):
+    for file in sorted(file for package in _PACKAGES for kind in ("*.py", "*.npz") for file in (root / package).rglob(kind)):
         digest.update(file.relative_to(root).as_posix().encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Which driver a name means: one of ours, `package.module:Class`, or `file.py:Class`."""
+"""Which driver a name means: one of ours, `package.module:Class`, `file.py:Class`, or a policy's weights, `policy:FILE.npz`."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ DRIVERS: dict[str, str] = {
     "marginal_no_safety": "marginal[safety=false]",
     "response_lower": "joint[behaviours.response_scale=0.7]",
     "response_higher": "joint[behaviours.response_scale=1.3]",
+    "policy": "eval.policy.driver:Policy",
+    "policy_no_safety": "policy[safety=false]",
     "id_swaps": "eval.ablations:IdSwaps",
     "rich_only": "joint[perception.answers=rich]",
     "coarse_only": "joint[perception.answers=coarse]",
@@ -60,12 +62,16 @@ class Onlooker(ABC):
         """The world, before the first tick, and which actor it drives."""
 
 
-_HOW = f"Give one of {', '.join(DRIVERS)}, package.module:Class or file.py:Class"
+_HOW = f"Give one of {', '.join(DRIVERS)}, package.module:Class, file.py:Class or policy:FILE.npz"
+_TRAINED = re.compile(r"^policy:(?P<file>[^\[\]]+\.npz)$")
 _SETTINGS = re.compile(r"^(?P<name>[^\[\]]+)\[(?P<settings>[^\[\]]*)\]$")
 
 
 def place_of(name: str) -> tuple[str, str]:
     """Where the class of a driver is, and its settings ("a.b=1,c=2"): of `name` itself, or of what DRIVERS has under it."""
+    trained = _TRAINED.match(name)
+    if trained is not None:
+        return DRIVERS["policy"], f"weights={trained['file']}"
     found = _SETTINGS.match(DRIVERS.get(name, name))
     if found is None:
         return DRIVERS.get(name, name), ""
@@ -74,7 +80,7 @@ def place_of(name: str) -> tuple[str, str]:
 
 
 def load_driver(name: str) -> Driver[object]:
-    """A new driver called `name`, of the stack also with settings: `joint[behaviours.assertiveness=0.8,safety=false]`.
+    """A new driver called `name`, of the stack and policies also with settings: `joint[behaviours.learn=false,safety=false]`.
 
     Raises InputError: unknown name, missing file or module, no such class, a class that is not a Driver or needs arguments,
     settings that it does not have.

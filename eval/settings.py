@@ -1,6 +1,7 @@
-"""Settings of the stack by name, for drivers that differ in a few of them: `behaviours.assertiveness=0.8,safety=false`.
+"""Settings of a driver by name, for drivers that differ in a few of them: `behaviours.assertiveness=0.8,safety=false`.
 
-A key is the way through `avstack.stack.StackConfig` and the dataclasses in it; a value is read as what the default is.
+A key is the way through `avstack.stack.StackConfig`, or `eval.policy.driver.PolicyConfig`, and the dataclasses in it; a value is
+read as what the default is.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ _C = TypeVar("_C")
 
 def configured(name: str, driver: object, settings: str) -> Driver[object]:
     """The same driver with settings. InputError where it is not the stack, or has no such setting."""
-    from avstack.stack import Stack  # compiles the stack's kernels, which other drivers need not wait for
+    from avstack.stack import Stack, StackConfig  # compiles the stack's kernels, which other drivers need not wait for
+    from eval.policy.driver import Policy, PolicyConfig, weights_at
 
-    if not isinstance(driver, Stack):
-        raise InputError(f"driver {name!r} takes no settings", fix="Settings are for drivers of avstack.stack")
-    config = driver.config
+    if not isinstance(driver, Stack | Policy):
+        raise InputError(f"driver {name!r} takes no settings", fix="Settings are for drivers of avstack.stack and policies")
+    config: StackConfig | PolicyConfig = driver.config
     for part in settings.split(","):
         key, equals, value = part.partition("=")
         if not equals:
@@ -31,8 +33,11 @@ def configured(name: str, driver: object, settings: str) -> Driver[object]:
             config = _with(config, key.strip().split("."), value.strip())
         except ValueError as error:
             raise InputError(f"driver {name!r}: {error}", fix="Choose another value") from None
+    if isinstance(config, PolicyConfig):
+        weights_at(config.weights)  # a wrong file is to be told of now
+        return cast(Driver[object], Policy(config))
     other = copy.copy(driver)
-    Stack.__init__(other, config)
+    Stack.__init__(cast(Stack, other), config)
     return cast(Driver[object], other)
 
 

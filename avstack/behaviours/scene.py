@@ -124,7 +124,7 @@ def read_scene(
 ) -> tuple[Scene, Seen]:
     """Scene of this tick and what is remembered of it. recipe: another path than the one in memory, for what-if questions."""
     ego = percepts.ego
-    seen = _place_ego(atlas, ego.x, ego.y, ego.heading, ego.speed, seen) if recipe is None else replace(seen, recipe=recipe)
+    seen = place_ego(atlas, ego.x, ego.y, ego.heading, ego.speed, seen) if recipe is None else replace(seen, recipe=recipe)
     path = own_path.lay(atlas, seen.recipe)
     s, d = own_path.project(path, ego.x, ego.y, seen.s if recipe is None else None)
     size = rounded_size(spec.length + SKIN_LENGTH, spec.width + SKIN_WIDTH)
@@ -147,7 +147,7 @@ def read_scene(
     return replace(scene, static=tuple(static), crowd=len(agents)), replace(seen, s=s, visits=visits)
 
 
-def _place_ego(atlas: Atlas, x: float, y: float, heading: float, speed: float, seen: Seen) -> Seen:
+def place_ego(atlas: Atlas, x: float, y: float, heading: float, speed: float, seen: Seen) -> Seen:
     """Follow the ego along its path; lay the path anew where it runs out or the ego has left it."""
     path = own_path.lay(atlas, seen.recipe)
     s, d = own_path.project(path, x, y, seen.s)

@@ -9,10 +9,10 @@ control, memory = track(state, trajectory, memory, config)
 
 from avstack.motion.controller import observe, track
 from avstack.motion.path import Nudge, ReferencePath, reference_path
-from avstack.motion.plan import Constraints, Leader, MotionMemory, Window, centre_of_front, plan, start
+from avstack.motion.plan import Constraints, Leader, MotionMemory, Window, approach, centre_of_front, plan, start
 from avstack.motion.vehicle import VehicleState
 
 __all__ = [
-    "Constraints", "Leader", "MotionMemory", "Nudge", "ReferencePath", "VehicleState", "Window", "centre_of_front", "observe",
-    "plan", "reference_path", "start", "track",
+    "Constraints", "Leader", "MotionMemory", "Nudge", "ReferencePath", "VehicleState", "Window", "approach", "centre_of_front",
+    "observe", "plan", "reference_path", "start", "track",
 ]  # fmt: skip

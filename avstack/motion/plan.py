@@ -14,7 +14,7 @@ import numpy as np
 from avstack.config import MotionConfig
 from avstack.motion.minimum_jerk import gentle_way
 from avstack.motion.path import SPACING, Nudge, Offsets, ReferencePath, no_offsets, offset_profile, shifted, slip_along
-from avstack.motion.profile import AT_REST, RUN_STEPS, STEP_S, Profile, brake_run, run_profile
+from avstack.motion.profile import AT_REST, RUN_STEPS, STEP_S, Profile, brake_run, free_run, lower_caps, run_profile
 from avstack.motion.qp import NODES_S
 from avstack.motion.speed_profile import SpeedBounds, Start, plan_speed
 from avstack.motion.vehicle import Command, Estimate, VehicleState, advance
@@ -30,7 +30,7 @@ FORGOTTEN_M = 10.0  # m behind, where a stop that was missed no longer counts
 LEADER_RESTS = 0.1  # m/s, a leader slower than this at the end of its prediction is stopped for
 BRAKE_SHARE, JERK_SHARE = 0.95, 0.85
 """Of a level's limits, what braking to rest is planned with; feedback and the actuators have the rest."""
-FALLBACK = "fallback"
+FALLBACK, APPROACH = "fallback", "approach"
 SHORT_M = 0.8  # m behind a reference at rest, from where a car at rest plans anew; less does not matter and may be noise
 LEADER_STOP_M = 0.4  # m that the rest of a leader may seem to move without a new stop
 
@@ -311,5 +311,33 @@ def fall_back(
     limits = config.levels[level]
     brake_run(run[first:], BRAKE_SHARE * limits.brake, JERK_SHARE * limits.jerk)
     profile = run_profile(run, level=level, feasible=True, frozen=False, stop=math.nan, reason=FALLBACK)
+    trajectory = _trajectory(profile, path, memory.offsets, direction, memory.spec)
+    return trajectory, replace(memory, tick=state.tick, profile=profile, path=path, s=direction * began.s, direction=direction)
+
+
+def approach(
+    state: VehicleState, path: ReferencePath, memory: MotionMemory, speed: float, level: Level, config: MotionConfig
+) -> tuple[Trajectory, MotionMemory]:
+    """Take on `speed` [m/s] along the path within one level's limits, as far as bends allow: for who decides nothing else.
+
+    `memory` is that before this tick's plan, as in `fall_back`.
+    """
+    same_way = Constraints(reverse_to=None if memory.direction > 0 else -math.inf)
+    began, previous, direction = _reference(state, path, same_way, memory, config)
+    first = config.control.latency_ticks if previous is not None else 0
+    run = np.zeros((first + RUN_STEPS + 1, 3))
+    run[0] = began.s, began.v, began.a
+    if previous is not None:
+        s, v, a, _ = previous.sample(STEP_S * np.arange(first + 1, dtype=np.float64))
+        run[: first + 1] = np.stack([s, v, a], axis=1)
+    start = max(int(run[first, 0] / SPACING), 0)
+    caps = path.caps[start : start + int(CAPS_AHEAD / SPACING)]
+    caps = np.concatenate([caps, np.full(2, path.caps[-1])]) if direction > 0 else np.full(2, config.reverse_speed)
+    bounds, brake = config.levels[level], config.speed.cruise_brake
+    lower_caps(caps, SPACING, brake)
+    limits = np.array([bounds.accel, BRAKE_SHARE * bounds.brake, JERK_SHARE * bounds.jerk, brake])
+    tastes = np.array([config.speed.stop_brake, config.speed.stop_jerk, config.speed.standing_gap, config.speed.time_gap])
+    free_run(run[first:], math.inf, speed, caps, SPACING * start, SPACING, np.zeros(0), limits, tastes)
+    profile = run_profile(run, level=level, feasible=True, frozen=False, stop=math.nan, reason=APPROACH)
     trajectory = _trajectory(profile, path, memory.offsets, direction, memory.spec)
     return trajectory, replace(memory, tick=state.tick, profile=profile, path=path, s=direction * began.s, direction=direction)
