@@ -442,6 +442,18 @@ def bench_behaviours(as_json: bool) -> None:
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
 
 
+@bench.command(name="perception")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def bench_perception(as_json: bool) -> None:
+    """Measure what seeing costs, stage by stage from points to percepts, and the whole loop from lidar against real time."""
+    import json
+
+    from eval.bench.perception import format_bench, run_bench
+
+    figures = run_bench()
+    click.echo(json.dumps(figures) if as_json else format_bench(figures))
+
+
 @bench.command(name="motion")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def bench_motion(as_json: bool) -> None:

@@ -26,7 +26,7 @@ from avstack.perception.percepts import COARSE, RICH
 from sim.interface import Floats
 from sim.jit import kernel
 
-BESIDE_M = 0.4  # m round a box within which returns are of the thing
+BESIDE_M = 0.6  # m round a box within which returns are of the thing
 LONGEST_M = 6.0  # m; what hangs together over more is told in pieces of at most that
 ANSWERS = ("layered", "rich", "coarse")
 LEAST = 0.05  # probability below which nothing is told
@@ -34,8 +34,8 @@ SURE = 0.3  # score from which a thing that is not trusted has a box to go by
 LEAST_SIDE = 0.3  # m
 ANGLES = 6
 """Directions between 0 and 90 degrees in which a box may lie."""
-_SPREAD = (0.15, 0.15, 0.8, 2.0, 2.0, 0.4, 0.4)
-"""Standard errors of x, y, heading, vx, vy, length, width of a box round returns: its far side is not seen."""
+_SPREAD = (0.2, 0.2, 0.8, 10.0, 10.0, 0.8, 0.8)
+"""Standard errors of x, y, heading, vx, vy, length, width of a box round returns: its far side is not seen, nor its motion."""
 MOST = 4000
 """Returns that are looked at."""
 

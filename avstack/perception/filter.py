@@ -65,6 +65,7 @@ class TrackingConfig:
     walker_turn: float = 0.8
     gate: float = 16.0  # squared Mahalanobis distance in the plane (99.97 % for 2 degrees of freedom)
     miss_cost: float = 30.0
+    part_cost: float = 0.0  # what it costs to take a box round some returns for something that has a name
     outlier: float = 12.0  # squared normalised innovation of one number above which it counts for less
     score_prior: float = 4.0  # log odds of the detector's scores as trained
     score_weight: float = 0.3  # scores of one thing resemble each other
@@ -76,6 +77,7 @@ class TrackingConfig:
     dropped: float = -3.0
     coast_ticks: int = 30
     lost_variance: float = 16.0  # m²
+    absorb: float = -1.0  # m beside a measured track within which one that was not is the same; below 0: nowhere
     kind_weight: float = 0.35
     trust_weight: float = 0.3
     flip_prior: float = -3.0
@@ -329,10 +331,11 @@ def judge_kind(track: np.record, read_as: int, config: np.record) -> None:
 
 
 @kernel
-def judge_flip(track: np.record, heading: float, config: np.record) -> None:
-    """Evidence that the heading is reversed: readings that say so, and motion backwards; turns the track when it is likelier."""
+def judge_flip(track: np.record, heading: float, weight: float, config: np.record) -> None:
+    """Evidence that the heading is reversed: a reading that says so, of this weight, and motion backwards; turns the track when
+    it is likelier."""
     away = abs(wrap_angle(heading - track.state[2])) > 0.5 * math.pi
-    evidence = config.flip_reading if away else -config.flip_reading
+    evidence = weight if away else -weight
     if abs(track.state[3]) > 1.0:
         evidence += 2.0 * config.flip_motion if track.state[3] < 0.0 else -2.0 * config.flip_motion
     track.flip = min(max(float(track.flip + evidence), -6.0), 6.0)

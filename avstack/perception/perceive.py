@@ -26,8 +26,14 @@ from avstack.perception.tracking import SIGN_DTYPE, TrackMemory, start_tracking,
 from sim.interface import OBJECT_DTYPE, TICK_S, Floats, SensorFrame
 from sim.roads.lane_map import LaneMap
 
-LIDAR_TRACKING = TrackingConfig(score_prior=0.0, score_weight=0.45, forget=0.3, hit=0.0)
-"""What the tracker believes of the learned models' readings: their scores are probabilities, which sum up to existence."""
+LIDAR_TRACKING = TrackingConfig(
+    share=0.8, position_time=5.0, velocity_time=8.0, size_time=2.5, score_prior=0.0, score_weight=0.45, forget=0.3, hit=0.0,
+    flip_prior=-1.0, absorb=1.0, part_cost=40.0,
+)  # fmt: skip
+"""What the tracker believes of the learned models' readings: their scores are probabilities, which sum up to existence, and their
+errors last (`avstack bench tracking --sensing lidar`)."""
+VELOCITY_DOUBT = 3.0
+"""Factor on stated errors of velocity: a network that takes one thing for faster than it is does so as long as it sees it."""
 APPEARS_MPS = 10.0  # m/s, by which what is observed shrinks while nothing new is seen
 _KIND_OF = np.array([int(ROAD_USER_OF[one]) for one in Class], np.int32)
 
@@ -51,39 +57,36 @@ def perceive(
 
     Raises WeightsError where the shipped models cannot be read; no frame makes it raise.
     """
-    motion = ego_motion(frame.odometry, rear_to_centre)
-    health, examined = diagnose(frame, memory.health, motion)
-    memory = replace(memory, health=examined)
-    frame = replace(frame, pose=health.pose)
-    signs = None
-    if frame.level == "lidar":
-        frame, signs, memory = _detect(frame, memory, health, motion, (road_map, config))
+    frame, signs, health, memory = read(frame, memory, rear_to_centre, road_map, config)
     percepts, tracks = track(frame, memory.tracks, None if signs is None else LIDAR_TRACKING, signs)
     return replace(percepts, trust=health.trust), health.fault, replace(memory, tracks=tracks)
 
 
-def _detect(
-    frame: SensorFrame,
-    memory: PerceptionMemory,
-    health: Health,
-    motion: tuple[float, float, float],
-    given: tuple[LaneMap, PerceptionConfig | None],
-) -> tuple[SensorFrame, NDArray[np.void], PerceptionMemory]:
-    """The frame with what the models find in its sweep as objects, their signs, the memory. given: map, who answers."""
+def read(
+    frame: SensorFrame, memory: PerceptionMemory, rear_to_centre: float, road_map: LaneMap, config: PerceptionConfig | None = None
+) -> tuple[SensorFrame, NDArray[np.void] | None, Health, PerceptionMemory]:
+    """What is tracked: the frame with a list of objects at every level, their signs at the `lidar` level, the sensors' health,
+    and the memory but for the tracks."""
+    motion = ego_motion(frame.odometry, rear_to_centre)
+    health, examined = diagnose(frame, memory.health, motion)
+    memory = replace(memory, health=examined)
+    frame = replace(frame, pose=health.pose)
+    if frame.level != "lidar":
+        return frame, None, health, memory
     if not health.fresh:
         # nothing new is known: tracks coast, as after readings of long ago
         seen = max(0.0, memory.observed_range - frame.odometry.speed * TICK_S - APPEARS_MPS * TICK_S)
         memory = replace(memory, observed_range=seen, detector=start_detecting(), coarse=None)
         empty = np.zeros(0, OBJECT_DTYPE)
-        return replace(frame, objects=empty, range_m=seen), np.zeros(0, SIGN_DTYPE), memory
+        return replace(frame, objects=empty, range_m=seen), np.zeros(0, SIGN_DTYPE), health, memory
     assert frame.lidar is not None  # a fresh sweep
     detections, detector = Detector.load().detect(frame.lidar, motion, memory.detector)
-    things = arbitrate(detections, on_road(road_of(given[0]), detections.standing, health.pose), given[1])
+    things = arbitrate(detections, on_road(road_of(road_map), detections.standing, health.pose), config)
     objects, signs = readings_of(things, health.pose)
     seen = min(reach_of_rings(health.apart), frame.range_m)
     coarse = (100.0 * np.stack((detections.grid.around, detections.grid.hidden)) + 0.5).astype(np.uint8)
     memory = replace(memory, detector=detector, observed_range=seen, coarse=coarse)
-    return replace(frame, objects=objects, range_m=seen, sight=detections.sight), signs, memory
+    return replace(frame, objects=objects, range_m=seen, sight=detections.sight), signs, health, memory
 
 
 def readings_of(found: NDArray[np.void], pose: Floats) -> tuple[NDArray[np.void], NDArray[np.void]]:
@@ -107,8 +110,10 @@ def readings_of(found: NDArray[np.void], pose: Floats) -> tuple[NDArray[np.void]
     pairs = ((0, 1), (2, 2), (3, 4), (5, 5), (6, 6))
     for k, (one, other) in enumerate(pairs):
         objects["sigma"][:, k] = np.sqrt(0.5 * (covariance[:, one, one] + covariance[:, other, other]))
+    objects["sigma"][:, 2] *= VELOCITY_DOUBT
     objects["id"] = np.arange(len(found))
-    signs["trust"], signs["source"] = found["trust"], found["source"]
+    for name in ("trust", "source", "flip", "blob"):
+        signs[name] = found[name]
     for array in (objects, signs):
         array.setflags(write=False)
     return objects, signs

@@ -31,7 +31,7 @@ from avstack.perception.filter import (
 )
 from avstack.perception.percepts import RICH, STANDING_SPEED, THING_DTYPE, Percepts, ego_estimate
 from sim.geometry import wrap_angle
-from sim.interface import OBJECT_DTYPE, TICK_S, SensorFrame
+from sim.interface import OBJECT_DTYPE, TICK_S, Kind, SensorFrame
 from sim.jit import kernel
 
 EXACT_VARIANCE = 1e-6
@@ -43,14 +43,16 @@ MOST = 200
 LONGEST_GAP_TICKS = 20
 """Between frames; after a longer one, or after a step back in time, everything begins anew."""
 
-SIGN_DTYPE = np.dtype([("trust", "f8"), ("source", "i8")], align=True)
-"""What comes with a reading of the learned models beside its box: trust in the rich answer, and which model it is from."""
+SIGN_DTYPE = np.dtype([("trust", "f8"), ("source", "i8"), ("flip", "f8"), ("blob", "i8")], align=True)
+"""What comes with a reading of the learned models beside its box: trust in the rich answer, which model it is from, P(its heading
+is reversed), below 0 where the sensor does not say, and whether it is a box round returns that may be but a part of something."""
 
 _FARTHEST, _FASTEST = 1e6, 150.0  # m, m/s; what claims more is no reading
 _LEAST_SIGMA = (0.01, 0.002, 0.01, 0.01, 0.01)
 _MOST_SIGMA = (5.0, 1.5, 10.0, 5.0, 2.0)
 SIGHT_SLACK = 0.5  # m
 _NEVER = 1e6
+_OBJECT = int(Kind.OBJECT)
 _SLIP, _SLIP_ON_FOOT = 0.02, 0.05  # m/s sideways
 
 
@@ -113,7 +115,7 @@ def _follow(frame: SensorFrame, memory: TrackMemory, config: TrackingConfig, sig
     _pass_time(tracks, rows, ticks, packed)
     found = np.full(rows, -1, np.int64)
     cost, least, work = np.empty((rows, readings + rows)), np.empty(rows + 1), np.empty(readings + rows + 1, ASSIGN_DTYPE)
-    _match(tracks, objects, packed, cost, least, work, found)
+    _match(tracks, objects, signs, packed, cost, least, work, found)
     sight = frame.sight if frame.sight is not None else np.zeros(0, np.float32)
     _take_in_all(tracks, objects, signs, found, ego, sight, packed, np.empty((3, STATES)))
     tracks = tracks[: _tidy(tracks, rows, memory.next_id, packed)]
@@ -134,7 +136,7 @@ def _nearest(
     """Readings that can be reckoned with and their signs, the MOST nearest at most, as contiguous copies."""
     if signs is None:
         signs = np.zeros(len(objects), SIGN_DTYPE)
-        signs["trust"], signs["source"] = 1.0, RICH
+        signs["trust"], signs["source"], signs["flip"] = 1.0, RICH, -1.0
     usable = np.zeros(len(objects), np.bool_)
     _judge_usable(objects, usable)
     objects, signs = objects[usable], signs[usable]
@@ -172,7 +174,7 @@ def _sigma(seen: np.record, out: NDArray[np.float64]) -> None:
 
 
 @kernel
-def _pair_cost(track: np.record, seen: np.record, config: np.record) -> float:
+def _pair_cost(track: np.record, seen: np.record, sign: np.record, config: np.record) -> float:
     """What it costs to take a reading for this track; _NEVER outside the gate."""
     m, P = track.state, track.covariance
     error = min(max(float(seen.sigma[0]), 0.01), 5.0)
@@ -190,7 +192,8 @@ def _pair_cost(track: np.record, seen: np.record, config: np.record) -> float:
     vx, vy = seen.vx - m[3] * math.cos(m[2]), seen.vy - m[3] * math.sin(m[2])
     speed = (vx * vx + vy * vy) / spread
     kind = min(max(seen.kind, 0), 7)
-    return float(squared + min(speed, 16.0) + math.log(determinant / 1e-4) - 0.5 * max(track.kind_log[kind], -6.0))
+    part = config.part_cost if sign.blob and track.kind != _OBJECT else 0.0
+    return float(squared + min(speed, 16.0) + math.log(determinant / 1e-4) - 0.5 * max(track.kind_log[kind], -6.0) + part)
 
 
 @kernel
@@ -206,15 +209,15 @@ def _pass_time(tracks: NDArray[np.void], rows: int, ticks: int, packed: NDArray[
 
 @kernel
 def _match(
-    tracks: NDArray[np.void], objects: NDArray[np.void], packed: NDArray[np.void], cost: NDArray[np.float64],
-    least: NDArray[np.float64], work: NDArray[np.void], found: NDArray[np.int64],
+    tracks: NDArray[np.void], objects: NDArray[np.void], signs: NDArray[np.void], packed: NDArray[np.void],
+    cost: NDArray[np.float64], least: NDArray[np.float64], work: NDArray[np.void], found: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Write into `found` (rows,) the reading of each of the first tracks, or -1."""
     rows, readings = found.shape[0], objects.shape[0]
     config = packed[0]
     for i in range(rows):
         for j in range(readings):
-            cost[i, j] = _pair_cost(tracks[i], objects[j], config)
+            cost[i, j] = _pair_cost(tracks[i], objects[j], signs[j], config)
         for j in range(rows):
             cost[i, readings + j] = config.miss_cost if j == i else _NEVER
     assign(cost, rows, readings + rows, least, work, found)
@@ -232,7 +235,8 @@ def _take_in(
     _sigma(seen, sigma)
     track.nis = update(track, seen, sigma, ego[0], ego[1], config, work)
     judge_kind(track, min(max(seen.kind, 0), 7), config)
-    judge_flip(track, seen.heading, config)
+    flip = min(max(float(sign.flip), 0.02), 0.5)
+    judge_flip(track, seen.heading, config.flip_reading * (1.0 if sign.flip < 0.0 else math.log(1.0 / flip - 1.0)), config)
     dx, dy = track.state[0] - ego[0], track.state[1] - ego[1]
     distance = math.sqrt(dx * dx + dy * dy) + 1e-3
     if distance < config.light_reach and seen.indicator >= 0:
@@ -269,22 +273,40 @@ def _seen_through(track: np.record, ego: NDArray[np.float64], sight: NDArray[np.
 
 
 @kernel
+def _is_within(x: float, y: float, track: np.record, beside: float) -> bool:
+    """Whether a place is in the box of a track, or no more than `beside` [m] from it."""
+    m = track.state
+    dx, dy = x - m[0], y - m[1]
+    cos, sin = math.cos(m[2]), math.sin(m[2])
+    return bool(abs(dx * cos + dy * sin) < 0.5 * m[6] + beside and abs(dy * cos - dx * sin) < 0.5 * m[7] + beside)
+
+
+@kernel
 def _take_in_all(
     tracks: NDArray[np.void], objects: NDArray[np.void], signs: NDArray[np.void], found: NDArray[np.int64],
     ego: NDArray[np.float64], sight: NDArray[np.float32], packed: NDArray[np.void], work: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Update known tracks by the readings `found` for them; the readings left over begin the tracks that follow."""
+    """Update known tracks by the readings `found` for them; the readings left over begin the tracks that follow, but for boxes
+    round returns of what is known already: those only show that it is still there."""
     rows, config = found.shape[0], packed[0]
     for j in range(objects.shape[0]):
         tracks[rows + j].alive = 1
     for i in range(rows):
-        track = tracks[i]
         if found[i] >= 0:
             tracks[rows + found[i]].alive = 0
-            _take_in(track, objects[found[i]], signs[found[i]], ego, config, work)
-        else:
+            _take_in(tracks[i], objects[found[i]], signs[found[i]], ego, config, work)
+    for i in range(rows):
+        track = tracks[i]
+        supported = False
+        if config.absorb >= 0.0 and track.kind != _OBJECT and track.existence > 0.0:
+            for j in range(objects.shape[0]):
+                if tracks[rows + j].alive and signs[j].blob and _is_within(objects[j].x, objects[j].y, track, config.absorb):
+                    tracks[rows + j].alive = 0
+                    supported = True
+        if found[i] < 0:
             # it exists a little less likely, or hardly less where something is in the line of sight
-            track.existence -= config.miss if _seen_through(track, ego, sight) else config.hidden_miss
+            if not supported:
+                track.existence -= config.miss if _seen_through(track, ego, sight) else config.hidden_miss
             track.flip += 0.1 * (config.flip_prior - track.flip)
     for j in range(objects.shape[0]):
         track = tracks[rows + j]
@@ -304,8 +326,9 @@ def _is_sound(track: np.record, config: np.record) -> bool:
 
 
 @kernel
-def _drop_doubles(tracks: NDArray[np.void], count: int) -> None:
-    """Of two tracks in the same place, the one that was not measured, or else the younger, goes."""
+def _drop_doubles(tracks: NDArray[np.void], count: int, config: np.record) -> None:
+    """Of two tracks in the same place, the one that was not measured, or else the younger, goes; and where readings split up, one
+    that was not measured within or beside one that was."""
     for i in range(count):
         for j in range(i):
             one, other = tracks[i], tracks[j]
@@ -313,6 +336,11 @@ def _drop_doubles(tracks: NDArray[np.void], count: int) -> None:
                 continue
             dx, dy = one.state[0] - other.state[0], one.state[1] - other.state[1]
             near = 0.35 * max(min(one.state[6], other.state[6]), 0.3)
+            if config.absorb >= 0.0 and (one.missed == 0) != (other.missed == 0):
+                lost, kept = (one, other) if one.missed > 0 else (other, one)
+                if kept.existence > 0.0 and _is_within(lost.state[0], lost.state[1], kept, config.absorb):
+                    lost.alive = 0
+                    continue
             if dx * dx + dy * dy < near * near:
                 one_goes = one.missed > other.missed or (one.missed == other.missed and one.age <= other.age)
                 (one if one_goes else other).alive = 0
@@ -328,7 +356,7 @@ def _tidy(tracks: NDArray[np.void], rows: int, next_id: int, packed: NDArray[np.
             track.id = next_id + i - rows
         track.alive = 1 if track.alive and _is_sound(track, packed[0]) else 0
         track.standing = track.standing + 1 if abs(track.state[3]) < STANDING_SPEED else 0
-    _drop_doubles(tracks, tracks.shape[0])
+    _drop_doubles(tracks, tracks.shape[0], packed[0])
     for i in range(tracks.shape[0]):
         if tracks[i].alive and count < MOST:
             if i != count:

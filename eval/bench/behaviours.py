@@ -33,7 +33,7 @@ class DecisionFigures(TypedDict):
     max_ms: float
 
 
-class _Drive:
+class Drive:
     """One episode of an all-way stop with `agents` others, all within a few seconds."""
 
     def __init__(self, agents: int, seed: int, sensing: str) -> None:
@@ -87,7 +87,7 @@ def run_bench() -> dict[str, DecisionFigures | float]:
 
 
 def _warm_up() -> None:
-    drive = _Drive(LOOP_AGENTS, SEEDS[0], "objects")
+    drive = Drive(LOOP_AGENTS, SEEDS[0], "objects")
     for _ in range(80):
         drive.step(drive.world.frame(0, drive.ego))
     # what is loaded by now stays: the collector need not walk over it, which takes 50 to 130 ms, in the middle of a decision
@@ -96,7 +96,7 @@ def _warm_up() -> None:
 
 
 def _decisions(agents: int, seed: int) -> list[float]:
-    drive = _Drive(agents, seed, "state")
+    drive = Drive(agents, seed, "state")
     times = []
     while not drive.over():
         frame = drive.world.frame(0, drive.ego)
@@ -106,7 +106,7 @@ def _decisions(agents: int, seed: int) -> list[float]:
 
 
 def _real_time_factor() -> float:
-    drives = [_Drive(LOOP_AGENTS, seed, "objects") for seed in SEEDS]
+    drives = [Drive(LOOP_AGENTS, seed, "objects") for seed in SEEDS]
     began = time.thread_time()
     for drive in drives:
         while not drive.over():

@@ -1,10 +1,11 @@
 """How honest and how fast tracking is: is the truth where the tracker says, as often as it says so?
 
-Traffic drives itself; the first driver carries the sensor. Things are matched to what is really there within 2 m. Consistency
-is by normalised errors squared of estimates (NEES, against the truth) and of innovations (NIS, against the readings), with seven
-degrees of freedom; the NEES of what has no wheels leaves out the heading, which is that of its velocity: six (Bar-Shalom, Li,
-Kirubarajan, 2001, section 5.4). Both are kept as quantiles of their chi squared distribution. The controls tell the tracker that
-its sensor is twice as good as it is, and that the sensor's errors are white; both must fall out of the band.
+Traffic drives itself; the first vehicle carries the sensor, a detector of objects or a lidar. Things are matched to what is
+there within 2 m. Consistency is by normalised errors squared of estimates (NEES, against the truth) and of innovations (NIS,
+against the readings), with seven degrees of freedom; the NEES of what has no wheels leaves out the heading, which is that of
+its velocity: six (Bar-Shalom, Li, Kirubarajan, 2001, section 5.4). Both are kept as quantiles of their chi squared
+distribution. The controls tell the tracker that its sensor is twice as good as it is, and that the sensor's errors are white;
+both must fall out of the band.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtr
 
 from avstack.perception.filter import TrackingConfig
+from avstack.perception.perceive import LIDAR_TRACKING, PerceptionMemory, read
 from avstack.perception.percepts import THING_DTYPE, Percepts
 from avstack.perception.tracking import start_tracking, track
 from scenarios.compile import compile_scenario
@@ -85,27 +87,52 @@ def scenes(families: Sequence[str], seeds: Sequence[int], weather: str | None = 
             yield replace(scenario, actors=actors, ego=None, weather=weather or scenario.weather)
 
 
-def measure_scene(scenario: Scenario, tally: Tally, config: TrackingConfig, sigma_factor: float = 1.0) -> None:
-    """Track one episode from its first vehicle and count; `sigma_factor` is what the sensor's stated errors are multiplied by."""
-    world = World((scenario,), traced=False)
-    memory, names = start_tracking(), dict[int, int]()
-    parameters = default_parameters(scenario.weather)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One tick: what is tracked, and what is so. signs: as in `avstack.perception.tracking.track`; bodies: (A,) of the state."""
+
+    frame: SensorFrame
+    signs: NDArray[np.void] | None
+    bodies: NDArray[np.void]
+
+
+def watch_scene(scenario: Scenario, sensing: str = "objects") -> tuple[int, list[Seen]]:
+    """Who carries the sensor, the first vehicle, and what it senses of one episode: a detector's readings, or what the models
+    find in its lidar's sweeps."""
     carrier = next((k for k, actor in enumerate(scenario.actors) if actor.model == Model.NEGOTIATOR), 0)
+    world = World((replace(scenario, ego=carrier if sensing == "lidar" else None, sensing=sensing),), traced=False)
+    memory, found = PerceptionMemory(), list[Seen]()
+    parameters = default_parameters(scenario.weather)
     for _ in range(TICKS):
         world.step()
         if world.state.bodies["status"][0, carrier] != Status.ACTIVE:
             if world.tick > 50:
-                return
+                break
             continue
-        frame = sense_objects(world.state, world.roads, 0, carrier, (0, 0), parameters)
+        signs = None
+        if sensing == "lidar":
+            body, frame = scenario.actors[carrier].body, world.frame(0, carrier)
+            frame, signs, _, memory = read(frame, memory, body.rear_to_centre, scenario.road_map)
+        else:
+            frame = sense_objects(world.state, world.roads, 0, carrier, (0, 0), parameters)
+        found.append(Seen(frame=replace(frame, lidar=None), signs=signs, bodies=world.state.bodies[0].copy()))
+    return carrier, found
+
+
+def measure_scene(seen: tuple[int, list[Seen]], tally: Tally, config: TrackingConfig, sigma_factor: float = 1.0) -> None:
+    """Track what was seen in one episode and count; `sigma_factor` is what the sensor's stated errors are multiplied by."""
+    carrier, ticks = seen
+    memory, names = start_tracking(), dict[int, int]()
+    for one in ticks:
+        frame = one.frame
         if sigma_factor != 1.0 and frame.objects is not None:
             objects = frame.objects.copy()
             objects["sigma"] *= sigma_factor
             frame = replace(frame, objects=objects)
-        percepts, memory = track(frame, memory, config)
+        percepts, memory = track(frame, memory, config, one.signs)
         fresh = (memory.tracks["missed"] == 0) & (memory.tracks["age"] >= WARM_TICKS)
         tally.nis.extend(chdtr(7, memory.tracks["nis"][fresh]).tolist())
-        _compare(percepts, world.state.bodies[0], carrier, names, tally)
+        _compare(percepts, one.bodies, carrier, names, tally)
 
 
 def _compare(percepts: Percepts, bodies: NDArray[np.void], carrier: int, names: dict[int, int], tally: Tally) -> None:
@@ -169,12 +196,13 @@ def share_inside(values: Sequence[float]) -> float:
 
 
 def run_scenes(
-    families: Sequence[str], seeds: Sequence[int], config: TrackingConfig, sigma_factor: float = 1.0, weather: str | None = None
-) -> Tally:
+    families: Sequence[str], seeds: Sequence[int], config: TrackingConfig, sigma_factor: float = 1.0, weather: str | None = None,
+    sensing: str = "objects",
+) -> Tally:  # fmt: skip
     """All counts over families x seeds."""
     tally = Tally()
     for scenario in scenes(families, seeds, weather):
-        measure_scene(scenario, tally, config, sigma_factor)
+        measure_scene(watch_scene(scenario, sensing), tally, config, sigma_factor)
     return tally
 
 
@@ -229,13 +257,19 @@ def _parade(things: int, tick: int) -> SensorFrame:
     )  # fmt: skip
 
 
-def run_bench(first_seed: int, seeds: int, weather: str | None = None) -> dict[str, object]:
+def run_bench(first_seed: int, seeds: int, weather: str | None = None, sensing: str = "objects") -> dict[str, object]:
     """Everything, with both controls."""
-    chosen, config = range(first_seed, first_seed + seeds), TrackingConfig()
+    chosen, config = range(first_seed, first_seed + seeds), LIDAR_TRACKING if sensing == "lidar" else TrackingConfig()
     few = chosen[: max(seeds // 4, 1)]
-    figures = figures_of(run_scenes(FAMILIES, chosen, config, weather=weather))
-    understated = run_scenes(FAMILIES, few, config, sigma_factor=0.5, weather=weather)
-    white = run_scenes(FAMILIES, few, replace(config, share=0.0), weather=weather)
+    tally, understated, white = Tally(), Tally(), Tally()
+    for seed in chosen:
+        for scenario in scenes(FAMILIES, [seed], weather):
+            seen = watch_scene(scenario, sensing)
+            measure_scene(seen, tally, config)
+            if seed in few:
+                measure_scene(seen, understated, config, sigma_factor=0.5)
+                measure_scene(seen, white, replace(config, share=0.0))
+    figures = figures_of(tally)
     figures["control_sigma_halved"] = {"nees_inside": share_inside(understated.nees), "nis_inside": share_inside(understated.nis)}
     figures["control_white_errors"] = {"nees_inside": share_inside(white.nees), "nis_inside": share_inside(white.nis)}
     figures["ms_40_by_40"] = timing_ms()
@@ -259,9 +293,10 @@ def format_figures(figures: dict[str, object], indent: str = "") -> str:
 @click.option("--first-seed", default=1_000_000, show_default=True, help="First of the seeds of each family.")
 @click.option("--seeds", default=8, show_default=True, help="Seeds per family.")
 @click.option("--weather", help="Sense in this weather: clear, wet, rain, snow, fog.  [default: the scenario's]")
-def program(as_json: bool, first_seed: int, seeds: int, weather: str | None) -> None:
+@click.option("--sensing", type=click.Choice(["objects", "lidar"]), default="objects", show_default=True, help="What is tracked.")
+def program(as_json: bool, first_seed: int, seeds: int, weather: str | None, sensing: str) -> None:
     """Measure the consistency of tracking on traffic, and its speed."""
-    figures = run_bench(first_seed, seeds, weather)
+    figures = run_bench(first_seed, seeds, weather, sensing)
     click.echo(json.dumps(figures) if as_json else format_figures(figures))
 
 

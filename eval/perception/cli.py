@@ -146,6 +146,20 @@ def look(file: Path, kind: str, height: float | None, weights: Path | None, pict
         click.echo(f"{len(points)} points, {len(detections.things)} things")
 
 
+@program.command()
+@click.option("--sensing", type=click.Choice(["lidar", "objects"]), default="lidar", show_default=True, help="Whose readings.")
+@click.option("--first-seed", default=1_000_000, show_default=True, help="First of the seeds of each family of traffic.")
+@click.option("--seeds", default=2, show_default=True, help="Seeds per family.")
+@click.option("--weather", help="Sense in this weather.  [default: the scenario's]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def errors(sensing: str, first_seed: int, seeds: int, weather: str | None, as_json: bool) -> None:
+    """Measure how far readings are off in traffic, by kind, range and weather, and how long errors last."""
+    from eval.perception.errors import errors_text, measure
+
+    figures = measure(sensing, first_seed, seeds, weather)
+    click.echo(json.dumps(figures) if as_json else errors_text(figures))
+
+
 def _told() -> str:
     """The command that is running, as one would type it."""
     arguments = [one for one in sys.argv[1:] if one != "perception"]
