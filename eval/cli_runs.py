@@ -149,8 +149,8 @@ def bench_intervals(simulations: int, as_json: bool) -> None:
 @_JSON
 def bench_alks(folder: Path, driver: str, seeds: str, sensing: str, workers: str, as_json: bool) -> None:
     """Drive all OpenSCENARIO files of a folder beside UN R157's competent driver: the share of preventable cases avoided."""
+    from eval.arguments import parse_seeds, parse_workers
     from eval.bench.alks import format_bench, run_bench
-    from eval.cli import parse_seeds, parse_workers
 
     rows = run_bench(folder, driver, parse_seeds(seeds), sensing, parse_workers(workers))
     click.echo(json.dumps(rows) if as_json else format_bench(rows, driver))

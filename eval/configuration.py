@@ -36,11 +36,14 @@ def configuration(target: str, settings: tuple[str, ...], driver: str | None, se
     spec = apply_settings(resolve(target), list(settings))
     content = hashlib.sha256(json.dumps(spec.tree, sort_keys=True).encode())
     drivers = {driver} if driver else set()
+    files: set[Path] = set()
     for key, text in _strings(spec.tree, ""):
         if key == "driver":
             drivers.add(text)
-        elif key in ("file", "track") and Path(spec.folder, text).is_file():  # tracks of a recording lie in its map's file
-            content.update(Path(spec.folder, text).read_bytes())
+        elif key in ("file", "track"):
+            files.add(Path(spec.folder, text if Path(spec.folder, text).is_file() else text.partition("#")[0]))
+    for file in sorted(file for file in files if file.is_file()):
+        content.update(file.read_bytes())
     code = hashlib.sha256()
     for name in sorted(drivers):
         code.update(_driver_source(name, spec.folder))

@@ -20,7 +20,7 @@ from scenarios.demand import Arrival, Room, everywhere_arrivals, flow_arrivals, 
 from scenarios.drift import drift_track
 from scenarios.errors import InputError
 from scenarios.ground import Ground, PlaceError, Spot
-from scenarios.maps import ground_of
+from scenarios.maps import ground_of, is_tracks, split_name
 from scenarios.model import KINDS, Body, CriteriaSpec, Episode, Thing, User
 from scenarios.places import Start, explicit_route, spot_of, start_of
 from scenarios.ranges import key_of
@@ -307,9 +307,14 @@ def _recorded_track(cast: _Cast, reference: str, path: TreePath) -> tuple[Floats
     from scenarios.recorded import track_of
 
     name, _, number = reference.rpartition("#")
-    file = Path(cast.spec.folder, name)
+    file, part = split_name(str(Path(cast.spec.folder, name)))
     try:
-        found = track_of(read_once(file, file.stat().st_mtime_ns), number, cast.ground.road_map.origin)
+        if is_tracks(file):
+            from scenarios import tracked
+
+            found = tracked.track_of(file, part, number, cast.ground)
+        else:
+            found = track_of(read_once(file, file.stat().st_mtime_ns), number, cast.ground.road_map.origin)
     except OSError as error:
         raise cast.spec.error((*path, "track"), f"track file {name!r} cannot be read: {error}") from None
     if found is None:

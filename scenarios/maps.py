@@ -24,6 +24,17 @@ _OVERRIDES = {"all_way": "all_way_stop"}
 """The builders' word for a control, where map files have another; scenarios may say either."""
 
 
+def split_name(target: str) -> tuple[Path, str]:
+    """FILE#PART as file and part; a # in the names of folders is their own."""
+    name, mark, part = target.rpartition("#")
+    return (Path(name), part) if mark and "/" not in part.partition("/")[0] and is_tracks(Path(name)) else (Path(target), "")
+
+
+def is_tracks(path: Path) -> bool:
+    """Whether a file is called like a table of tracks."""
+    return path.suffix.lower() in (".csv", ".parquet") or ".tfrecord" in path.name
+
+
 def builder_names() -> tuple[str, ...]:
     """Names of the parametric builders."""
     return tuple(BUILDERS)
@@ -41,16 +52,16 @@ def builder_parameters(name: str | None) -> Mapping[str, object]:
 def ground_of(spec: MapSpec, folder: Path) -> Ground:
     """The map of a scenario, surveyed; file names start from `folder`. InputError, placed in the file if it is its fault."""
     if spec.file is not None:
-        path = Path(folder, spec.file)
+        path, _ = split_name(str(Path(folder, spec.file)))
         try:
             changed = path.stat().st_mtime_ns
         except (OSError, ValueError):
             raise InputError(
                 f"map file {spec.file!r} does not exist (looked for {path})", fix="paths start from the scenario file"
             ) from None
-        if path.suffix.lower() not in MAP_SUFFIXES:
+        if path.suffix.lower() not in MAP_SUFFIXES and not is_tracks(path):
             raise InputError(f"cannot read a map from {spec.file!r}", fix=f"known kinds of map file: {', '.join(MAP_SUFFIXES)}")
-        return _from_file(path, changed, tuple(sorted(spec.controls.items())), spec.left_hand)
+        return _from_file(Path(folder, spec.file), changed, tuple(sorted(spec.controls.items())), spec.left_hand)
     if spec.builder is None:
         raise InputError("the map has neither builder nor file")
     parameters = dict(spec.parameters)
@@ -77,6 +88,9 @@ def _from_file(path: Path, changed: int, controls: tuple[tuple[str, str], ...], 
 
 def _read_draft(path: Path, changed: int) -> MapDraft:
     """The lanes of a map file. The readers are a fifth of the start-up time, of no use to built maps."""
+    file, part = split_name(str(path))
+    if is_tracks(file):
+        return _recorded_draft(file, part)
     match path.suffix.lower():
         case ".xml":
             from scenarios.formats.commonroad import draft_map, read_once
@@ -91,6 +105,17 @@ def _read_draft(path: Path, changed: int) -> MapDraft:
     from scenarios.formats.opendrive import read_opendrive
 
     return read_opendrive(path)
+
+
+def _recorded_draft(file: Path, part: str) -> MapDraft:
+    """The lanes that a recording brings along."""
+    from scenarios.formats.smooth_lines import smoothed
+    from scenarios.formats.tracks import read_tracks
+
+    recording = read_tracks(file, part)
+    if recording.draft is None:
+        raise InputError("brings no map along", file=str(file), fix=f"its map is {recording.map_file}")
+    return smoothed(recording.draft())
 
 
 @lru_cache(maxsize=MAPS_KEPT)

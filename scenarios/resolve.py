@@ -9,7 +9,7 @@ from pathlib import Path
 from scenarios.catalogue import FAMILIES
 from scenarios.errors import InputError
 from scenarios.fields import keys_at, types_at
-from scenarios.maps import MAP_SUFFIXES, builder_parameters
+from scenarios.maps import MAP_SUFFIXES, builder_parameters, is_tracks, split_name
 from scenarios.nearest import nearest
 from scenarios.schema import ScenarioSpec, Tree, check, load
 from scenarios.yaml_tree import Data, parse
@@ -17,6 +17,7 @@ from scenarios.yaml_tree import Path as TreePath
 
 SCENARIO_SUFFIXES = (".yaml", ".yml")
 SCRIPT_SUFFIX = ".xosc"
+TRACK_SUFFIXES = (".csv", ".parquet", ".tfrecord")
 MAP_DURATION_S = 60.0
 MAP_ROUTE_M = 200.0
 MAP_VEHICLES_PER_LANE_KM = 6.0
@@ -24,7 +25,7 @@ MAP_VEHICLES_PER_LANE_KM = 6.0
 
 def resolve(target: str) -> ScenarioSpec:
     """What `target` names: a family of the catalogue, a scenario .yaml, a map .xodr or .osm, a CommonRoad .xml, an OpenSCENARIO
-    .xosc. Raises InputError."""
+    .xosc, a table of tracks. Raises InputError."""
     if target in FAMILIES:
         return FAMILIES[target].spec()
     suffix = Path(target).suffix.lower()
@@ -35,11 +36,15 @@ def resolve(target: str) -> ScenarioSpec:
             found = "is a folder, not a file" if Path(target).is_dir() else "map file does not exist"
             raise InputError(found, file=target, fix="check the path")
         return _recording(Path(target)) if suffix == ".xml" else map_scenario(Path(target))
+    if is_tracks(split_name(target)[0]):
+        from scenarios.tracked import tracks_scenario  # of no use to other scenarios
+
+        return tracks_scenario(target)
     if suffix == SCRIPT_SUFFIX:
         from scenarios.scripted import script_scenario
 
         return script_scenario(Path(target))
-    kinds = ", ".join((*SCENARIO_SUFFIXES, *MAP_SUFFIXES, SCRIPT_SUFFIX))
+    kinds = ", ".join((*SCENARIO_SUFFIXES, *MAP_SUFFIXES, SCRIPT_SUFFIX, *TRACK_SUFFIXES))
     raise InputError(
         f"unknown scenario {target!r}{nearest(target, FAMILIES)}", fix=f"give a name of the catalogue or a file ({kinds})"
     )

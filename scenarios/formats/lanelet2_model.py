@@ -24,6 +24,8 @@ LANELET_MAX = 100_000.0  # m
 LENGTH_MIN = 0.05  # m
 RULES = frozenset({"right_of_way", "all_way_stop", "traffic_light", "speed_limit", "traffic_sign", "crosswalk"})
 AREAS_READ = frozenset({"building"})
+MADE_UP, ZONE_AT_ZERO = 0.5, 31
+"""deg about latitude and longitude 0, where there is only sea: maps there are of other places and have their origin at 0, 0."""
 LATITUDE_MAX = 84.0  # deg, UTM's own bound
 
 
@@ -150,6 +152,8 @@ def _nodes(root: Element, tally: Tally) -> dict[str, tuple[float, float, float]]
     else:
         degrees = np.array([_degrees(element) for element in elements.values()])
         xy = utm(degrees[:, 0], degrees[:, 1], zone_of(degrees))
+        if np.abs(degrees).max() < MADE_UP:
+            xy = utm(degrees[:, 0], degrees[:, 1], ZONE_AT_ZERO) - utm(np.zeros(1), np.zeros(1), ZONE_AT_ZERO)
     heights = ["ele" in one for one in tags.values()]
     if any(heights) and not all(heights):
         tally.add("only some nodes have a height (ele): the map is taken as flat", next(iter(elements.values())))
