@@ -70,6 +70,8 @@ class TrackingConfig:
     score_prior: float = 4.0  # log odds of the detector's scores as trained
     score_weight: float = 0.3  # scores of one thing resemble each other
     forget: float = 0.0
+    birth: float = 0.0  # log odds of existence before the first reading, of whose score birth_weight counts
+    birth_weight: float = 1.0
     hit: float = 0.15
     miss: float = 0.6
     hidden_miss: float = 0.05

@@ -249,9 +249,11 @@ def _take_in(
     track.drive_through += 0.2 * (math.log(through / (1.0 - through)) - track.drive_through)
     score = min(max(float(seen.score), 1e-4), 1.0 - 1e-4)
     evidence = math.log(score / (1.0 - score)) - config.score_prior
-    # at birth a score counts in full: as many ghosts are born as things
-    gain = evidence if track.age == 0 else config.score_weight * evidence + config.hit
-    track.existence = min(max(float((1.0 - config.forget) * track.existence + gain), -5.0), 5.0)
+    if track.age == 0:
+        existence = config.birth + config.birth_weight * evidence
+    else:
+        existence = (1.0 - config.forget) * track.existence + config.score_weight * evidence + config.hit
+    track.existence = min(max(existence, -5.0), 5.0)
     track.trust += (1.0 if track.age == 0 else config.trust_weight) * (sign.trust - track.trust)
     track.source = sign.source
     track.missed = 0

@@ -55,6 +55,15 @@ def test_what_was_read_once_comes_to_nothing():
     assert not (phantom["existence"] > 0.3).any()
 
 
+def test_what_is_sure_is_there_at_once_and_what_is_doubtful_is_not():
+    def after(score, count):
+        things = follow([(heap(score=score), signs(1, source=COARSE, blob=1))] * count)
+        return float(things["existence"][0]) if len(things) else 0.0
+
+    assert after(0.99, 1) > 0.6
+    assert after(0.5, 1) < 0.3 < after(0.5, 2)
+
+
 def test_a_front_that_is_taken_for_the_rear_once_is_settled_by_how_sure_each_reading_is():
     def seen(reversed_, flip):
         rows = readings(1)
