@@ -103,6 +103,29 @@ def report(run: str, out: Path, baseline: str | None, replays: int, store: Path)
     report(Store.existing(store), run, out, baseline=baseline, replays=replays)
 
 
+@click.command(name="safety-case")
+@click.argument("run")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default=Path("safety-case.html"), show_default=True,
+    help="The file, .html or .md.",
+)  # fmt: skip
+@click.option(
+    "--verify", default=0, show_default=True, type=click.IntRange(0, 1000),
+    help="Drive so many of its episodes again, and compare.",
+)  # fmt: skip
+@_STORE
+def safety_case(run: str, out: Path, verify: int, store: Path) -> ExitCode:
+    """Write what speaks for a driver's safety, and what is missing: claims, the argument, evidence in the store, its status.
+
+    RUN is a name from `avstack runs`, or NAME:DRIVER. Other runs of the same driver in the store are drawn on. Exit code 1 where
+    the evidence contradicts a claim.
+    """
+    from eval.safety_case.write import write_case
+    from eval.store import Store
+
+    return write_case(Store.existing(store), run, out, verify)
+
+
 @click.command(name="metrics")
 def metrics() -> None:
     """Print what every metric measures, with its unit and which direction is better, as Markdown."""
@@ -156,5 +179,5 @@ def bench_alks(folder: Path, driver: str, seeds: str, sensing: str, workers: str
     click.echo(json.dumps(rows) if as_json else format_bench(rows, driver))
 
 
-COMMANDS = (list_runs, compare, gate, report, metrics)
+COMMANDS = (list_runs, compare, gate, report, safety_case, metrics)
 BENCHES = (bench_gate, bench_intervals, bench_alks)

@@ -53,7 +53,7 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[ScenarioSeed]:
         """A test a seed. CollectError for a file, a driver or an option that makes no sense, with the place and the fix."""
-        from eval.cli import parse_seeds
+        from eval.arguments import parse_seeds
         from eval.drivers import load_driver
         from eval.run import check_sensing
         from scenarios.errors import InputError
