@@ -39,15 +39,13 @@ def sweeps_of(
             raise InputError(f"unknown weather {name!r}{nearest(name, KNOWN)}", fix=f"Use one of {', '.join(KNOWN)}")
     if scenario.ego is None:
         raise InputError(f"scenario {scenario.name!r} has no ego to carry a lidar", fix="Add an ego")
-    # nobody brings a driver along: the traffic's own drive everybody
-    actors = [replace(actor, model=Model.NEGOTIATOR) if actor.model == Model.EXTERNAL else actor for actor in scenario.actors]
-    world = World([replace(scenario, actors=tuple(actors))], traced=False)
+    world = World([driving_itself(scenario)], traced=False)
     for _ in range(round(at_s / TICK_S)):
         world.step()
     ego = world.state.bodies[0, scenario.ego]
     if ego["status"] != Status.ACTIVE:
         raise InputError(f"ego is not on the road {at_s:g} s from the start", fix="Choose another moment with --at")
-    boxes = _boxes(world, scenario, scenario.ego)
+    boxes = boxes_of(world, scenario, scenario.ego)
     found = []
     for name in weathers or (scenario.weather,):
         weather = scenario.air if name == scenario.weather else weather_of(name)
@@ -55,7 +53,13 @@ def sweeps_of(
     return found
 
 
-def _boxes(world: World, scenario: Scenario, ego: int) -> list[Box]:
+def driving_itself(scenario: Scenario) -> Scenario:
+    """The scenario without drivers that somebody brings along: the traffic's own drive everybody."""
+    actors = [replace(actor, model=Model.NEGOTIATOR) if actor.model == Model.EXTERNAL else actor for actor in scenario.actors]
+    return replace(scenario, actors=tuple(actors))
+
+
+def boxes_of(world: World, scenario: Scenario, ego: int) -> list[Box]:
     """Bodies but the ego, by their centres in its frame."""
     bodies = world.state.bodies[0, : len(scenario.actors)]
     own, boxes = bodies[ego], []

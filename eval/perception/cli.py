@@ -12,6 +12,7 @@ import click
 
 from avstack.perception.detect import WEIGHTS
 from eval.perception.splits import CONDITIONS, SPLITS
+from scenarios.errors import InputError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 MADE = ("train", "crowded", "calibration")
@@ -144,6 +145,30 @@ def look(file: Path, kind: str, height: float | None, weights: Path | None, pict
         click.echo(f"picture: {wanted}", err=True)
     if not as_json:
         click.echo(f"{len(points)} points, {len(detections.things)} things")
+
+
+@program.command()
+@click.argument("target", metavar="SCENARIO|FILE.yaml|MAP.xodr")
+@click.option("--seed", default=0, show_default=True, help="Of the episode.")
+@click.option("--at", "at_s", default=5.0, show_default=True, metavar="S", help="Time from the start of the episode [s].")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value, e.g. weather=fog.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), default=Path("perceived.png"), show_default=True, help="Draw into this file."
+)
+def show(target: str, seed: int, at_s: float, settings: tuple[str, ...], picture: Path) -> None:
+    """Draw what the stack perceives of a scenario at one moment: points, coarse grid, tracked things with ellipses and trust."""
+    from eval.outputs import check_picture
+    from eval.perception.show import perceived
+
+    if not 0.0 < at_s <= 3600.0:
+        raise InputError(f"--at must be above 0 and at most 3600 s, got {at_s!r}", fix="Use --at 5, for example")
+    check_picture(picture)
+    moment = perceived(target, seed, at_s, settings)
+    import sim.viewer  # noqa: F401  before pygame, which else greets on stdout
+    from eval.perception.draw import draw_detections
+
+    draw_detections(moment.points, moment.seen, picture, moment.truth)
+    click.echo(f"{len(moment.points)} points, {len(moment.seen.things)} things; picture: {picture}")
 
 
 @program.command()

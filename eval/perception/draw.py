@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,13 @@ _LENGTH, _WIDTH = 0.5 * SHAPE[0], 0.5 * SHAPE[1]  # m
 _LEGEND = 22
 
 
-def draw_detections(points: NDArray[np.float32], detections: Detections, path: Path) -> None:
-    """Write a picture; ahead is up."""
+def draw_detections(
+    points: NDArray[np.float32],
+    detections: Detections,
+    path: Path,
+    truth: Sequence[tuple[float, float, float, float, float]] = (),
+) -> None:
+    """Write a picture; ahead is up. truth: outlines (x, y, heading, length, width) of what is really there."""
     pygame.font.init()
     surface = pygame.Surface((int(_WIDTH * SCALE), int(_LENGTH * SCALE) + _LEGEND))
     surface.fill((16, 18, 22))
@@ -38,6 +44,8 @@ def draw_detections(points: NDArray[np.float32], detections: Detections, path: P
             bright = int(min(max(90.0 + 60.0 * float(z), 60.0), 230.0))
             surface.set_at(place, (bright, bright, bright))
     pygame.draw.rect(surface, (240, 240, 240), (*_pixel(2.35, 0.95), int(1.9 * SCALE), int(4.7 * SCALE)), 2)
+    for x, y, heading, length, width in truth:
+        pygame.draw.lines(surface, (250, 250, 250), True, _corners(x, y, heading, length, width), 1)
     for thing in detections.things:
         if thing["score"] >= LEAST_SCORE:
             _draw_thing(surface, thing)
@@ -60,14 +68,11 @@ def _draw_grid(surface: pygame.Surface, detections: Detections) -> None:
 
 def _draw_thing(surface: pygame.Surface, thing: np.void) -> None:
     x, y, heading, vx, vy, length, width = (float(value) for value in thing["mean"])
-    cos, sin = math.cos(heading), math.sin(heading)
-    shape = ((0.5, 0.0), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5), (0.5, -0.5))
-    corners = [
-        _pixel(x + a * length * cos - b * width * sin, y + a * length * sin + b * width * cos) for a, b in shape
-    ]  # fmt: skip
+    corners = _corners(x, y, heading, length, width)
+    front = _pixel(x + 0.5 * length * math.cos(heading), y + 0.5 * length * math.sin(heading))
     colour = COLOURS[int(thing["label"])] if not thing["blob"] else (200, 60, 60)
-    pygame.draw.lines(surface, colour, True, corners[1:], 3 if thing["source"] == RICH else 1)
-    pygame.draw.line(surface, colour, _pixel(x, y), corners[0])
+    pygame.draw.lines(surface, colour, True, corners, 3 if thing["source"] == RICH else 1)
+    pygame.draw.line(surface, colour, _pixel(x, y), front)
     if thing["blob"]:
         return
     pygame.draw.line(surface, (255, 255, 120), _pixel(x, y), _pixel(x + vx, y + vy))
@@ -79,6 +84,13 @@ def _draw_thing(surface: pygame.Surface, thing: np.void) -> None:
     surface.blit(font.render(f"{thing['score']:.2f} / {thing['trust']:.2f}", True, colour), (left + 6, top - 14))
 
 
+def _corners(x: float, y: float, heading: float, length: float, width: float) -> list[tuple[int, int]]:
+    """Pixels of the corners of a box."""
+    cos, sin = 0.5 * math.cos(heading), 0.5 * math.sin(heading)
+    shape = ((1, 1), (-1, 1), (-1, -1), (1, -1))
+    return [_pixel(x + a * length * cos - b * width * sin, y + a * length * sin + b * width * cos) for a, b in shape]
+
+
 def _draw_legend(surface: pygame.Surface) -> None:
     font = pygame.font.Font(None, 15)
     x, y = 4, int(_LENGTH * SCALE) + 5
@@ -86,4 +98,4 @@ def _draw_legend(surface: pygame.Surface) -> None:
         text = font.render(one.name.lower().replace("_", " "), True, colour)
         surface.blit(text, (x, y))
         x += text.get_width() + 10
-    surface.blit(font.render("score / trust; thin: coarse", True, (200, 200, 200)), (x, y))
+    surface.blit(font.render("score / trust; thin: coarse; white: truth", True, (200, 200, 200)), (x, y))
