@@ -163,6 +163,22 @@ def bench_intervals(simulations: int, as_json: bool) -> None:
     click.echo(json.dumps(figures) if as_json else format_bench(figures))
 
 
+@click.command(name="realism")
+@click.argument("target", metavar="RECORDING")
+@click.option("--rollouts", default=16, show_default=True, type=click.IntRange(2, 200), help="Simulated futures.")
+@click.option("--start", "start_s", default=1.0, show_default=True, metavar="S", help="From when on vehicles drive themselves.")
+@click.option("--horizon", "horizon_s", default=8.0, show_default=True, metavar="S", help="For how long.")
+@_JSON
+def realism(target: str, rollouts: int, start_s: float, horizon_s: float, as_json: bool) -> None:
+    """Measure how likely recorded futures are among simulated ones (WOSAC): our traffic beside the record itself, constant
+    velocity and moving at random."""
+    from eval.realism import report
+
+    if not (0.0 <= start_s <= 3600.0 and 1.0 <= horizon_s <= 60.0):
+        raise InputError("--start must be from 0 to 3600 s, --horizon from 1 to 60 s", fix="Use --start 1 --horizon 8")
+    click.echo(report(target, rollouts=rollouts, start_s=start_s, horizon_s=horizon_s, as_json=as_json))
+
+
 @click.command(name="alks")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--driver", default="joint", show_default=True, help="Who is compared with UN R157's competent driver.")
@@ -179,5 +195,5 @@ def bench_alks(folder: Path, driver: str, seeds: str, sensing: str, workers: str
     click.echo(json.dumps(rows) if as_json else format_bench(rows, driver))
 
 
-COMMANDS = (list_runs, compare, gate, report, safety_case, metrics)
+COMMANDS = (list_runs, compare, gate, report, safety_case, metrics, realism)
 BENCHES = (bench_gate, bench_intervals, bench_alks)
