@@ -237,6 +237,10 @@ SUITES: Mapping[str, Suite] = {
         )
         for name in OPPONENTS
     },
+    "against_policy": Suite(
+        summary="Everybody else at the all-way stop is the policy that learned by self-play.", sources=_CHICKEN,
+        others=("policy",), to_the_end=True,
+    ),
     "catalogue": Suite(
         summary="Every family of the catalogue in turn, without debris.",
         sources=tuple(name for name in FAMILIES if not name.startswith("debris")),

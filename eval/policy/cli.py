@@ -82,6 +82,20 @@ def policy(
     click.echo(json.dumps(told) if as_json else f"{told['policy']}: --driver policy:{told['policy']}")
 
 
+@train.command(name="curve")
+@click.argument("picture", type=click.Path(path_type=Path))
+@click.argument("folders", type=click.Path(path_type=Path), nargs=-1, required=True)
+def curve(picture: Path, folders: tuple[Path, ...]) -> None:
+    """Draw the learning curves of several trainings, each the --out of one, into PICTURE.svg."""
+    from eval.outputs import check_folder
+    from eval.policy.curve import draw_curve, read_log
+
+    if picture.suffix != ".svg":
+        raise InputError(f"cannot write curves called {str(picture)!r}", fix="End its name in .svg")
+    check_folder(picture.parent, "the curves")
+    draw_curve(picture, [read_log(folder / "log.csv") for folder in folders], [folder.name for folder in folders])
+
+
 def _told(row: dict[str, float]) -> str:
     """A row of the log as a line."""
     return (

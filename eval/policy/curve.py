@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from eval.outputs import write_text
+from scenarios.errors import InputError
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, GAP = 250, 210, 46, 40, 34, 34
 PANELS = (
@@ -32,6 +34,17 @@ def draw_curve(path: Path, trainings: Sequence[Sequence[Mapping[str, float]]], n
         parts.append(_line([(x, HEIGHT + 10), (x + 24, HEIGHT + 10)], k))
         parts.append(f'<text x="{x + 30}" y="{HEIGHT + 14}">{name}</text>')
     write_text(path, "\n".join([*parts, "</svg>"]))
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """Rows of a training's log. InputError where there is none."""
+    try:
+        with path.open(newline="") as file:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"cannot read the log {str(path)!r}: {error}", fix="Give folders that avstack train policy wrote"
+        ) from None
 
 
 def _panel(

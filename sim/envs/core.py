@@ -35,8 +35,8 @@ _KINDS = (ActionKind.CONTINUOUS, ActionKind.JERK, ActionKind.MANOEUVRE, ActionKi
 _STATE = tuple(name for name in WorldState._fields if name not in ("paths", "sights"))  # those two are working memory
 
 
-COPIES = 4
-"""So many copies of observations are used again, once nobody holds them."""
+ARRAYS = 4
+"""So many arrays of observations are used again, once nobody holds them."""
 _UNHELD = 2  # references to what only its list and the question itself hold
 
 
@@ -170,7 +170,9 @@ class BatchEnv:
             self._rasters = grid.make_rasters(self.stock.roads, self.stock.lane_ranges)
         elif config.observation == ObservationKind.OBJECTS:
             self._seen = np.zeros((self.worlds, self.agents, objects.size(config)), np.float32)
-        self._copies: list[NDArray[Any]] = []
+        self._arrays: list[NDArray[Any]] = []
+        # a reset of some worlds shows the others as they were last seen, which nobody may have written over
+        self._paged = config.copy and self._seen is self._rows and config.autoreset != Autoreset.DISABLED
         self.ended_worlds: NDArray[np.intp] = np.zeros(0, np.intp)
         self.final_terms: NDArray[np.float32] = self.tables.terms
         self.final_gains: NDArray[np.float32] = np.zeros((0, self.agents), np.float32)
@@ -227,6 +229,9 @@ class BatchEnv:
         which = self._which(worlds)
         self._seed(seeds, which)
         number = -1 if episode is None else self._number(episode)
+        self._turn_page()
+        if self._paged:
+            self._show_worlds(np.flatnonzero(~which))
         self._restart(np.flatnonzero(which), number)
         self._any_over = bool(self.over.any())
         self._started = True
@@ -249,6 +254,8 @@ class BatchEnv:
         """`config.repeat` ticks of 0.1 s in every world with the actions (W, K[, C]) of its agents."""
         self._take(actions)
         tables = self.tables
+        self._refuse_ended()
+        self._turn_page()
         if self._any_over:
             self._rest()
         ended = self._for_ranges()
@@ -278,18 +285,26 @@ class BatchEnv:
         return sum(array.nbytes for array in (*self.state, *self.tables, self._rows))
 
     def _given(self) -> NDArray[np.generic]:
-        """What is seen, as a copy unless the configuration says otherwise.
-
-        A copy is made in the memory of an earlier one that nobody holds any more, as an array or as a view of one: to be given
-        fresh memory takes longer than to copy.
-        """
-        if not self.config.copy:
+        """What is seen: an array that stays as it is, unless the configuration says otherwise."""
+        if self._paged or not self.config.copy:
             return self._seen
-        place = next((n for n in range(len(self._copies)) if sys.getrefcount(self._copies[n]) <= _UNHELD), -1)
-        if place < 0:
-            self._copies = [*self._copies[1 - COPIES :], np.empty_like(self._seen)]
-        np.copyto(self._copies[place], self._seen)
-        return self._copies[place]
+        copy = self._unheld()
+        np.copyto(copy, self._seen)
+        return copy
+
+    def _turn_page(self) -> None:
+        """See what comes next in an array that nobody holds: those that were given stay as they are without being copied."""
+        if self._paged:
+            self._rows = self._seen = self._unheld()
+            self._view = (self._rows, *self._view[1:])
+
+    def _unheld(self) -> NDArray[Any]:
+        """An array that nobody holds any more, itself or a view of it: to be given fresh memory costs as much as a copy."""
+        for place in range(len(self._arrays)):
+            if sys.getrefcount(self._arrays[place]) <= _UNHELD:
+                return self._arrays[place]
+        self._arrays = [*self._arrays[1 - ARRAYS :], np.zeros_like(self._seen)]
+        return self._arrays[-1]
 
     def _look(self, first: int, last: int) -> None:
         """Fill in what worlds first..last-1 see where that is more than the vector's rows."""
@@ -357,18 +372,23 @@ class BatchEnv:
             getattr(self.state, name)[which] = getattr(stock.state, name)[numbers]
         slots = np.maximum(stock.slots[numbers], 0)
         tables.agents["to_goal"][which] = np.take_along_axis(self.state.minds["to_goal"][which], slots, axis=1)
-        show, state = self._show, self.state
-        for w in which:
-            show(state, stock.roads, tables, int(w), int(w) + 1, *self._view)
-            self._look(int(w), int(w) + 1)
+        self._show_worlds(which)
+
+    def _show_worlds(self, which: NDArray[np.intp]) -> None:
+        """Look at worlds as they are now."""
+        for w in which.tolist():
+            self._show(self.state, self.stock.roads, self.tables, w, w + 1, *self._view)
+            self._look(w, w + 1)
+
+    def _refuse_ended(self) -> None:
+        """EnvError where a world waits for its reset."""
+        if self._any_over and self.config.autoreset == Autoreset.DISABLED:
+            w = int(np.flatnonzero(self.tables.episodes["over"])[0])
+            raise EnvError(f"the episode of world {w} is over: reset it before the next step (autoreset is disabled)")
 
     def _rest(self) -> None:
-        """Deal with worlds whose episode was over before this step."""
-        over = self.tables.episodes["over"]
-        if self.config.autoreset == Autoreset.DISABLED:
-            w = int(np.flatnonzero(over)[0])
-            raise EnvError(f"the episode of world {w} is over: reset it before the next step (autoreset is disabled)")
-        which = np.flatnonzero(over)
+        """Show the start of the next episode in worlds whose episode was over before this step."""
+        which = np.flatnonzero(self.tables.episodes["over"])
         self._restart(which, -1)
         self.tables.episodes["fresh"][which] = 1
 

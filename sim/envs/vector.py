@@ -15,7 +15,7 @@ from sim.envs.agents import Agents
 from sim.envs.config import EnvConfig
 from sim.interface import Indicator
 from sim.jit import kernel
-from sim.observe import EGO_FIELDS, EGO_SIZE, TO_GOAL_MAX
+from sim.observe import EGO_SIZE, TO_GOAL_MAX
 from sim.observe import NEIGHBOUR_FIELDS as SEEN_FIELDS
 from sim.roads.lane_map import Regulation
 from sim.roads.pack import Roads
@@ -42,7 +42,6 @@ _ACTIVE, _WAITING = int(Status.ACTIVE), int(Status.WAITING)
 _STOP, _ALL_WAY, _YIELD = int(Regulation.STOP), int(Regulation.ALL_WAY_STOP), int(Regulation.YIELD)
 _LEFT, _RIGHT = int(Indicator.LEFT), int(Indicator.RIGHT)
 PASSED_M = 1.0  # m that a front may be over a line which is still ahead
-_LENGTH = EGO_FIELDS.index("length")
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _FAR = np.float32(TO_GOAL_MAX)
 
@@ -152,11 +151,7 @@ def _neighbours(state: WorldState, w: int, a: int, row: NDArray[np.float32], mos
         row[column + 11] = 1.0 if other.indicator == _RIGHT else 0.0
         row[column + 12] = _waited(other, tick)
         column += NEIGHBOUR_SIZE
-    # a row is written again and again: blocks that were filled the last time must go
-    while column < end and row[column] != _ZERO:
-        for m in range(NEIGHBOUR_SIZE):
-            row[column + m] = _ZERO
-        column += NEIGHBOUR_SIZE
+    row[column:end] = _ZERO
 
 
 @kernel
@@ -243,7 +238,7 @@ def make_edges(roads: Roads) -> Rows:
 def observe_agents(
     state: WorldState, roads: Roads, agents: Agents, w: int, out: Rows, edges: Rows, neighbours: int, points: int, step: float
 ) -> None:
-    """Write `out[w, k, :]` (W, K, size) for every agent of world w that takes part; the rows of others are zeroed once.
+    """Write `out[w, k, :]` (W, K, size) for every agent of world w that takes part; the rows of others are zeroed.
 
     edges: see `make_edges`.
     """
@@ -253,8 +248,7 @@ def observe_agents(
         agent = agents.agents[w, k]
         row = out[w, k]
         if not agent.present or state.bodies[w, agent.slot].status == _WAITING:
-            if row[_LENGTH] != _ZERO:
-                row[:] = _ZERO
+            row[:] = _ZERO
             continue
         body = state.bodies[w, agent.slot]
         mind = state.minds[w, agent.slot]

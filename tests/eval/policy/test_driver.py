@@ -241,3 +241,16 @@ def test_seats_are_given_out_by_seed():
         assert not styles & known
         assert [a for a, actor in enumerate(strangers.actors) if actor.model == Model.EXTERNAL] == [one.ego]
     assert all(actor.model != Model.NEGOTIATOR for one in scenarios for actor in seated(one, COPIES).actors)
+
+
+def test_the_policy_that_comes_with_it_tells_what_made_it_and_turns_up_at_its_goal():
+    weights = policy.weights_at("")
+    assert weights.about["config"]["family"] == "four_way_stop"
+    assert weights.about["spent"]["updates"] == 300
+    assert policy.SHIPPED.stat().st_size < 1_000_000
+    for name in ("policy", "policy_no_safety"):
+        scenario = replace(games("four_way_stop", range(7001, 7002), STRANGERS)[0], latency_ticks=1)
+        assert scenario.ego is not None
+        log = play(load_driver(name), scenario, scenario.ego, 400)
+        assert len(log) < 400
+        assert len({level for *_, level in log}) > 2

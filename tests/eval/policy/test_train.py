@@ -162,6 +162,16 @@ def test_figures_of_a_policy(tmp_path, capsys):
         assert told[name]["episodes"] == figures[name]["episodes"]
 
 
+def test_curves_of_several_trainings(tmp_path, capsys):
+    train(SMALL, Budget(updates=2), tmp_path / "one", lambda row: None)
+    arguments = ["train", "curve", str(tmp_path / "both.svg"), str(tmp_path / "one"), str(tmp_path / "one")]
+    assert execute(arguments) == 0
+    picture = (tmp_path / "both.svg").read_text()
+    assert picture.count("<polyline") == 2 * (1 + 4)  # in the legend and in each panel
+    assert execute([*arguments, str(tmp_path / "nowhere")]) == 2
+    assert "cannot read the log" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from sim.envs import BatchEnv, EnvConfig, EnvError
-from sim.envs.config import ACCELERATION, BRAKING, REWARD, TERMS
+from sim.envs.config import ACCELERATION, BRAKING, HARD, REWARD, TERMS
+from sim.envs.rewards import _read_braking, clear
 from sim.scenario import Model
 from sim.state import CONTROL_DTYPE, Status
 from sim.world import World
@@ -196,6 +197,29 @@ def test_the_reward_is_the_weighted_sum_of_its_terms(crossings):
         assert np.array_equal(outcome.observations[..., -1][there], env.tables.factors[..., 0][there])
 
 
+def test_who_brakes_hard_for_an_agent_in_the_junction_was_imposed_upon(crossings):
+    env = BatchEnv(crossings[:1], 1, EnvConfig(action="target_speed", autoreset="Disabled"))
+    env.reset([0])
+    state, roads, tables = env.state, env.stock.roads, env.tables
+    column = TERMS.index("imposed")
+
+    def imposed(accel: float, other: int) -> float:
+        state.bodies["accel"][0, 1], state.minds["other"][0, 1] = accel, other
+        clear(tables, 0)
+        _read_braking(state, roads, tables, 0)
+        return float(tables.terms[0, 0, column])
+
+    assert imposed(-5.0, 0) == 0.0  # it has not come to the junction yet
+    go = np.ones(env.action_shape, np.float32)
+    while roads.lanes["cluster"][state.minds["lane"][0, 0]] < 0 or roads.lanes["stop_s"][state.minds["lane"][0, 0]] >= 0.0:
+        env.step(go)
+    assert imposed(-5.0, 0) == pytest.approx(0.1 * (5.0 - HARD))
+    assert imposed(-5.0, 2) == 0.0
+    assert imposed(-0.9 * HARD, 0) == 0.0
+    state.bodies["speed"][0, 0] = 0.5
+    assert imposed(-5.0, 0) == 0.0
+
+
 def test_progress_adds_up_to_the_way(queue):
     env = BatchEnv(queue, 1, EnvConfig(action="target_speed", autoreset="Disabled"))
     env.reset([0])
@@ -244,6 +268,30 @@ def test_memory_of_copies_is_used_again_only_when_nobody_holds_it(queue):
     assert [one.tobytes() for one in whole] == expected[1::2]
     for one, was in zip(parts, expected[::2], strict=True):
         assert was.endswith(one.tobytes())
+
+
+@pytest.mark.parametrize("observation", ["vector", "grid", "objects"])
+@pytest.mark.parametrize("autoreset", MODES)
+def test_what_was_given_stays_as_it_was_and_writing_to_it_changes_nothing(crossings, autoreset, observation):
+    """Resets of single worlds included, whose rows are written without those of the others."""
+    config = EnvConfig(agents="all", action="target_speed", autoreset=autoreset, observation=observation, duration_s=2.0)
+    kept, spoilt = BatchEnv(crossings, 3, config), BatchEnv(crossings, 3, config)
+    given = [(kept.reset([1, 2, 3]), spoilt.reset([1, 2, 3]).copy())]
+    for tick in range(50):
+        for env in (kept, spoilt):
+            if autoreset == "Disabled" and env.over.any():
+                seen = env.reset(worlds=env.over)
+            elif tick == 13:
+                seen = env.reset(worlds=np.array([False, True, False]))
+            else:
+                seen = env.step(np.full(env.action_shape, 0.2, np.float32)).observations
+            if env is kept:
+                given.append((seen, seen.copy()))
+            else:
+                assert seen.tobytes() == given[-1][1].tobytes()
+                seen[...] = 7
+    for seen, was in given[1:]:
+        assert seen.tobytes() == was.tobytes()
 
 
 def test_target_speed_and_manoeuvres_keep_to_the_route(crossings):
