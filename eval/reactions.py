@@ -3,7 +3,8 @@
 Somebody who replays a track has to react from the moment at which, going on as recorded, it would within HORIZON_S run into ego,
 or into one who was let go before: its circles then overlap theirs, moved on at their present rate of turn and speed, or slower
 still where they brake, and the other one is not behind it. In reactive scenarios those vehicles are let go then, and drive
-themselves. Two recorded ones are never compared: what they did they did.
+themselves; people on foot wait, where they would not be run into either, until the way is free, and go on later as recorded. Two
+recorded ones are never compared: what they did they did.
 """
 
 from __future__ import annotations
@@ -44,13 +45,20 @@ class Reactions:
             return
         loose = [ego] if active[ego] else []
         loose += [actor for actor in known if bodies["model"][actor] == Model.NEGOTIATOR]
+        late = world.state.minds["track_late"][0]
         for actor in known:
-            if bodies["model"][actor] != Model.REPLAY or actor in self.needed:
+            waits = self.scenario.actors[actor].waits
+            if bodies["model"][actor] != Model.REPLAY or (actor in self.needed and not waits):
                 continue
-            if any(self._meets(actor, other, bodies, now) for other in loose):
-                self.needed[actor] = world.tick
-                if self.scenario.actors[actor].route is not None:
-                    world.release(0, actor, self.scenario.actors[actor].pace)
+            then = now - TICK_S * int(late[actor])
+            meeting = [other for other in loose if self._meets(actor, other, bodies, then)]
+            if not meeting:
+                continue
+            self.needed.setdefault(actor, world.tick)
+            if self.scenario.actors[actor].route is not None:
+                world.release(0, actor, self.scenario.actors[actor].pace)
+            elif waits and not any(_stands_in_the_way(bodies[actor], bodies[other]) for other in loose):
+                world.hold(0, actor)
 
     @property
     def divergence_m(self) -> float | None:
@@ -73,7 +81,7 @@ class Reactions:
             self.gaps.setdefault(actor, []).append(gap)
 
     def _meets(self, actor: int, other: int, bodies: np.ndarray, now: float) -> bool:
-        """Whether `actor`, as recorded, runs into `other` soon."""
+        """Whether `actor`, as recorded from time `now` of its record on, runs into `other` soon."""
         me, them = bodies[actor], bodies[other]
         if np.hypot(me["x"] - them["x"], me["y"] - them["y"]) > 2.0 * HORIZON_S * (abs(me["speed"]) + abs(them["speed"])) + 20.0:
             return False
@@ -116,6 +124,13 @@ def _moved_on(body: np.void, ahead: Floats) -> Floats:
     way = until * (speed - 0.5 * brake * until) if speed > 0.0 else speed * ahead
     x, y = body["x"] + way * np.cos(middle), body["y"] + way * np.sin(middle)
     return np.stack([x, y, heading], axis=1)
+
+
+def _stands_in_the_way(body: np.void, other: np.void) -> bool:
+    """Whether somebody who stands still is run into by another soon."""
+    ahead = np.arange(STEP_S, HORIZON_S + 1e-9, STEP_S)
+    still = np.tile([float(body["x"]), float(body["y"]), float(body["heading"])], (len(ahead), 1))
+    return bool(_touch(still, body, _moved_on(other, ahead), other).any())
 
 
 def _touch(poses: Floats, body: np.void, others: Floats, other: np.void) -> np.ndarray:

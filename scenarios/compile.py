@@ -293,8 +293,10 @@ def _replayed(cast: _Cast, user: User, path: TreePath, name: str, body: VehicleS
         name=name, kind=KINDS[user.kind], model=Model.REPLAY, spec=None if user.body is None else body, track=rows,
         pose=(float(rows[0, 1]), float(rows[0, 2]), float(rows[0, 3])), speed=float(rows[0, 4]), depart_s=late,
     )  # fmt: skip
-    if cast.episode.mode != "reactive" or actor.kind == Kind.PEDESTRIAN:
+    if cast.episode.mode != "reactive":
         return actor
+    if actor.kind == Kind.PEDESTRIAN:
+        return replace(actor, waits=True)
     found = retrace(cast.ground, rows)
     if found is None:
         return actor

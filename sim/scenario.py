@@ -45,7 +45,8 @@ class Actor:
     lane. Others start at `pose` (x, y, heading). It appears at `depart_s`, as soon as its place is free.
     style: a name in `sim.traffic.styles.STYLES`. track: (T, 5) of t, x, y, heading, speed for REPLAY, t from 0, increasing.
     turned: heading at the start, off the lane's [rad]. A REPLAY actor with a route can be let go, see `World.release`; pace is
-    then its desired speed over the limit. An EXTERNAL actor's track is what its human did, for comparison.
+    then its desired speed over the limit. waits: a REPLAY pedestrian that stands where it would run into ego. An EXTERNAL
+    actor's track is what its human did, for comparison.
     driver: who steers an EXTERNAL actor ("rules", "file.py:Class", ...); the runner resolves it. A REPLAY actor that has one is
     put in its place tick by tick, see `World.put_next`.
     """
@@ -67,6 +68,7 @@ class Actor:
     drive_through: bool = False
     track: Floats | None = None
     pace: float = 1.0
+    waits: bool = False
     driver: str = ""
 
     @property

@@ -137,6 +137,8 @@ MIND_DTYPE = np.dtype(
         ("gesture", "i4"), ("stay_until", "i4"),
         # free walking of pedestrians
         ("walk_speed", "f4"), ("walk_vx", "f4"), ("walk_vy", "f4"), ("track", "i4"), ("track_length", "i4"), ("jaywalks", "i4"),
+        # a record that was held up: by so many ticks, and whether it is in this one
+        ("track_late", "i4"), ("held", "i4"),
         # pull: acceleration [m/s²] it would use now; quiet_ticks: how long it has waited with nobody on the move in its way;
         # outranked: somebody else who waits would sooner break a standoff;
         # claimants: how many stand or arrive at the other stop lines

@@ -167,6 +167,11 @@ class World:
             return
         self.state.bodies["model"][world, actor] = int(given.model)
 
+    def hold(self, world: int, actor: int) -> None:
+        """Let a REPLAY actor stand where it is for the next tick; its record goes on later."""
+        mind = self.state.minds[world, actor]
+        mind["track_late"], mind["held"] = mind["track_late"] + 1, 1
+
     def remove(self, world: int, actor: int) -> None:
         """Take an actor off the road at once; nobody goes on answering to what it showed a moment ago."""
         self.state.bodies["status"][world, actor] = Status.FINISHED

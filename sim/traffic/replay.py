@@ -89,13 +89,14 @@ def _turn(start: float, end: float) -> float:
 
 @kernel
 def replay(state: WorldState, tracks: Floats, w: int, a: int, tick: int) -> None:
-    """Put replayed actor `a` where its track has it at `tick`, interpolating linearly (angles the short way).
+    """Put replayed actor `a` where its track has it at `tick`, less the ticks that it was held up for, interpolating linearly
+    (angles the short way).
 
     Sets status (WAITING before the first sample, FINISHED after the last), pose, speed, accel, jerk 0, yaw rate and velocity.
     """
     body = state.bodies[w, a]
     mind = state.minds[w, a]
-    time = tick * TICK_S
+    time = (tick - mind.track_late) * TICK_S
     first, count = mind.track, mind.track_length
     if count == 0 or time < tracks[first, 0] - _ROUNDING_S:
         body.status = _WAITING
@@ -126,3 +127,6 @@ def replay(state: WorldState, tracks: Floats, w: int, a: int, tick: int) -> None
     body.yaw_rate = turned * inverse
     body.vx = (tracks[following, 1] - tracks[row, 1]) * inverse
     body.vy = (tracks[following, 2] - tracks[row, 2]) * inverse
+    if mind.held != 0:
+        body.speed = body.accel = body.yaw_rate = body.vx = body.vy = 0.0
+        mind.held = 0

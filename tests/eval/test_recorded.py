@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,31 @@ def test_who_follows_blindly_hits_ego_unless_it_may_react(tmp_path: Path) -> Non
     assert seeing.counts.collisions == 0, seeing.reasons
     assert [name for _, name in seeing.reacted or ()] == ["car_30"]
     assert (seeing.divergence_m or 0.0) > 1.0
+
+
+def test_people_on_foot_wait_for_ego_and_go_on_later(tmp_path: Path) -> None:
+    """Somebody steps onto the road in front of a driver that does not brake: as recorded it is hit, reactive it lets it pass."""
+    blind = tmp_path / "blind.py"
+    blind.write_text(
+        "from sim.interface import Control, DriverStep\n"
+        "class Blind:\n    def start(self, road_map, route, spec, seed):\n        return 0\n"
+        "    def step(self, frame, memory):\n        return DriverStep(control=Control(), memory=0)\n"
+    )
+    walk = [(k, -24.0, 6.0 - 0.12 * k, -math.pi / 2, 1.2) for k in range(100)]
+    start = cr.state("initialState", 0, -60.0, 0.0, 0.0, 8.0)
+    circle = "<circle><radius>0.3</radius></circle>"
+    file = tmp_path / "walk.xml"
+    file.write_text(cr.crossroads(cr.problem(70, start, steps=(130, 150)), cr.dynamic(30, walk, "pedestrian", circle)))
+    job = Job(target=str(file), seed=0, driver=f"{blind}:Blind", settings=("duration_s=14",), out=tmp_path)
+    assert run_episode(job).counts.collisions == 1
+    seeing = run_episode(replace(job, settings=("mode=reactive", "duration_s=14"), out=tmp_path))
+    assert seeing.counts.collisions == 0
+    assert [name for _, name in seeing.reacted or ()] == ["pedestrian_30"]
+    walked = read_recording(Path(seeing.recording or "")).track(1)[:-1]  # in the last row it has gone
+    standing = np.abs(np.diff(walked["y"])) < 1e-6
+    assert 3 < standing.sum() < 40
+    assert walked["speed"][1:][standing].max() == 0.0
+    assert walked["y"][-1] < walked["y"][0] - 5.0
 
 
 def test_a_reactive_recording_is_replayed_and_read_again(tmp_path: Path) -> None:
