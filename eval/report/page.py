@@ -40,7 +40,8 @@ _LISTED = (
 )
 _KEYS = (
     ("space", "play or pause"), ("← →", "a tick, with shift a second"), ("+ −", "zoom, or the wheel; drag to move"),
-    ("f", "follow ego"), ("0", "all of it"), ("[ ]", "slower, faster"), ("n p", "next, previous episode"),
+    ("f", "follow ego"), ("e j", "percepts, joint futures"), ("0", "all of it"), ("[ ]", "slower, faster"),
+    ("n p", "next, previous episode"),
 )  # fmt: skip
 
 
@@ -163,11 +164,15 @@ def _player(replays: Sequence[Replay]) -> str:
         "<div class=controls><button type=button id=play>Play</button>"
         '<input type=range id=scrub min=0 max=1 value=0 aria-label="time"><span id=clock></span>'
         f'<select id=rate aria-label="speed">{rates}</select>'
-        "<button type=button id=follow aria-pressed=false>Follow ego</button></div></div>"
+        "<button type=button id=follow aria-pressed=false>Follow ego</button>"
+        "<button type=button id=percepts aria-pressed=true>Percepts</button>"
+        "<button type=button id=futures aria-pressed=true>Futures</button></div></div>"
         "<div><strong>Ego</strong><p id=now></p><strong>Goes before ego, as ego believes</strong><div id=beliefs></div>"
         "<p id=events></p><strong>Who is who</strong><div id=cast></div>"
-        "<p class=faint>Dots: ego's plan, in even steps of time, along the way that it then drove. Dashed: where others then"
-        f" went.</p></div></div><p class=faint>{keys}</p>{traces}"
+        "<p class=faint>Dots: where ego means to be, a second apart. Ellipses: what it perceives, 95 % of its place; dashed with "
+        "a diamond: only that something is in the way; crossed: it may be driven through. Dotted with arrows: the others' ways "
+        "in each likely joint future, the thicker the likelier. Dashed in colour: where they then went.</p></div></div>"
+        f"<p class=faint>{keys}</p>{traces}"
     )
 
 

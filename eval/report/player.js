@@ -9,6 +9,7 @@
   const sums = (steps) => { let total = 0; return steps.map((step) => (total += step)); };
   const SURFACES = { sidewalk: "#e0d9cd", path: "#e2e4d8", shoulder: "#d6d7d6", parking: "#c3c7d6", driving: "#cbced3", cycle: "#debeb2", crosswalk: "#cbced3" };
   let episode, tick = 0, playing = false, rate = 1, follow = false, view, drag = null, before = 0, shown = 0;
+  const layers = { percepts: true, futures: true };
 
   function unpack(raw) {
     if (raw.ready) return raw;
@@ -20,6 +21,8 @@
       for (const name of ["x", "y", "v"]) actor[name] = sums(actor[name]).map((v) => v / 100);
       actor.h = sums(actor.h).map((v) => v / 1000);
     }
+    for (const plan of raw.plans) plan.splice(1, 2, line([plan[1], plan[2]]));
+    for (const [, joint] of raw.futures) joint.forEach((future) => future.splice(1, future.length - 1, ...future.slice(1).map(line)));
     raw.ready = true;
     return raw;
   }
@@ -91,21 +94,50 @@
     }
   }
 
-  // Ego's plan, laid along the way that it went on to drive.
+  // Where ego means to be, with a dot a second.
   function drawPlan() {
-    const ego = episode.actors.find((actor) => actor.ego), plan = since(episode.plans, tick);
-    if (!ego || !plan || tick - plan[0] > 5) return;
-    const first = Math.max(0, Math.floor(tick - ego.from));
-    if (first >= ego.x.length) return;
-    let along = 0;
-    const marks = [...plan[1]], line = [[ego.x[first], ego.y[first]]], dots = [];
-    for (let k = first + 1; k < ego.x.length && marks.length; k++) {
-      along += Math.hypot(ego.x[k] - ego.x[k - 1], ego.y[k] - ego.y[k - 1]);
-      line.push([ego.x[k], ego.y[k]]);
-      while (marks.length && marks[0] <= along) { dots.push([ego.x[k], ego.y[k]]); marks.shift(); }
+    const plan = since(episode.plans, tick);
+    if (!plan || tick - plan[0] > 5 || plan[1].length < 2) return;
+    path(plan[1], false); pen.strokeStyle = "#ffffff"; pen.lineWidth = 4; pen.stroke(); pen.strokeStyle = "#c43c00"; pen.lineWidth = 2; pen.stroke();
+    for (const [x, y] of plan[1].slice(1)) { const [a, b] = px(x, y); pen.beginPath(); pen.arc(a, b, 3.5, 0, 7); pen.fillStyle = "#ffffff"; pen.fill(); pen.lineWidth = 1.5; pen.stroke(); }
+  }
+
+  // What ego perceives: 95 % ellipses, solid of the model that knows kinds, dashed with a diamond of the one that knows only what is in the way.
+  function drawPercepts() {
+    const seen = since(episode.percepts, tick);
+    if (!layers.percepts || !seen || tick - seen[0] > 5) return;
+    for (const [x, y, major, minor, degrees, trust, kind] of seen[1]) {
+      const [a, b] = px(x / 10, y / 10), coarse = kind % 2 === 1, size = (cm) => Math.max(3, cm / 100 * view.scale);
+      pen.strokeStyle = coarse ? "#963c82" : "#005aa0"; pen.lineWidth = 2;
+      pen.setLineDash(coarse ? [5, 4] : []);
+      pen.beginPath(); pen.ellipse(a, b, size(major), size(minor), -degrees * Math.PI / 180, 0, 7); pen.stroke(); pen.setLineDash([]);
+      if (coarse) { pen.beginPath(); pen.moveTo(a - 4, b); pen.lineTo(a, b - 4); pen.lineTo(a + 4, b); pen.lineTo(a, b + 4); pen.closePath(); pen.fillStyle = "#963c82"; pen.fill(); }
+      if (kind > 1) { pen.beginPath(); pen.moveTo(a - 6, b - 6); pen.lineTo(a + 6, b + 6); pen.moveTo(a - 6, b + 6); pen.lineTo(a + 6, b - 6); pen.stroke(); }
+      if (!coarse && trust < 95) say(`trust ${trust} %`, a + size(major) + 4, b, "left", "#005aa0");
     }
-    path(line, false); pen.strokeStyle = "#c43c00"; pen.lineWidth = 2; pen.setLineDash([2, 4]); pen.stroke(); pen.setLineDash([]);
-    for (const [x, y] of dots) { const [a, b] = px(x, y); pen.beginPath(); pen.arc(a, b, 4, 0, 7); pen.fillStyle = "#ffffff"; pen.fill(); pen.lineWidth = 2; pen.stroke(); }
+  }
+
+  function say(words, a, b, align, colour) {
+    pen.font = "600 12px system-ui, sans-serif"; pen.textAlign = align; pen.lineWidth = 3; pen.strokeStyle = "#ffffff"; pen.fillStyle = colour;
+    pen.strokeText(words, a, b); pen.fillText(words, a, b);
+  }
+
+  // The others' ways in each likely joint future, the likelier the thicker; the likeliest with its probability.
+  function drawFutures() {
+    const found = since(episode.futures, tick);
+    if (!layers.futures || !found || tick - found[0] > 5) return;
+    const joint = found[1], best = Math.max(...joint.map(([share]) => share));
+    let told = false;
+    for (const [share, ...ways] of joint) for (const way of ways) {
+      const [first, last] = [px(...way[0]), px(...way[way.length - 1])];
+      if (Math.hypot(last[0] - first[0], last[1] - first[1]) < 6) continue;
+      path(way, false); pen.strokeStyle = pen.fillStyle = "#22262b"; pen.lineWidth = 0.8 + share / 40; pen.setLineDash([3, 5]); pen.stroke(); pen.setLineDash([]);
+      const from = px(...way[way.length - 2]), turn = Math.atan2(last[1] - from[1], last[0] - from[0]), r = 5 + share / 20;
+      pen.beginPath(); pen.moveTo(...last);
+      for (const side of [2.6, -2.6]) pen.lineTo(last[0] + r * Math.cos(turn + side), last[1] + r * Math.sin(turn + side));
+      pen.closePath(); pen.fill();
+      if (share === best && joint.length > 1 && !told) { told = true; say(`${share} % likely`, last[0] + 8, last[1] - 6, "left", "#22262b"); }
+    }
   }
 
   // Where others have been over the last seconds and, faint, where they then went.
@@ -140,8 +172,9 @@
   function draw() {
     const ego = episode.actors.find((actor) => actor.ego), at = ego && pose(ego, tick);
     if (follow && at) { view.x = at.x; view.y = at.y; }
-    drawMap(); drawWays(); drawPlan();
+    drawMap(); drawWays(); drawFutures(); drawPlan();
     for (const actor of [...episode.actors].reverse()) drawActor(actor);
+    drawPercepts();
     drawBeliefs();
     const why = since(episode.reasons, tick), past = episode.events.filter(([when]) => when <= tick).map(([when, what]) => `${what} at ${(when * episode.tick).toFixed(1)} s`);
     part("clock").textContent = `${(tick * episode.tick).toFixed(1)} s`;
@@ -186,12 +219,14 @@
   function setRate(value) { rate = value; part("rate").value = String(value); }
   function setFollow(value) { follow = value; part("follow").setAttribute("aria-pressed", follow); if (!follow) close(); draw(); }
 
+  function setLayer(name) { layers[name] = !layers[name]; part(name).setAttribute("aria-pressed", layers[name]); draw(); }
+
   const RATES = [0.25, 0.5, 1, 2, 4];
   const KEYS = {
     " ": () => play(!playing), ArrowRight: (e) => go(Math.round(tick) + (e.shiftKey ? 10 : 1)), ArrowLeft: (e) => go(Math.round(tick) - (e.shiftKey ? 10 : 1)),
     Home: () => go(0), End: () => go(episode.last), "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), f: () => setFollow(!follow), 0: () => { whole(); draw(); },
     "[": () => setRate(RATES[Math.max(0, RATES.indexOf(rate) - 1)]), "]": () => setRate(RATES[Math.min(4, RATES.indexOf(rate) + 1)]),
-    n: () => choose(shown + 1), p: () => choose(shown - 1),
+    n: () => choose(shown + 1), p: () => choose(shown - 1), e: () => setLayer("percepts"), j: () => setLayer("futures"),
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|BUTTON)$/.test(event.target.tagName) && event.key === " " || event.target.tagName === "SELECT") return;
@@ -211,6 +246,7 @@
   part("scrub").addEventListener("input", (event) => { play(false); go(Number(event.target.value)); });
   part("rate").addEventListener("change", (event) => setRate(Number(event.target.value)));
   part("follow").addEventListener("click", () => setFollow(!follow));
+  for (const name of Object.keys(layers)) part(name).addEventListener("click", () => setLayer(name));
   document.querySelectorAll(".picks button").forEach((button, k) => button.addEventListener("click", () => choose(k)));
   choose(0);
   requestAnimationFrame(frame);

@@ -21,15 +21,21 @@ from eval.run import run_scenario
 from eval.store import Row
 from eval.suites import suite_of
 from eval.words import REASON_WORDS
-from sim.interface import Floats
+from sim.interface import FUTURE_STEP_S, PERCEPT_COLUMNS, Floats
 from sim.recording import Recording, read_recording
 from sim.roads.outline import MapOutline
 from sim.viewer.cast import Member, area, choose_cast, focus
+from sim.viewer.overlays import SIGMAS
 
 NEAR_M = 4.0
 """A claimant is whoever is no further than this from where it is seen."""
-PLAN_POINTS = 8
-_CM, _MRAD = 100.0, 1000.0
+MIND_TICKS = 2
+"""Ticks from one plan, or list of percepts, that is shown to the next."""
+FUTURE_TICKS, FUTURE_S = 4, 6
+"""The same of joint futures, and how far they are shown."""
+SHOWN_EXISTENCE, SHOWN_M, SHOWN_THINGS = 0.3, 45.0, 16
+"""Percepts that are shown: likelier to exist than this, this near [m], and so many of the nearest."""
+_CM, _DM, _MRAD = 100.0, 10.0, 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +114,9 @@ def player_data(recording: Recording) -> dict[str, object]:
         "map": _map(recording.road_map, corner, (x0 - 30.0, y0 - 30.0, x1 + 30.0, y1 + 30.0)),
         "actors": [_actor(recording, member, corner) for member in cast],
         "beliefs": _beliefs(recording, place),
-        "plans": _plans(recording),
+        "plans": _plans(recording, corner),
+        "percepts": _percepts(recording, corner),
+        "futures": _futures(recording, corner),
         "reasons": _reasons(recording),
         "events": [
             [int(event["tick"]), recording.header.event_names[int(event["kind"])].replace("_", " ").lower()]
@@ -163,14 +171,61 @@ def _beliefs(recording: Recording, place: Mapping[int, int]) -> list[list[object
     return found
 
 
-def _plans(recording: Recording) -> list[list[object]]:
-    """[tick, metres that ego plans to have driven, in even steps up to the end of its plan]."""
+def _plans(recording: Recording, corner: Floats) -> list[list[object]]:
+    """[tick, xs, ys] of where ego means to be, a second apart, in decimetres as `_steps`; every MIND_TICKS."""
     found: list[list[object]] = []
-    for tick, plan in ego_arrays(recording, "plan").items():
-        if len(plan) > 1:
-            ahead = np.asarray(plan, float)[:, 0] - float(plan[0][0])
-            chosen = np.linspace(0, len(ahead) - 1, PLAN_POINTS).round().astype(int)
-            found.append([tick, [round(float(ahead[k]), 1) for k in chosen]])
+    for tick, planned in ego_arrays(recording, "trajectory").items():
+        if tick % MIND_TICKS == 0 and len(planned) > 1:
+            rows = np.asarray(planned, float)
+            seconds = np.arange(0.0, rows[-1, 0] + 1e-6)
+            found.append([tick, *(_steps(_DM * (np.interp(seconds, rows[:, 0], rows[:, k + 1]) - corner[k])) for k in (0, 1))])
+    return found
+
+
+def _percepts(recording: Recording, corner: Floats) -> list[list[object]]:
+    """[tick, [[x, y [dm], half axes of the 95 % ellipse [cm], its direction [degrees], trust [%], kind], ...]] of what ego
+    perceived near it; kind: 0 of the rich model, 1 of the coarse one, 2 more where it may be driven through."""
+    found: list[list[object]] = []
+    track = recording.track(-1 if recording.header.ego is None else recording.header.ego)
+    at = {int(row["tick"]): (float(row["x"]), float(row["y"])) for row in track}
+    for tick, things in ego_arrays(recording, "percepts").items():
+        if tick % MIND_TICKS or tick not in at or things.ndim != 2 or things.shape[1] != len(PERCEPT_COLUMNS):
+            continue
+        of = dict(zip(PERCEPT_COLUMNS, np.asarray(things, float).T, strict=True))
+        away = np.hypot(of["x"] - at[tick][0], of["y"] - at[tick][1])
+        near = [int(k) for k in np.argsort(away) if of["existence"][k] > SHOWN_EXISTENCE and away[k] < SHOWN_M][:SHOWN_THINGS]
+        if near:
+            found.append([tick, [_percept({name: float(values[k]) for name, values in of.items()}, corner) for k in near]])
+    return found
+
+
+def _percept(of: Mapping[str, float], corner: Floats) -> list[int]:
+    spread, axes = np.linalg.eigh(np.array([[of["var_x"], of["cov_xy"]], [of["cov_xy"], of["var_y"]]]))
+    minor, major = SIGMAS * np.sqrt(np.maximum(spread, 0.0))
+    turned = math.degrees(math.atan2(axes[1, 1], axes[0, 1]))
+    kind = int(of["source"] > 0.5) + 2 * int(of["drive_through"] > 0.5)
+    numbers = (
+        _DM * (of["x"] - corner[0]), _DM * (of["y"] - corner[1]), _CM * major, _CM * minor, turned, 100.0 * of["trust"], kind,
+    )  # fmt: skip
+    return [round(float(number)) for number in numbers]
+
+
+def _futures(recording: Recording, corner: Floats) -> list[list[object]]:
+    """[tick, [[share [%], [xs, ys] of each other, a second apart, in decimetres as `_steps`], ...]]: likely joint futures."""
+    found: list[list[object]] = []
+    shares = ego_arrays(recording, "futures_share")
+    each = round(1.0 / FUTURE_STEP_S)
+    for tick, places in ego_arrays(recording, "futures").items():
+        if tick % FUTURE_TICKS or places.ndim != 4 or len(places) != len(shares.get(tick, ())) or places.shape[1] < 2:
+            continue
+        ways = np.asarray(places, float)[:, 1:, : FUTURE_S * each + 1 : each]
+        found.append([
+            tick,
+            [
+                [round(100.0 * float(share)), *([_steps(_DM * (way[:, k] - corner[k])) for k in (0, 1)] for way in joint)]
+                for share, joint in zip(shares[tick].tolist(), ways, strict=True)
+            ],
+        ])  # fmt: skip
     return found
 
 

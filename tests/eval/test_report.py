@@ -66,6 +66,26 @@ def test_replays_hold_what_happened(made: tuple[Path, Path]):
         assert episode["beliefs"]
         assert all(0 <= chance <= 100 for _, claims in episode["beliefs"] for _, chance in claims)
         assert episode["plans"]
+        corner_free = np.cumsum(np.array(episode["plans"][0][1:3]), axis=1)[:, 0] / 10.0
+        at = episode["plans"][0][0] - ego["from"]
+        here = np.array([np.cumsum(ego["x"])[at], np.cumsum(ego["y"])[at]]) / 100.0
+        assert np.hypot(*(corner_free - here)) < 1.0, "the plan begins at ego"
+        assert len(episode["percepts"]) > 30
+        for when, things in episode["percepts"]:
+            for x, y, major, minor, _, trust, kind in things:
+                assert major >= minor >= 0
+                assert 0 <= trust <= 100
+                assert kind in (0, 1, 2, 3)
+                gaps = [
+                    np.hypot(np.cumsum(one["x"])[k] / 100 - x / 10, np.cumsum(one["y"])[k] / 100 - y / 10)
+                    for one in episode["actors"]
+                    if 0 <= (k := when - one["from"]) < len(one["x"])
+                ]
+                assert min(gaps) < 0.2, "at the state level percepts are where others are"
+        assert episode["futures"]
+        for _, joint in episode["futures"]:
+            assert sum(share for share, *_ in joint) <= 102
+            assert len({len(ways) for _, *ways in joint}) == 1
         assert all(words for _, words in episode["reasons"])
         assert episode["map"]["stops"]
 
@@ -144,8 +164,15 @@ def test_a_browser_plays_it_without_an_error(made: tuple[Path, Path]):
         tab.keyboard.press("]")
         tab.keyboard.press("Space")
         tab.wait_for_function("parseFloat(document.getElementById('clock').textContent) > 0.5")
-        tab.fill("#scrub", "100")
-        assert tab.inner_text("#clock") == "10.0 s"
+        tab.fill("#scrub", "70")
+        assert tab.inner_text("#clock") == "7.0 s"
+        for layer, key in (("percepts", "e"), ("futures", "j")):
+            drawn = tab.evaluate("document.getElementById('stage').toDataURL()")
+            tab.keyboard.press(key)
+            assert tab.get_attribute(f"#{layer}", "aria-pressed") == "false"
+            assert tab.evaluate("document.getElementById('stage').toDataURL()") != drawn, layer
+            tab.click(f"#{layer}")
+            assert tab.evaluate("document.getElementById('stage').toDataURL()") == drawn
         for key in ("f", "+", "-", "0", "Home", "End", "p", "["):
             tab.keyboard.press(key)
         browser.close()
