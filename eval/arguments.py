@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from eval.executors import RAY, Workers
 from scenarios.errors import InputError
 
 COMMIT_SEEDS = "commit:"
@@ -61,12 +62,18 @@ def _is_count(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def parse_workers(text: str) -> int | None:
-    """Number of processes, None for "auto". Raises InputError."""
+def parse_workers(text: str) -> Workers:
+    """Number of processes, None for "auto", or a Ray cluster: "ray" or "ray:ADDRESS". Raises InputError."""
     if text == "auto":
         return None
+    if text.startswith("ray"):
+        address = RAY if text == "ray" else text
+        if not address.startswith(RAY):
+            raise InputError(f"cannot read workers {text!r}", fix="Use ray, or ray:HOST:PORT")
+        return address
     if not _is_count(text) or not 1 <= int(text) <= 1024:
         raise InputError(
-            f"workers must be 'auto' or a whole number from 1 to 1024, got {text!r}", fix="Use --workers 2, for example"
+            f"workers must be 'auto', 'ray', 'ray:ADDRESS' or a whole number from 1 to 1024, got {text!r}",
+            fix="Use --workers 2, for example",
         )
     return int(text)

@@ -66,7 +66,12 @@ def program() -> None:
     expose_value=False, callback=_keep_mode,
     help="Of recorded road users: all as recorded; ego among them; ego, and they drive where they would have to react.",
 )  # fmt: skip
-@click.option("--workers", default="auto", show_default=True, help="Processes to run in; 1 stays in this one.")
+@click.option(
+    "--workers",
+    default="auto",
+    show_default=True,
+    help="Processes to run in; 1 stays in this one; ray or ray:ADDRESS: a cluster.",
+)
 @click.option("--time-limit", type=float, metavar="S", help="Wall-clock limit of an episode in seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def run(
@@ -106,7 +111,10 @@ _EPISODES = (
     click.option(
         "--seeds", default="0..99", show_default=True, help="3, 0..99, 1,5,7, or commit:300 for 300 seeds that follow from HEAD."
     ),
-    click.option("--workers", default="auto", show_default=True, help="Processes to run in; 1 stays in this one."),
+    click.option(
+        "--workers", default="auto", show_default=True,
+        help="Processes to run in; 1 stays in this one; ray or ray:ADDRESS: a cluster.",
+    ),
     click.option(
         "--store", type=click.Path(path_type=Path), default=Path("out/results.sqlite"), show_default=True,
         help="File that keeps finished episodes; an evaluation asked for again goes on from there.",

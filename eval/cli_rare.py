@@ -12,7 +12,12 @@ from eval.errors import ExitCode
 _SENSING = click.option(
     "--sensing", default="objects", show_default=True, help="What drivers are given: state, objects or lidar."
 )
-_WORKERS = click.option("--workers", default="auto", show_default=True, help="Processes to run in; 1 stays in this one.")
+_WORKERS = click.option(
+    "--workers",
+    default="auto",
+    show_default=True,
+    help="Processes to run in; 1 stays in this one; ray or ray:ADDRESS: a cluster.",
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 _COUNT = click.IntRange(0, 10_000_000)
 

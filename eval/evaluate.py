@@ -21,7 +21,7 @@ from eval.describe import header_of, product_version
 from eval.drivers import load_driver
 from eval.episode import Episode, drive_guarded
 from eval.errors import ExitCode
-from eval.executors import choose_executor
+from eval.executors import Workers, choose_executor
 from eval.figures import MEANS, PRIVILEGED, RATES, by_scenario, differences, figures
 from eval.gate import Test, fails, gate_json, gate_text, is_clear, judge
 from eval.metrics.assurance import broken_by_number, interventions_for
@@ -59,7 +59,7 @@ class Request:
     seeds: tuple[int, ...]
     versus: str | None = None
     sensing: str = SENSING
-    workers: int | None = None
+    workers: Workers = None
     store: Path = Path("results.sqlite")
     regret: bool = False
     run: str = ""
@@ -225,7 +225,7 @@ def _missing(store: Store, request: Request, keys: Mapping[str, str]) -> list[Jo
     return [Job(suite=request.suite, seed=seed, drivers=drivers, sensing=request.sensing) for seed, drivers in wanted if drivers]
 
 
-def _run(store: Store, keys: Mapping[str, str], jobs: Sequence[Job], workers: int | None) -> bool:
+def _run(store: Store, keys: Mapping[str, str], jobs: Sequence[Job], workers: Workers) -> bool:
     """Run the jobs and keep each result as it comes; whether Ctrl-C cut it short."""
     with progress(len(jobs)) as advance:
         try:

@@ -16,6 +16,9 @@ from typing import Generic, Protocol, TypeVar
 
 _J = TypeVar("_J")
 _R = TypeVar("_R")
+Workers = int | str | None
+"""Where jobs run: in so many processes; on the Ray cluster at an address ("ray:ADDRESS"); None: as many as there are cores."""
+RAY = "ray:"
 _POLL_S = 1.0
 AUTO_POOL_JOBS = 8
 """Jobs from which starting processes pays."""
@@ -104,8 +107,12 @@ class ProcessPool:
         return self._hard_limit_s is not None and time.monotonic() - worker.since > self._hard_limit_s
 
 
-def choose_executor(workers: int | None, jobs: int, hard_limit_s: float | None = None) -> Executor:
-    """Where to run so many jobs: `workers` processes, or for None as many as there are cores once that pays."""
+def choose_executor(workers: Workers, jobs: int, hard_limit_s: float | None = None) -> Executor:
+    """Where to run so many jobs: `workers` processes, or for None as many as there are cores once that pays, or a cluster."""
+    if isinstance(workers, str):
+        from eval.ray_cluster import RayCluster
+
+        return RayCluster(workers if workers.startswith(f"{RAY}//") else workers.removeprefix(RAY), hard_limit_s)
     if workers is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         workers = cores if jobs >= AUTO_POOL_JOBS else 1

@@ -27,7 +27,7 @@ from eval.drivers import load_driver
 from eval.episode import Episode, Kept, drive_guarded, kept, restore
 from eval.errors import ExitCode
 from eval.evaluate import driven_by
-from eval.executors import choose_executor
+from eval.executors import Workers, choose_executor
 from eval.progress import progress
 from eval.run import check_sensing, seated
 from eval.splitting import Path, split
@@ -60,7 +60,7 @@ class Request:
     margin_m: float
     first_seed: int
     store: File
-    workers: int | None
+    workers: Workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +243,7 @@ def _open(store: Store, job: Job) -> str:
     return key
 
 
-def _run(store: Store, keys: dict[Job, str], jobs: Sequence[Job], workers: int | None, rows: dict[Job, Row]) -> bool:
+def _run(store: Store, keys: dict[Job, str], jobs: Sequence[Job], workers: Workers, rows: dict[Job, Row]) -> bool:
     """Run jobs and keep each as it comes; whether Ctrl-C cut it short."""
     with progress(len(jobs)) as advance:
         try:

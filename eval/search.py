@@ -25,7 +25,7 @@ from eval.drivers import load_driver
 from eval.episode import Episode
 from eval.errors import ExitCode
 from eval.evaluate import driven_by
-from eval.executors import choose_executor
+from eval.executors import Workers, choose_executor
 from eval.outputs import check_folder, write_text
 from eval.progress import progress
 from eval.run import EpisodeResult, check_sensing, run_scenario
@@ -64,7 +64,7 @@ class Request:
     guided: bool
     keep: int
     out: File | None
-    workers: int | None
+    workers: Workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +234,7 @@ def _next(
     return space.near(parent.variation, draws), parent.stem
 
 
-def _driven(trials: Sequence[Trial], workers: int | None, advance: Callable[[], None]) -> list[Outcome]:
+def _driven(trials: Sequence[Trial], workers: Workers, advance: Callable[[], None]) -> list[Outcome]:
     done: dict[int, Outcome] = {}
     for one in choose_executor(workers, len(trials)).run(drive_trial, trials):
         done[one.job.number] = one.result or Outcome(margin_m=FAR_M, result=None, impossible=one.failure)

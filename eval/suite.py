@@ -13,7 +13,7 @@ import click
 
 from eval.configuration import configuration
 from eval.errors import ExitCode
-from eval.executors import Done, Executor, choose_executor
+from eval.executors import Done, Executor, Workers, choose_executor
 from eval.progress import progress
 from eval.resume import finished_results, recordings_of
 from eval.run import EpisodeResult, Job, load_drivers, prepare, recording_path, run_episode
@@ -39,7 +39,7 @@ class Request:
 
     target: str
     seeds: tuple[int, ...]
-    workers: int | None = None
+    workers: Workers = None
     time_limit_s: float | None = None
     settings: tuple[str, ...] = ()
     driver: str | None = None

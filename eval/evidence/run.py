@@ -23,6 +23,7 @@ from eval.configuration import product_hash
 from eval.errors import ExitCode
 from eval.evidence.plan import Part, parts_of
 from eval.evidence.table import evidence_text
+from eval.executors import Workers
 from eval.outputs import check_folder, write_json
 from scenarios.errors import InputError
 
@@ -41,7 +42,7 @@ class Order:
     first_seed: int
     share: float = 1.0
     hours: float | None = None
-    workers: int | None = None
+    workers: Workers = None
     parts: tuple[str, ...] = ()
     tuning: bool = False
 
