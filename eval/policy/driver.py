@@ -2,8 +2,8 @@
 
 From frame and map it fills a little world of its own (`sim.traffic.own_world`), and the environment's own kernels make from that
 what the policy sees and do what it chooses: at the `state` level it is given what the environment gave it in training. At other
-levels it drives by the stack's percepts. With the envelope, its speeds become trajectories of the stack's motion, and the
-envelope has the last word on them as on any plan.
+levels it drives by the stack's percepts. With the envelope, the speed that it chooses becomes a trajectory of the stack's motion,
+on which the envelope has the last word as on any plan.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from avstack.behaviours import own_path
 from avstack.behaviours.atlas import Atlas
 from avstack.behaviours.own_path import Recipe
 from avstack.behaviours.scene import Seen, place_ego, start_seeing
-from avstack.config import MotionConfig
+from avstack.config import Limits, MotionConfig
 from avstack.motion import MotionMemory, ReferencePath, approach, observe, start, track
+from avstack.motion.vehicle import Command
 from avstack.perception.perceive import PerceptionMemory, perceive
 from avstack.perception.percepts import Percepts, as_objects
 from avstack.safety.assumptions import Assumptions
@@ -38,6 +39,8 @@ from sim.roads.lane_map import LaneMap
 from sim.roads.route import Route
 from sim.traffic.own_world import OwnWorld, begin, seen_in, settle
 
+MOTION = MotionConfig(firm=Limits(accel=2.0, brake=4.0, jerk=12.0))
+"""Speeds are taken on as in training, where the pedal moves as fast as the vehicle lets it."""
 SHIPPED = Path(__file__).parent / "weights" / "policy.npz"
 
 
@@ -116,7 +119,7 @@ class Policy:
     def step(self, frame: SensorFrame, memory: PolicyMemory) -> DriverStep[PolicyMemory]:
         """One tick. Input that makes no sense is answered by a stop; nothing is raised."""
         if problem_of(frame, memory.tick):
-            brake = failsafe_brake(memory.accel, frame.odometry.speed, MotionConfig().firm)
+            brake = failsafe_brake(memory.accel, frame.odometry.speed, MOTION.firm)
             control = Control(accel=brake, steer=memory.steer, indicator=Indicator.HAZARD)
             return DriverStep(control=control, memory=replace(memory, accel=brake))
         percepts, perception = None, memory.perception
@@ -133,8 +136,8 @@ class Policy:
         trace: dict[str, NDArray[np.generic]] = {"level": np.array(level)}
         if driving is not None and percepts is not None:
             speed = 0.5 * (LEVELS[level] + 1.0) * allowed_speed(own.roads, own.state.bodies[0, 0], own.state.minds[0, 0])
-            safe, driving, said = guarded(frame, percepts, speed, memory.spec, driving)
-            control, trace = replace(safe, indicator=control.indicator), {**trace, **said}
+            control, driving, said = guarded(frame, percepts, speed, control, memory.spec, driving)
+            trace |= said
         memory = replace(
             memory, own=own, perception=perception, driving=driving, level=level, since=since, tick=frame.tick,
             accel=control.accel, steer=control.steer,
@@ -184,10 +187,14 @@ def drive(own: OwnWorld, level: float) -> Control:
 
 
 def guarded(
-    frame: SensorFrame, percepts: Percepts, speed: float, spec: VehicleSpec, memory: Driving
+    frame: SensorFrame, percepts: Percepts, speed: float, control: Control, spec: VehicleSpec, memory: Driving
 ) -> tuple[Control, Driving, dict[str, NDArray[np.generic]]]:
-    """The speed as a trajectory along the route, the envelope's word on it, and its control."""
-    config, assumptions = MotionConfig(), Assumptions()
+    """The control after the envelope had its say on the trajectory that taking on `speed` means.
+
+    As long as that leaves a way out the policy's own control acts: with a trajectory in between, a policy that has learned to
+    brake in time for a line would be a little late.
+    """
+    config, assumptions = MOTION, Assumptions()
     atlas, ego = memory.atlas, percepts.ego
     atlas.forget()
     seen = memory.seen or start_seeing(atlas, ego.x, ego.y, ego.heading)
@@ -198,8 +205,15 @@ def guarded(
         reference = seen.recipe, as_reference(laid, spec, config)
     path = reference[1]
     vehicle, motion = observe(frame, memory.motion, config)
+    if not memory.safety.active:
+        motion = replace(motion, profile=None)  # plans begin where the vehicle is
     planned = approach(vehicle, path, motion, max(speed, 0.0) if math.isfinite(speed) else 0.0, Level.FIRM, config)
     way = Way(path=path, lanes=laid.lanes, starts=laid.starts)
     last = guard(percepts, way, planned, motion, vehicle, memory.safety, config, assumptions)
-    control, motion = track(vehicle, last.trajectory, last.motion, config)
+    if last.memory.active:
+        driven, motion = track(vehicle, last.trajectory, last.motion, config)
+        control = replace(driven, indicator=control.indicator)
+    else:
+        sent = Command(accel=control.accel, steer=control.steer, gear=control.gear)
+        motion = replace(last.motion, pending=(*last.motion.pending, sent))
     return control, replace(memory, motion=motion, safety=last.memory, seen=seen, reference=reference), last.trace

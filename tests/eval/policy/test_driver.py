@@ -254,3 +254,46 @@ def test_the_policy_that_comes_with_it_tells_what_made_it_and_turns_up_at_its_go
         log = play(load_driver(name), scenario, scenario.ego, 400)
         assert len(log) < 400
         assert len({level for *_, level in log}) > 2
+
+
+def test_the_envelope_changes_nothing_as_long_as_it_has_nothing_to_say_and_stops_who_would_hit_somebody():
+    """Beside each other on the same frames; then with a stopped car in the way and a policy that does not care."""
+    scenario = replace(games("four_way_stop", range(7001, 7002), STRANGERS)[0], latency_ticks=1)
+    assert scenario.ego is not None
+    actor = scenario.actors[scenario.ego]
+    assert actor.route is not None
+    guarded, alone = load_driver("policy"), load_driver("policy_no_safety")
+    memories = [one.start(scenario.road_map, actor.route, actor.body, 0) for one in (guarded, alone)]
+    world = World([scenario], traced=False)
+    controls = np.zeros(world.state.bodies.shape, CONTROL_DTYPE)
+    quiet = 0
+    for _ in range(100):
+        frame = world.frame(0, scenario.ego)
+        first, second = guarded.step(frame, memories[0]), alone.step(frame, memories[1])
+        memories = [first.memory, second.memory]
+        if not int(first.trace["intervention"]):
+            quiet += 1
+            assert first.control == second.control
+        one = controls[0, scenario.ego]
+        one["accel"], one["steer"], one["given"] = first.control.accel, first.control.steer, 1
+        world.step(controls)
+    assert quiet > 50
+
+
+def test_the_envelope_stops_a_policy_that_does_not_care(tmp_path):
+    careless = random_weights()
+    careless.arrays["choice.weight"][...] = 0.0
+    careless.arrays["choice.bias"][...] = np.arange(len(LEVELS))  # as fast as it may, whatever it sees
+    save_weights(tmp_path / "policy.npz", careless)
+    scenario = replace(games("four_way_stop", range(7001, 7002), STRANGERS)[0], latency_ticks=1)
+    assert scenario.ego is not None
+    actor = scenario.actors[scenario.ego]
+    stopped = replace(actor, name="stopped", model=Model.STILL, s=actor.s + 25.0, speed=0.0, driver="")
+    scenario = replace(scenario, actors=(*scenario.actors, stopped))
+    gap = {}
+    for safety in ("true", "false"):
+        log = play(load_driver(f"policy:{tmp_path / 'policy.npz'}[safety={safety}]"), scenario, scenario.ego, 60)
+        gone = float(np.hypot(log[-1][0] - log[0][0], log[-1][1] - log[0][1]))
+        gap[safety] = 25.0 - actor.body.length - gone
+    assert 0.0 < gap["true"] < 6.0
+    assert gap["false"] < 0.0  # into the other
