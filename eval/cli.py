@@ -344,7 +344,12 @@ def show_map(file: Path, picture: Path | None, as_json: bool) -> None:
     from scenarios.model import MapSpec
 
     check_picture(picture)
-    ground = ground_of(MapSpec(file=str(file)), Path.cwd())
+    if file.suffix.lower() == ".xosc":
+        from scenarios.resolve import resolve
+
+        ground = ground_of(resolve(str(file)).example.map, Path.cwd())
+    else:
+        ground = ground_of(MapSpec(file=str(file)), Path.cwd())
     report = map_report(ground.road_map, ground.arms_in)
     if picture is not None:
         from sim.viewer.draw import draw_map, save

@@ -33,6 +33,7 @@ COLUMNS = ("track_id", "kind", "time", "x", "y", "heading", "speed", "length", "
 INTERACTION = ("track_id", "timestamp_ms", "agent_type", "x", "y", "vx", "vy")
 MAP_SUFFIXES = (".xodr", ".osm", ".xml")
 SIZE_MAX = 2 * 1024**3  # bytes of a table
+UNPACKED_MAX = 4 * 1024**3  # bytes of a Parquet table in memory
 POSITION_MAX, SPEED_MAX, LENGTH_MAX = 1e8, 200.0, 60.0
 SLOW = 0.3  # m/s below which a way does not tell a heading
 FILES_KEPT = 4
@@ -123,6 +124,10 @@ def _table(path: Path) -> tuple[pa.Table, str, str]:
     """The table in a file, the map that it names, and its frame. Comments at its beginning are left out."""
     try:
         if path.suffix.lower() == ".parquet":
+            unpacked = pyarrow.parquet.read_metadata(path)
+            size = sum(unpacked.row_group(k).total_byte_size for k in range(unpacked.num_row_groups))
+            if size > UNPACKED_MAX:
+                raise InputError(f"holds {size >> 20} MiB unpacked", file=str(path), fix=f"At most {UNPACKED_MAX >> 20} MiB.")
             table = pyarrow.parquet.read_table(path)
             metadata = table.schema.metadata or {}
             frame = b"map" if b"avstack.trace_hash" in metadata else metadata.get(b"avstack.frame", b"")
@@ -138,6 +143,8 @@ def _table(path: Path) -> tuple[pa.Table, str, str]:
                 said[key.strip()] = value.strip()
         table = pyarrow.csv.read_csv(path, read_options=pyarrow.csv.ReadOptions(skip_rows=skipped))
         return table, said["map"], said["frame"]
+    except InputError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"is no table: {str(error).splitlines()[0][:200]}", file=str(path), fix="Export it again.") from None
 

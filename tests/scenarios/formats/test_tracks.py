@@ -179,6 +179,21 @@ def test_bad_tables_are_refused(head: str, content: str | None, message: str, tm
         read_tracks(path)
 
 
+def test_a_small_file_that_unpacks_to_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    from scenarios.formats import tracks
+
+    monkeypatch.setattr(tracks, "UNPACKED_MAX", 1 << 20)
+    path = tmp_path / "bomb.parquet"
+    zeros = pa.table({name: np.zeros(400_000) for name in COLUMNS})
+    pyarrow.parquet.write_table(zeros, path, compression="zstd", use_dictionary=False)
+    assert path.stat().st_size < 1 << 17
+    with pytest.raises(InputError, match="holds 27 MiB unpacked"):
+        read_tracks(path)
+
+
 def test_no_vehicle_on_lanes_means_nobody_drives(tmp_path: Path) -> None:
     far = [(*row[:3], row[3], 500.0, *row[5:]) for row in tables.rows()]
     assert resolve(str(tables.plain(tmp_path, far))).example.ego is None
