@@ -21,8 +21,8 @@ from sim.roads.outline import outline
 from sim.roads.route import Route
 from sim.scenario import Scenario
 from sim.state import EventKind
-from sim.viewer.feed import Trace
 from sim.viewer.hands import Hands
+from sim.viewer.mind import Trace
 from sim.world import World
 
 

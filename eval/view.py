@@ -70,8 +70,9 @@ def view(request: Request) -> bool:
     _check_outputs(request)
     try:
         viewer = Viewer(open_show(request), request.size)
-        _begin(viewer, request)
         with ExitStack() as stack:
+            stack.callback(lambda: _leave(viewer.show))
+            _begin(viewer, request)
             film = stack.enter_context(filming(request.video, FPS)) if request.video is not None else None
             if request.in_window:
                 watch(viewer, lambda: _keep(viewer), film)
@@ -144,6 +145,11 @@ def _begin(viewer: Viewer, request: Request) -> None:
     if request.drive:
         viewer.chosen = _actor(viewer, request.drive)
         viewer.drive()
+
+
+def _leave(show: Show) -> None:
+    if isinstance(show.feed, LiveFeed):
+        show.feed.close()
 
 
 def _actor(viewer: Viewer, name: str) -> int:

@@ -22,12 +22,13 @@ from eval.export.tracks import track_names
 from eval.metrics.traced import ego_arrays
 from eval.words import REASON_WORDS
 from scenarios.errors import InputError
-from sim.interface import PERCEPT_COLUMNS, Floats, Kind
+from sim.interface import Floats, Kind
 from sim.recording import Recording
 from sim.roads.lane_map import LaneKind
 from sim.viewer.canvas import Colour
 from sim.viewer.cast import EGO_COLOUR, OTHERS_COLOUR, choose_cast
-from sim.viewer.overlays import COARSE, RICH, claims, ellipse
+from sim.viewer.mind import claims_in, ellipse, futures_in, percepts_in, trajectory_in
+from sim.viewer.overlays import COARSE, RICH
 
 MAP, EGO = "map", "ego"
 HEIGHTS = {
@@ -44,6 +45,8 @@ HEIGHTS = {
 LANE_COLOURS: Mapping[LaneKind, Colour] = {LaneKind.DRIVING: (200, 200, 200), LaneKind.CROSSWALK: (250, 250, 250)}
 _PLAN_HEIGHT, _PATH_HEIGHT = 0.1, 0.15
 _CHUNK = 4_000_000
+MINDS = ("percepts", "trajectory", "futures", "futures_share", "others_at", "go_first")
+"""Arrays of ego's trace that are shown."""
 POINT_FIELDS = ("x", "y", "z", "intensity", "time_offset")
 NUMBERS = {
     "type": "object",
@@ -120,7 +123,7 @@ class _Export:
         if len(ticks):
             self._send("/map", self._map(int(ticks[0])), int(ticks[0]))
         sweeps, sweep = iter(points), None
-        minds = {name: ego_arrays(recording, name) for name in ("percepts", "trajectory", "futures", "others_at", "go_first")}
+        minds = {name: ego_arrays(recording, name) for name in MINDS}
         numbers = self._numbers()
         there: set[int] = set()
         for tick in ticks.tolist():
@@ -145,11 +148,11 @@ class _Export:
             mind = {name: found[tick] for name, found in minds.items() if tick in found}
             self._send_json("/ego", self._state(mine[0], numbers, mind), tick)
             if "percepts" in mind:
-                self._send("/percepts", self._percepts(tick, np.asarray(mind["percepts"], float)), tick)
+                self._send("/percepts", self._percepts(tick, percepts_in(mind)), tick)
             if "trajectory" in mind:
-                self._send("/plan", self._plan(tick, np.asarray(mind["trajectory"], float)), tick)
+                self._send("/plan", self._plan(tick, trajectory_in(mind)), tick)
             if "futures" in mind:
-                self._send("/futures", self._futures(tick, np.asarray(mind["futures"], float)), tick)
+                self._send("/futures", self._futures(tick, futures_in(mind)[0]), tick)
         return set(rows["actor"].tolist())
 
     # messages
@@ -196,11 +199,10 @@ class _Export:
             deletion.id = self._names[gone]
         return scene
 
-    def _percepts(self, tick: int, things: Floats) -> Any:
+    def _percepts(self, tick: int, things: Iterable[Mapping[str, float]]) -> Any:
         """A translucent box and the ellipse of its place for each."""
         entity = self._entity(tick, "percepts")
-        for row in things:
-            thing = dict(zip(PERCEPT_COLUMNS, row.tolist(), strict=True))
+        for thing in things:
             colour = COARSE if thing["source"] > 0.5 else RICH
             size = (thing["length"], thing["width"], 1.5)
             self._cube(entity, (thing["x"], thing["y"], thing["heading"]), size, colour, 0.15 + 0.25 * thing["existence"])
@@ -257,7 +259,7 @@ class _Export:
         return {
             **{name: round(float(row[name]), 4) for name in ("speed", "accel", "jerk", "steer")},
             "reason": REASON_WORDS.get(reason, "") if "manoeuvre" in numbers else plain, "trace": dict(numbers),
-            "goes_first": [round(chance, 4) for _, chance in claims(mind)],
+            "goes_first": [round(chance, 4) for _, chance in claims_in(mind)],
         }  # fmt: skip
 
     def _numbers(self) -> dict[int, dict[str, float]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,11 +21,11 @@ from eval.run import run_scenario
 from eval.store import Row
 from eval.suites import suite_of
 from eval.words import REASON_WORDS
-from sim.interface import FUTURE_STEP_S, PERCEPT_COLUMNS, Floats
+from sim.interface import FUTURE_STEP_S, Floats
 from sim.recording import Recording, read_recording
 from sim.roads.outline import MapOutline
 from sim.viewer.cast import Member, area, choose_cast, focus
-from sim.viewer.overlays import SIGMAS
+from sim.viewer.mind import Trace, futures_in, half_axes, percepts_in, trajectory_in
 
 NEAR_M = 4.0
 """A claimant is whoever is no further than this from where it is seen."""
@@ -171,12 +171,20 @@ def _beliefs(recording: Recording, place: Mapping[int, int]) -> list[list[object
     return found
 
 
+def _minds(recording: Recording, every: int, *names: str) -> Iterator[tuple[int, Trace]]:
+    """(tick, these arrays of ego's trace) at each `every`th tick that has the first of them."""
+    found = {name: ego_arrays(recording, name) for name in names}
+    for tick in found[names[0]]:
+        if tick % every == 0:
+            yield tick, {name: arrays[tick] for name, arrays in found.items() if tick in arrays}
+
+
 def _plans(recording: Recording, corner: Floats) -> list[list[object]]:
     """[tick, xs, ys] of where ego means to be, a second apart, in decimetres as `_steps`; every MIND_TICKS."""
     found: list[list[object]] = []
-    for tick, planned in ego_arrays(recording, "trajectory").items():
-        if tick % MIND_TICKS == 0 and len(planned) > 1:
-            rows = np.asarray(planned, float)
+    for tick, mind in _minds(recording, MIND_TICKS, "trajectory"):
+        rows = trajectory_in(mind)
+        if len(rows):
             seconds = np.arange(0.0, rows[-1, 0] + 1e-6)
             found.append([tick, *(_steps(_DM * (np.interp(seconds, rows[:, 0], rows[:, k + 1]) - corner[k])) for k in (0, 1))])
     return found
@@ -188,24 +196,21 @@ def _percepts(recording: Recording, corner: Floats) -> list[list[object]]:
     found: list[list[object]] = []
     track = recording.track(-1 if recording.header.ego is None else recording.header.ego)
     at = {int(row["tick"]): (float(row["x"]), float(row["y"])) for row in track}
-    for tick, things in ego_arrays(recording, "percepts").items():
-        if tick % MIND_TICKS or tick not in at or things.ndim != 2 or things.shape[1] != len(PERCEPT_COLUMNS):
-            continue
-        of = dict(zip(PERCEPT_COLUMNS, np.asarray(things, float).T, strict=True))
-        away = np.hypot(of["x"] - at[tick][0], of["y"] - at[tick][1])
-        near = [int(k) for k in np.argsort(away) if of["existence"][k] > SHOWN_EXISTENCE and away[k] < SHOWN_M][:SHOWN_THINGS]
-        if near:
-            found.append([tick, [_percept({name: float(values[k]) for name, values in of.items()}, corner) for k in near]])
+    for tick, mind in _minds(recording, MIND_TICKS, "percepts"):
+        near = [(math.dist((thing["x"], thing["y"]), at[tick]), thing) for thing in percepts_in(mind)]
+        near = [one for one in near if one[0] < SHOWN_M and one[1]["existence"] > SHOWN_EXISTENCE]
+        nearest = sorted(near, key=lambda one: one[0])[:SHOWN_THINGS]
+        if nearest:
+            found.append([tick, [_percept(thing, corner) for _, thing in nearest]])
     return found
 
 
 def _percept(of: Mapping[str, float], corner: Floats) -> list[int]:
-    spread, axes = np.linalg.eigh(np.array([[of["var_x"], of["cov_xy"]], [of["cov_xy"], of["var_y"]]]))
-    minor, major = SIGMAS * np.sqrt(np.maximum(spread, 0.0))
-    turned = math.degrees(math.atan2(axes[1, 1], axes[0, 1]))
+    longer, shorter, turned = half_axes(of["var_x"], of["cov_xy"], of["var_y"])
     kind = int(of["source"] > 0.5) + 2 * int(of["drive_through"] > 0.5)
     numbers = (
-        _DM * (of["x"] - corner[0]), _DM * (of["y"] - corner[1]), _CM * major, _CM * minor, turned, 100.0 * of["trust"], kind,
+        _DM * (of["x"] - corner[0]), _DM * (of["y"] - corner[1]), _CM * longer, _CM * shorter, math.degrees(turned),
+        100.0 * of["trust"], kind,
     )  # fmt: skip
     return [round(float(number)) for number in numbers]
 
@@ -213,19 +218,18 @@ def _percept(of: Mapping[str, float], corner: Floats) -> list[int]:
 def _futures(recording: Recording, corner: Floats) -> list[list[object]]:
     """[tick, [[share [%], [xs, ys] of each other, a second apart, in decimetres as `_steps`], ...]]: likely joint futures."""
     found: list[list[object]] = []
-    shares = ego_arrays(recording, "futures_share")
     each = round(1.0 / FUTURE_STEP_S)
-    for tick, places in ego_arrays(recording, "futures").items():
-        if tick % FUTURE_TICKS or places.ndim != 4 or len(places) != len(shares.get(tick, ())) or places.shape[1] < 2:
-            continue
-        ways = np.asarray(places, float)[:, 1:, : FUTURE_S * each + 1 : each]
-        found.append([
-            tick,
-            [
-                [round(100.0 * float(share)), *([_steps(_DM * (way[:, k] - corner[k])) for k in (0, 1)] for way in joint)]
-                for share, joint in zip(shares[tick].tolist(), ways, strict=True)
-            ],
-        ])  # fmt: skip
+    for tick, mind in _minds(recording, FUTURE_TICKS, "futures", "futures_share"):
+        places, shares = futures_in(mind)
+        ways = places[:, 1:, : FUTURE_S * each + 1 : each]
+        if ways.shape[1] and len(shares):
+            found.append([
+                tick,
+                [
+                    [round(100.0 * share), *([_steps(_DM * (way[:, k] - corner[k])) for k in (0, 1)] for way in joint)]
+                    for share, joint in zip(shares.tolist(), ways, strict=True)
+                ],
+            ])  # fmt: skip
     return found
 
 

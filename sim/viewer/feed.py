@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,8 +10,7 @@ from numpy.typing import NDArray
 from sim.recording import Header, Recording
 from sim.roads.outline import MapOutline
 from sim.viewer.hands import Hands
-
-Trace = Mapping[str, NDArray[np.generic]]
+from sim.viewer.mind import Trace
 
 
 class Feed(Protocol):

@@ -13,12 +13,12 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.interface import COARSE_PLACE, FUTURE_STEP_S, PERCEPT_COLUMNS, TRAJECTORY_COLUMNS, Floats
+from sim.interface import FUTURE_STEP_S, Floats
 from sim.roads.lane_map import LaneKind
 from sim.roads.outline import MapOutline
 from sim.viewer.canvas import INK, PAPER, Canvas, Colour, View, box_corners
 from sim.viewer.cast import EGO_COLOUR
-from sim.viewer.feed import Trace
+from sim.viewer.mind import Trace, claims_in, coarse_in, ellipse, futures_in, percepts_in, trajectory_in
 
 RICH: Colour = (0, 90, 160)
 COARSE: Colour = (150, 60, 130)
@@ -26,13 +26,10 @@ ZONE: Colour = (150, 110, 20)
 LANE: Colour = (110, 118, 126)
 BLOCKED: Colour = (190, 70, 0)
 HIDDEN: Colour = (96, 102, 112)
-SIGMAS = 2.0
-"""Standard deviations to the rim of an ellipse."""
 SHOWN_CELL = 20
 """Percent from which a cell of the coarse grid is drawn."""
 SURE, DOUBTED = 0.95, 0.3
 """Trust and existence above which a number is not worth its room, and existence below which a thing is drawn grey."""
-_TURNS = np.linspace(0.0, 2.0 * np.pi, 33)
 
 
 class Overlay(StrEnum):
@@ -68,10 +65,11 @@ def draw_zones(canvas: Canvas, zones: Sequence[Floats], view: View) -> None:
 
 def draw_grid(canvas: Canvas, trace: Trace, view: View) -> None:
     """Cells of the coarse grid: squares as full as it is sure that one must go around, dots where nothing is observed."""
-    if "coarse" not in trace or len(trace.get("coarse_place", ())) != len(COARSE_PLACE):
+    found = coarse_in(trace)
+    if found is None:
         return
-    cells = np.asarray(trace["coarse"])
-    x, y, heading, ahead, left, side = (float(value) for value in trace["coarse_place"])
+    cells, place = found
+    x, y, heading, ahead, left, side = place.tolist()
     cos, sin = np.cos(heading), np.sin(heading)
 
     def corners(rows: NDArray[np.int64], columns: NDArray[np.int64], size: float) -> Floats:
@@ -94,11 +92,7 @@ def draw_grid(canvas: Canvas, trace: Trace, view: View) -> None:
 
 def draw_percepts(canvas: Canvas, trace: Trace, view: View) -> None:
     """What the driver perceives: an outline at its mean, the ellipse of its position, and its trust where that is not whole."""
-    things = np.asarray(trace.get("percepts", np.zeros((0, len(PERCEPT_COLUMNS)))), np.float64)
-    if things.ndim != 2 or things.shape[1] != len(PERCEPT_COLUMNS):
-        return
-    for row in things:
-        thing = dict(zip(PERCEPT_COLUMNS, row.tolist(), strict=True))
+    for thing in percepts_in(trace):
         coarse = thing["source"] > 0.5
         colour = HIDDEN if thing["existence"] < DOUBTED else COARSE if coarse else RICH
         corners = view.pixels(box_corners(thing["x"], thing["y"], thing["heading"], thing["length"], thing["width"]))
@@ -125,10 +119,7 @@ def draw_futures(canvas: Canvas, trace: Trace, view: View, colours: Mapping[int,
 
     labels: actor of each of the futures' road users, -1 unknown; colours: by actor.
     """
-    futures = np.asarray(trace.get("futures", np.zeros((0, 0, 0, 2))), np.float64)
-    shares = np.asarray(trace.get("futures_share", np.zeros(0)), np.float64)
-    if futures.ndim != 4 or len(futures) != len(shares):
-        return
+    futures, shares = futures_in(trace)
     for f in np.argsort(shares, kind="stable"):
         for i in range(1, futures.shape[1]):
             points = view.pixels(futures[f, i])
@@ -150,8 +141,8 @@ def draw_futures(canvas: Canvas, trace: Trace, view: View, colours: Mapping[int,
 
 def draw_plan(canvas: Canvas, trace: Trace, view: View) -> None:
     """Where the driver means to be: a line with a dot each second."""
-    planned = np.asarray(trace.get("trajectory", np.zeros((0, len(TRAJECTORY_COLUMNS)))), np.float64)
-    if planned.ndim != 2 or planned.shape[1] != len(TRAJECTORY_COLUMNS) or len(planned) < 2:
+    planned = trajectory_in(trace)
+    if len(planned) == 0:
         return
     points = view.pixels(planned[:, 1:3])
     canvas.line(points, PAPER, 4.0)
@@ -163,7 +154,7 @@ def draw_plan(canvas: Canvas, trace: Trace, view: View) -> None:
 
 def draw_beliefs(canvas: Canvas, trace: Trace, view: View) -> None:
     """Over each who has a claim on the driver's way, how likely it goes first: a clock that fills up, and the number."""
-    for place, chance in claims(trace):
+    for place, chance in claims_in(trace):
         at = view.pixels(place[None])[0]
         centre = (float(at[0]), float(at[1]) - 1.4 * view.scale - 26.0)
         canvas.dot(centre, 9.0, PAPER, INK)
@@ -171,23 +162,6 @@ def draw_beliefs(canvas: Canvas, trace: Trace, view: View) -> None:
         slice_of = np.array(centre) + 8.0 * np.column_stack((np.sin(turns), -np.cos(turns)))
         canvas.polygon(np.vstack((np.array([centre]), slice_of)), INK)
         canvas.text((centre[0] + 13.0, centre[1]), f"first {100.0 * chance:.0f} %", 11, INK, "left", PAPER)
-
-
-def claims(trace: Trace) -> list[tuple[Floats, float]]:
-    """(place (2,), probability of going first) of all who have a claim on the driver's way."""
-    places, chances = trace.get("others_at"), trace.get("go_first")
-    if places is None or chances is None or np.ndim(places) != 2 or len(places) != len(chances):
-        return []
-    return [(np.asarray(place, np.float64), float(chance)) for place, chance in zip(places, chances, strict=True)]
-
-
-def ellipse(x: float, y: float, var_x: float, cov_xy: float, var_y: float) -> Floats:
-    """(33, 2) rim of the ellipse of SIGMAS standard deviations around a place, closed."""
-    values, axes = np.linalg.eigh(np.array([[var_x, cov_xy], [cov_xy, var_y]]))
-    reach = SIGMAS * np.sqrt(np.maximum(values, 0.0))
-    unit = np.column_stack((np.cos(_TURNS), np.sin(_TURNS))) * reach
-    rim: Floats = unit @ axes.T + np.array([x, y])
-    return rim
 
 
 def _arrowhead(canvas: Canvas, points: Floats, colour: Colour, size: float) -> None:

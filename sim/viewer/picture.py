@@ -15,11 +15,10 @@ from sim.roads.outline import MapOutline
 from sim.viewer.actors import draw_body, draw_contact
 from sim.viewer.canvas import ALARM, FAINT, INK, PAPER, Canvas, Colour, View, nice_step, text_width
 from sim.viewer.cast import OTHERS_COLOUR
-from sim.viewer.feed import Trace
 from sim.viewer.keys import MENU
+from sim.viewer.mind import Trace, claims_in, futures_in, reason_in
 from sim.viewer.overlays import (
     Overlay,
-    claims,
     draw_beliefs,
     draw_futures,
     draw_grid,
@@ -154,9 +153,8 @@ def _trace(viewer: Viewer, actor: int | None) -> Trace:
 
 def _in_futures(trace: Trace, by_actor: Mapping[int, np.void]) -> list[int]:
     """Actor of each road user in the joint futures, by where it is now; -1 where nobody is near."""
-    futures = np.asarray(trace.get("futures", np.zeros((0, 0, 0, 2))))
-    places = futures[0, :, 0] if futures.ndim == 4 and len(futures) else np.zeros((0, 2))
-    return [_actor_at(place, by_actor) for place in places]
+    futures, _ = futures_in(trace)
+    return [_actor_at(place, by_actor) for place in futures[0, :, 0]] if len(futures) else []
 
 
 def _actor_at(place: Floats, by_actor: Mapping[int, np.void]) -> int:
@@ -167,7 +165,7 @@ def _actor_at(place: Floats, by_actor: Mapping[int, np.void]) -> int:
 
 def _beliefs(viewer: Viewer, trace: Trace, by_actor: Mapping[int, np.void]) -> list[tuple[str, Colour, float]]:
     found = []
-    for place, chance in claims(trace) if viewer.overlays[Overlay.BELIEFS] else ():
+    for place, chance in claims_in(trace) if viewer.overlays[Overlay.BELIEFS] else ():
         badge = viewer.show.badges.get(_actor_at(place, by_actor), _NOBODY)
         found.append((badge.label, badge.colour, chance))
     return found
@@ -188,8 +186,9 @@ def _chosen(viewer: Viewer, by_actor: Mapping[int, np.void], curves: bool) -> Ch
 def _why(viewer: Viewer, actor: int, row: np.void) -> str:
     """Why it drives as it does, in words."""
     trace, reason = _trace(viewer, actor), int(row["reason"])
-    if "manoeuvre" in trace:
-        return viewer.show.reasons.get(int(trace.get("reason", np.array(reason))), "")
+    if "manoeuvre" in trace:  # in recordings the reason is the row's
+        given = reason_in(trace)
+        return viewer.show.reasons.get(reason if given is None else given, "")
     names = viewer.feed.header.reason_names
     return names[reason].lower().replace("_", " ") if 0 <= reason < len(names) else ""
 

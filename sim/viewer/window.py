@@ -25,8 +25,7 @@ def watch(viewer: Viewer, keep: Callable[[], str], film: Callable[[pygame.Surfac
     """Open a window and stay until it is closed. film: takes every picture as well. Raises NoDisplayError."""
     window = _open(viewer)
     try:
-        pads = _gamepads()
-        keys, clock = Keys(viewer, keep), pygame.time.Clock()
+        keys, clock, pads = Keys(viewer, keep), pygame.time.Clock(), _gamepads()
         while not viewer.closed:
             for event in pygame.event.get():
                 keys.handle(event)
@@ -38,7 +37,7 @@ def watch(viewer: Viewer, keep: Callable[[], str], film: Callable[[pygame.Surfac
                 film(picture)
             window.blit(picture, (0, 0))
             pygame.display.flip()
-        del pads
+        pads.clear()
     finally:
         pygame.display.quit()
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")

@@ -12,11 +12,11 @@ from sim.interface import COARSE_PLACE, PERCEPT_COLUMNS, TRAJECTORY_COLUMNS
 from sim.recorder import Recorder
 from sim.recording import RECORDED_EVENT_DTYPE, TICK_DTYPE, Ending, Footer, Header, read_recording
 from sim.roads.outline import outline
-from sim.viewer.canvas import Canvas, fit
 from sim.viewer.cast import EGO_COLOUR
 from sim.viewer.feed import RecordedFeed
 from sim.viewer.keys import Keys
-from sim.viewer.overlays import BLOCKED, COARSE, RICH, ZONE, Overlay, claims, draw_grid, draw_percepts, ellipse
+from sim.viewer.mind import claims_in, ellipse, futures_in, half_axes, percepts_in, trajectory_in
+from sim.viewer.overlays import BLOCKED, COARSE, RICH, ZONE, Overlay
 from sim.viewer.panel import PANEL, TIMELINE, timeline_place
 from sim.viewer.picture import draw
 from sim.viewer.viewer import CATCH_UP_S, Badge, Show, Viewer, between
@@ -253,23 +253,50 @@ def test_a_moment_between_two_ticks_lies_between():
 def test_the_panel_says_why_from_the_trace_or_from_the_header(viewer: Viewer, feed: RecordedFeed):
     assert int(feed.trace(80, 0)["manoeuvre"]) == 2
     assert feed.trace(80, 1) == {}
-    assert claims(feed.trace(80, 0))[0][1] == pytest.approx(0.8)
+    assert claims_in(feed.trace(80, 0))[0][1] == pytest.approx(0.8)
     viewer.seek(80)
     mine = pixels(draw(viewer))[-PANEL:, 60:130]
     viewer.chosen = 1
     assert np.any(pixels(draw(viewer))[-PANEL:, 60:130] != mine)
 
 
-def test_a_driver_may_trace_nonsense():
-    """What is not of the declared shape is not drawn; nothing is raised."""
-    view = fit((-10.0, -10.0, 10.0, 10.0), 0.0, 0.0, 200.0, 200.0)
-    for trace in ({"percepts": np.zeros(3)}, {"percepts": np.zeros((2, 3))}, {"coarse": np.zeros((2, 4, 4), np.uint8)}, {}):
-        canvas = Canvas(200, 200)
-        draw_percepts(canvas, trace, view)
-        draw_grid(canvas, trace, view)
-        assert len(np.unique(pixels(canvas.finished()).reshape(-1, 3), axis=0)) == 1
-    assert claims({"others_at": np.zeros((2, 2)), "go_first": np.zeros(1)}) == []
-    assert len(COARSE_PLACE) == 6
+WRONG = (
+    np.zeros(0), np.array(3.0), np.zeros(3), np.zeros((2, 3)), np.zeros((0, 0, 0, 0)), np.ones((1, 1, 0, 2)),
+    np.ones((2, 0, 3, 2)), np.full((2, len(PERCEPT_COLUMNS)), np.nan), np.full((2, len(PERCEPT_COLUMNS)), 1e300),
+    np.full((4, len(TRAJECTORY_COLUMNS)), 7.0), np.full((1, 2, 5, 2), np.inf), np.zeros((2, 4, 4), np.uint8), np.full(6, 1e30),
+    np.full((1, 2), -np.inf), np.array([np.nan]), np.array([5.0]), np.zeros((2, 2), bool),
+)  # fmt: skip
+TRACED = (
+    "percepts", "trajectory", "futures", "futures_share", "others_at", "go_first", "coarse", "coarse_place", "manoeuvre",
+    "reason",
+)  # fmt: skip
+
+
+def test_a_driver_may_trace_nonsense(viewer: Viewer, monkeypatch: pytest.MonkeyPatch):
+    """What is not of the declared shape, or not finite, is not drawn; nothing is raised."""
+    viewer.overlays = dict.fromkeys(Overlay, True)
+    viewer.seek(80)
+    good = mind_of(80)
+    rng = np.random.default_rng(5)
+    for wrong in [{}, *({name: one} for name in TRACED for one in WRONG)]:
+        monkeypatch.setattr(viewer.feed, "trace", lambda tick, actor, wrong=wrong: good | wrong)
+        draw(viewer)
+    for _ in range(60):
+        chosen = {name: WRONG[rng.integers(len(WRONG))] for name in TRACED}
+        monkeypatch.setattr(viewer.feed, "trace", lambda tick, actor, chosen=chosen: chosen)
+        draw(viewer)
+
+
+def test_what_is_traced_rightly_is_read():
+    good = mind_of(80)
+    assert [thing["x"] for thing in percepts_in(good)] == [1.75, 8.0]
+    assert percepts_in({"percepts": np.vstack((good["percepts"], np.full((1, len(PERCEPT_COLUMNS)), np.nan)))})[1]["x"] == 8.0
+    assert trajectory_in(good).shape == (20, len(TRAJECTORY_COLUMNS))
+    assert futures_in(good)[0].shape == (2, 2, 10, 2)
+    assert claims_in(good)[0][1] == 0.8
+    assert len(COARSE_PLACE) == len(good["coarse_place"])
+    assert half_axes(4.0, 0.0, 1.0) == pytest.approx((4.0, 2.0, 0.0))
+    assert half_axes(1.0, 0.0, 4.0) == pytest.approx((4.0, 2.0, np.pi / 2))
 
 
 def test_ellipses_hold_what_they_should():
