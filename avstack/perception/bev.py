@@ -23,6 +23,12 @@ BLOCK = 4
 """Cells to a side of a block of the ground estimate."""
 STEEPEST = 0.10
 """Slope of the ground: what rises faster stands on it."""
+NODE, REACH, ROUNDS = 4, 8, 6
+"""Planes of ground: one every so many blocks, through the blocks so far about, fitted so many times."""
+ROUGH = 0.15
+"""m that the lowest return of a block may lie above such a plane and still be of the ground: verges are rough, kerbs high."""
+_EVEN, _DOUBT = 0.06, 0.06  # m above a plane up to which a block counts in full; and so far above that, a quarter
+_FEW, _FLAT = 0.05, 6.0  # pulls to the car's own level, in blocks, and to no slope: against planes through next to nothing
 PAST = 2
 """Earlier sweeps that go into a grid."""
 
@@ -90,7 +96,9 @@ def rasterise(points: NDArray[np.float32], past: Sequence[NDArray[np.float32]] =
     usable = usable[:count]
     blocks = np.full((SHAPE[0] // BLOCK, SHAPE[1] // BLOCK), np.inf, np.float32)
     _lowest(usable, blocks)
+    lowest = blocks.copy()
     _level(blocks)
+    _take_out(lowest, np.empty((blocks.shape[0] // NODE + 1, blocks.shape[1] // NODE + 1, 3)), blocks)
     heights = np.empty(count, np.float32)
     _heights(usable, blocks, heights)
     features = np.zeros((*SHAPE, CHANNELS), np.float32)
@@ -186,7 +194,7 @@ def _lowest(points: NDArray[np.float32], blocks: NDArray[np.float32]) -> None:
     """The lowest return of each block, but for single ones far below the car: those are mirrored."""
     for i in range(len(points)):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        if abs(x) > 80.0 or abs(y) > 80.0 or abs(z) > 1.0 + 0.15 * math.sqrt(x * x + y * y):
+        if _cell_of(x, y)[0] < 0 or abs(z) > 1.0 + 0.15 * math.sqrt(x * x + y * y):
             continue
         u, v = _block_of(x, y)
         blocks[u, v] = min(blocks[u, v], z)
@@ -212,6 +220,63 @@ def _level(blocks: NDArray[np.float32]) -> None:
                     blocks[a, b] = min(blocks[a, b], blocks[a, b - 1] + rise)
                 if b < columns - 1:
                     blocks[a, b] = min(blocks[a, b], blocks[a, b + 1] + rise)
+
+
+@kernel
+def _take_out(lowest: NDArray[np.float32], planes: NDArray[np.float64], blocks: NDArray[np.float32]) -> None:
+    """Lower the ground where the lowest return of a block is clearly above it, or there is none.
+
+    Rings meet the ground far apart, so the lowest return of most blocks with a thing in them is the thing's own. Their ground
+    follows from planes through the blocks about, at every NODE-th block, that heed what lies above them less and less.
+    planes: (rows / NODE + 1, columns / NODE + 1, 3) to work in.
+    """
+    for u in range(blocks.shape[0]):
+        for v in range(blocks.shape[1]):
+            if lowest[u, v] > blocks[u, v] + ROUGH:
+                lowest[u, v] = np.inf
+    for i in range(planes.shape[0]):
+        for j in range(planes.shape[1]):
+            _plane(lowest, NODE * i, NODE * j, planes[i, j])
+    for u in range(blocks.shape[0]):
+        for v in range(blocks.shape[1]):
+            i, j = min(u // NODE, planes.shape[0] - 2), min(v // NODE, planes.shape[1] - 2)
+            fu, fv = (u - NODE * i) / NODE, (v - NODE * j) / NODE
+            height = 0.0
+            for a in range(2):
+                for b in range(2):
+                    share = (fu if a else 1.0 - fu) * (fv if b else 1.0 - fv)
+                    plane = planes[i + a, j + b]
+                    height += share * (plane[0] + plane[1] * (u - NODE * (i + a)) + plane[2] * (v - NODE * (j + b)))
+            if lowest[u, v] > height + ROUGH:
+                blocks[u, v] = min(blocks[u, v], height)
+
+
+@kernel
+def _plane(blocks: NDArray[np.float32], u0: int, v0: int, out: NDArray[np.float64]) -> None:
+    """Height at block (u0, v0), and slopes by block, of the plane under those about; level with the car where there are none."""
+    out[0], out[1], out[2] = 0.0, 0.0, 0.0
+    for turn in range(ROUNDS):
+        n, su, sv, suu, suv, svv = _FEW, 0.0, 0.0, _FLAT, 0.0, _FLAT
+        h, hu, hv = 0.0, 0.0, 0.0
+        for u in range(max(u0 - REACH, 0), min(u0 + REACH + 1, blocks.shape[0])):
+            for v in range(max(v0 - REACH, 0), min(v0 + REACH + 1, blocks.shape[1])):
+                z = blocks[u, v]
+                if z == np.inf:
+                    continue
+                du, dv = float(u - u0), float(v - v0)
+                above = z - out[0] - out[1] * du - out[2] * dv
+                weight = 1.0
+                if turn > 0 and above > _EVEN:
+                    weight = 1.0 / (1.0 + ((above - _EVEN) / _DOUBT) ** 2) ** 2
+                n, su, sv = n + weight, su + weight * du, sv + weight * dv
+                suu, suv, svv = suu + weight * du * du, suv + weight * du * dv, svv + weight * dv * dv
+                h, hu, hv = h + weight * z, hu + weight * du * z, hv + weight * dv * z
+        # normal equations of three unknowns, by elimination
+        a, b, c = suu - su * su / n, suv - su * sv / n, svv - sv * sv / n
+        p, q = hu - su * h / n, hv - sv * h / n
+        out[1] = (p * c - q * b) / (a * c - b * b)
+        out[2] = (q * a - p * b) / (a * c - b * b)
+        out[0] = (h - su * out[1] - sv * out[2]) / n
 
 
 @kernel

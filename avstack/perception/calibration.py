@@ -158,6 +158,16 @@ def calibrated_scores(found: NDArray[np.void], signal: Array, calibration: Calib
     return scores
 
 
+def calibrated_classes(found: NDArray[np.void], signal: Array, calibration: Calibration) -> NDArray[np.float64]:
+    """(N, 8) probability that each candidate is a thing of each class, where it says; of its best class the score."""
+    by_class = np.empty((len(found), len(Class)))
+    as_if = found.copy()
+    for one in Class:
+        as_if["best"] = one
+        by_class[:, one] = calibrated_scores(as_if, signal, calibration)
+    return by_class
+
+
 def calibrated_variances(found: NDArray[np.void], signal: Array, calibration: Calibration) -> Array:
     """(N, 7) variances of x, y, heading, vx, vy, length, width."""
     features = variance_features(found, signal)

@@ -1,7 +1,8 @@
 """The coarse answer: where something is in the way, whatever it is.
 
 Cells of 1 m, indexed as in `avstack.perception.maps`. The learned probability is OR-ed with a geometric check: what stands in
-this sweep and stood there in an earlier one is there, unless the model is sure that it is thin.
+this sweep and stood there in an earlier one is there, unless the model is sure that it is thin. A cell in which nothing returned
+does not block: behind things, and between the rings, the road is unseen.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avstack.perception.bev import BINS, PAST_COUNT, SHAPE, X0, Y0
-from avstack.perception.maps import AROUND, COARSE_OUT, COLUMNS, HEIGHT, HIDDEN, OUTPUTS, ROWS, SIDE, SOLID, STRIDE
+from avstack.perception.bev import BINS, PAST_COUNT, SHAPE, TOP, X0, Y0
+from avstack.perception.maps import AROUND, COARSE, COARSE_OUT, COLUMNS, HEIGHT, HIDDEN, ROWS, SIDE, SOLID, STRIDE
 from sim.jit import kernel
 
 SOLID_ENOUGH = 0.2
 """Least solidity of what the geometric check takes for an obstacle."""
 RETURNS = 2
 """Least returns of a cell, in this sweep and in an earlier one, for the geometric check."""
-_FIRST = OUTPUTS - COARSE_OUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +41,27 @@ def coarse_grid(maps: NDArray[np.float32], features: NDArray[np.float32], thresh
     stands = np.zeros((ROWS, COLUMNS), np.bool_)
     _probabilities(maps, out)
     _persistent(features, stands)
-    blocked = (out[AROUND] >= threshold) | (stands & (out[SOLID] >= SOLID_ENOUGH))
+    blocked = ((out[AROUND] >= threshold) & returned(features)) | (stands & (out[SOLID] >= SOLID_ENOUGH))
     for array in (out, blocked):
         array.setflags(write=False)
     return CoarseGrid(around=out[AROUND], hidden=out[HIDDEN], solid=out[SOLID], height=out[HEIGHT], blocked=blocked)
+
+
+def returned(features: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(ROWS, COLUMNS) cells in which anything returned in this sweep."""
+    found = np.zeros((ROWS, COLUMNS), np.bool_)
+    _returned(features, found)
+    return found
+
+
+@kernel
+def _returned(features: NDArray[np.float32], out: NDArray[np.bool_]) -> None:
+    for i in range(SHAPE[0]):
+        for j in range(SHAPE[1]):
+            for k in range(BINS, TOP):
+                if features[i, j, k] > 0.0:
+                    out[i // STRIDE, j // STRIDE] = True
+                    break
 
 
 @kernel
@@ -52,7 +69,7 @@ def _probabilities(maps: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     for i in range(ROWS):
         for j in range(COLUMNS):
             for k in range(COARSE_OUT):
-                value = maps[i, j, _FIRST + k]
+                value = maps[i, j, COARSE + k]
                 out[k, i, j] = max(value, np.float32(0.0)) if k == HEIGHT else 1.0 / (1.0 + math.exp(-value))
 
 

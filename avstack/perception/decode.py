@@ -1,4 +1,4 @@
-"""From the network's maps to candidates: peaks of heat, with what the rich heads say there and how much they differ.
+"""From the first stage's maps to proposals, and from what the second stage says of them to candidates.
 
 Everything is in the ego frame; quantities come in the order of `avstack.perception.percepts`: x, y, heading, vx, vy, length,
 width. What is made here is not calibrated yet.
@@ -11,21 +11,28 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from avstack.perception.bev import X0, Y0
+from avstack.perception.bev import CELL, SHAPE, X0, Y0
 from avstack.perception.classes import Class
 from avstack.perception.maps import (
+    ABOUT,
     COLUMNS,
+    CONTEXT,
+    CONTEXT_AT,
     COS,
     COS2,
+    CROP,
+    CROP_CHANNELS,
     DX,
     DY,
     HEADS,
     HEAT,
     LOG_LENGTH,
-    LOG_VARIANCES,
     LOG_WIDTH,
+    NOTHING,
     RICH_OUT,
     ROWS,
+    SAID_MEANS,
+    SAID_VARIANCES,
     SIDE,
     SIN,
     SIN2,
@@ -36,14 +43,17 @@ from sim.jit import kernel
 
 QUANTITIES = 7
 CLASSES = len(Class)
-MOST = 200
-"""Candidates of one frame, the strongest ones."""
+MOST = 64
+"""Proposals of one frame, the warmest ones."""
 LEAST_HEAT = 0.04
-_LEAST_LOGIT = -4.0  # heat below is taken for none: it saves exponentials
+LEAST_PROBABILITY = 0.02
+"""Of being of any class, of a candidate."""
+_LEAST_LOGIT = -5.0  # heat below is taken for none: it saves exponentials
 _LEAST_LOG, _MOST_LOG = -9.0, 7.0
 
 CANDIDATE_DTYPE = np.dtype(
     [
+        # heat: P(a thing of each class is here)
         ("heat", "f4", (CLASSES,)), ("best", "i4"), ("row", "i4"), ("column", "i4"),
         ("mean", "f8", (QUANTITIES,)), ("variance", "f8", (QUANTITIES,)), ("spread", "f8", (QUANTITIES,)),
         # flip: 0 where the heads are sure which end is the front, 0.5 where they are not; disagreement: standard deviation of the
@@ -55,16 +65,50 @@ CANDIDATE_DTYPE = np.dtype(
 """One candidate. variance: mean of what the heads say; spread: variance of their means."""
 
 
-def decode(maps: NDArray[np.float32], standing: NDArray[np.float32]) -> NDArray[np.void]:
-    """(N,) CANDIDATE_DTYPE by falling heat, from maps (ROWS, COLUMNS, OUTPUTS) and the places (M, 2) of what stands."""
-    heat = np.zeros((ROWS, COLUMNS, CLASSES), np.float32)
-    _warm(maps, heat)
+def propose(maps: NDArray[np.float32]) -> NDArray[np.void]:
+    """(N,) CANDIDATE_DTYPE by falling heat: where maps (ROWS, COLUMNS, OUTPUTS) say that something is, whatever it is.
+
+    heat, row, column and mean are the first stage's own.
+    """
+    warm = np.zeros((ROWS, COLUMNS), np.float32)
+    _warm(maps, warm)
     found = np.zeros(8 * MOST, CANDIDATE_DTYPE)
-    found = found[: _peaks(heat, found)]
+    strength = np.zeros(8 * MOST, np.float32)
+    count = _peaks(warm, found, strength)
+    found = found[:count][np.argsort(-strength[:count], kind="stable")]
+    _read_first(maps, found)
+    _suppress(found, 0.8, 0.8, 0.3)
+    kept: NDArray[np.void] = found[found["suppressed"] == 0][:MOST]
+    return kept
+
+
+def crops_of(
+    proposals: NDArray[np.void], maps: NDArray[np.float32], features: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """((N, CROP, CROP, CROP_CHANNELS) fine cells round each proposal, zeros outside the grid; (N, ABOUT) what else is known)."""
+    crops = np.zeros((len(proposals), CROP, CROP, CROP_CHANNELS), np.float32)
+    about = np.empty((len(proposals), ABOUT), np.float32)
+    _crop(proposals, maps, features, crops, about)
+    return crops, about
+
+
+def crop_corner(place: float, first: float) -> int:
+    """First cell of the crop round a place along one axis of the grid, which begins at `first`."""
+    return math.floor((place - first) / CELL + 0.5) - CROP // 2
+
+
+_corner = kernel(crop_corner)
+
+
+def settle(proposals: NDArray[np.void], said: NDArray[np.float32], standing: NDArray[np.float32]) -> NDArray[np.void]:
+    """(M,) CANDIDATE_DTYPE by falling heat: proposals (N,) as the second stage, (HEADS, N, SAID), sees them, without those that
+    are nothing; standing: places (K, 2) of what stands."""
+    found = proposals.copy()
+    _read(said, np.empty((HEADS, CLASSES)), found)
     strength = np.max(found["heat"], axis=1) if len(found) else np.zeros(0, np.float32)
-    found = found[np.argsort(-strength, kind="stable")[:MOST]]
-    _read(maps, found)
-    _suppress(found)
+    found = found[np.argsort(-strength, kind="stable")]
+    found = found[found["heat"].sum(axis=1) >= LEAST_PROBABILITY]
+    _suppress(found, 0.6, 0.8, 0.4)
     kept: NDArray[np.void] = found[found["suppressed"] == 0]
     _count_points(kept, standing)
     return kept
@@ -76,113 +120,171 @@ def _sigmoid(value: float) -> float:
 
 
 @kernel
-def _warm(maps: NDArray[np.float32], heat: NDArray[np.float32]) -> None:
-    """Mean of the heads' probabilities, 0 where none of them is worth looking at."""
+def _warm(maps: NDArray[np.float32], warm: NDArray[np.float32]) -> None:
+    """Probability that something is there, of whatever class."""
     for i in range(ROWS):
         for j in range(COLUMNS):
+            none = 1.0
             for c in range(CLASSES):
-                most = maps[i, j, HEAT + c]
-                for head in range(1, HEADS):
-                    most = max(most, maps[i, j, head * RICH_OUT + HEAT + c])
-                if most < _LEAST_LOGIT:
-                    continue
-                total = 0.0
-                for head in range(HEADS):
-                    total += _sigmoid(maps[i, j, head * RICH_OUT + HEAT + c])
-                heat[i, j, c] = total / HEADS
+                if maps[i, j, HEAT + c] >= _LEAST_LOGIT:
+                    none *= 1.0 - _sigmoid(maps[i, j, HEAT + c])
+            warm[i, j] = 1.0 - none
 
 
 @kernel
-def _is_peak(heat: NDArray[np.float32], i: int, j: int, c: int) -> bool:
+def _is_peak(warm: NDArray[np.float32], i: int, j: int) -> bool:
     """Whether no neighbour is warmer; of equal ones the first is the peak."""
-    own = heat[i, j, c]
+    own = warm[i, j]
     for a in range(max(i - 1, 0), min(i + 2, ROWS)):
         for b in range(max(j - 1, 0), min(j + 2, COLUMNS)):
             before = a < i or (a == i and b < j)
-            if heat[a, b, c] > own or (before and heat[a, b, c] == own):
+            if warm[a, b] > own or (before and warm[a, b] == own):
                 return False
     return True
 
 
 @kernel
-def _peaks(heat: NDArray[np.float32], out: NDArray[np.void]) -> int:
-    """Note the peaks of each class, with the heat of all classes there; returns how many."""
+def _peaks(warm: NDArray[np.float32], out: NDArray[np.void], strength: NDArray[np.float32]) -> int:
+    """Note the peaks; returns how many."""
     count = 0
     for i in range(ROWS):
         for j in range(COLUMNS):
-            for c in range(CLASSES):
-                if heat[i, j, c] < LEAST_HEAT or count == len(out) or not _is_peak(heat, i, j, c):
-                    continue
-                one = out[count]
-                one.best, one.row, one.column = c, i, j
-                for k in range(CLASSES):
-                    # a warmer class here has its own peak: this one stands for what it is a peak of
-                    one.heat[k] = min(heat[i, j, k], heat[i, j, c])
-                count += 1
+            if warm[i, j] < LEAST_HEAT or count == len(out) or not _is_peak(warm, i, j):
+                continue
+            out[count].row, out[count].column = i, j
+            strength[count] = warm[i, j]
+            count += 1
     return count
 
 
 @kernel
-def _read(maps: NDArray[np.float32], out: NDArray[np.void]) -> None:
-    """Box, velocity and variances at each peak, over the heads."""
+def _read_first(maps: NDArray[np.float32], out: NDArray[np.void]) -> None:
+    """Heat and box at each peak as the first stage has them."""
     for n in range(len(out)):
         one = out[n]
         cell = maps[one.row, one.column]
+        one.best = 0
+        for c in range(CLASSES):
+            one.heat[c] = _sigmoid(cell[HEAT + c])
+            if one.heat[c] > one.heat[one.best]:
+                one.best = c
+        box = cell[CLASSES:RICH_OUT]
+        one.mean[0] = X0 + SIDE * (one.row + 0.5) + box[DX]
+        one.mean[1] = Y0 + SIDE * (one.column + 0.5) + box[DY]
+        one.mean[2] = 0.5 * math.atan2(box[SIN2], box[COS2])
+        one.mean[3], one.mean[4] = box[VX], box[VY]
+        one.mean[5], one.mean[6] = _size(box[LOG_LENGTH]), _size(box[LOG_WIDTH])
+
+
+@kernel
+def _size(logarithm: float) -> float:
+    return math.exp(min(max(logarithm, -3.0), 3.5))
+
+
+@kernel
+def _crop(
+    found: NDArray[np.void], maps: NDArray[np.float32], features: NDArray[np.float32], crops: NDArray[np.float32],
+    about: NDArray[np.float32],
+) -> None:  # fmt: skip
+    for n in range(len(found)):
+        one = found[n]
+        i0, j0 = _corner(one.mean[0], X0), _corner(one.mean[1], Y0)
+        for i in range(max(-i0, 0), min(CROP, SHAPE[0] - i0)):
+            for j in range(max(-j0, 0), min(CROP, SHAPE[1] - j0)):
+                for k in range(CROP_CHANNELS):
+                    crops[n, i, j, k] = features[i0 + i, j0 + j, k]
+        cell = maps[one.row, one.column]
+        for k in range(CONTEXT):
+            about[n, k] = cell[CONTEXT_AT + k]
+        for k in range(RICH_OUT):
+            about[n, CONTEXT + k] = 0.2 * cell[k] if k < CLASSES or k >= CLASSES + VX else cell[k]
+        # where the first stage has the centre, from the middle of the crop
+        about[n, CONTEXT + CLASSES + DX] = one.mean[0] - X0 - CELL * (i0 + CROP // 2)
+        about[n, CONTEXT + CLASSES + DY] = one.mean[1] - Y0 - CELL * (j0 + CROP // 2)
+        r = max(math.hypot(one.mean[0], one.mean[1]), 1.0)
+        about[n, ABOUT - 3], about[n, ABOUT - 2], about[n, ABOUT - 1] = r / 40.0, one.mean[0] / r, one.mean[1] / r
+
+
+@kernel
+def _read(said: NDArray[np.float32], heads: NDArray[np.float64], out: NDArray[np.void]) -> None:
+    """Class, box, velocity and variances of each proposal, over the heads; heads: (HEADS, CLASSES) to work in."""
+    for n in range(len(out)):
+        one = out[n]
+        _classes(said, n, heads, one)
         s1, c1, s2, c2 = 0.0, 0.0, 0.0, 0.0
         for head in range(HEADS):
-            at = head * RICH_OUT
-            s1, c1, s2, c2 = s1 + cell[at + SIN], c1 + cell[at + COS], s2 + cell[at + SIN2], c2 + cell[at + COS2]
+            box = said[head, n, SAID_MEANS:]
+            s1, c1, s2, c2 = s1 + box[SIN], c1 + box[COS], s2 + box[SIN2], c2 + box[COS2]
         axis = 0.5 * math.atan2(s2, c2)
         along = (s1 * math.sin(axis) + c1 * math.cos(axis)) / HEADS
         if along < 0.0:
             axis += math.pi if axis < 0.0 else -math.pi
         one.flip = 0.5 * (1.0 - min(abs(along), 1.0))
+        x = X0 + CELL * (_corner(one.mean[0], X0) + CROP // 2)
+        y = Y0 + CELL * (_corner(one.mean[1], Y0) + CROP // 2)
         for q in range(QUANTITIES):
             total, square, variance = 0.0, 0.0, 0.0
             for head in range(HEADS):
-                at = head * RICH_OUT
-                value = _quantity(cell, at, q, axis, one.row, one.column)
+                value = _quantity(said[head, n, SAID_MEANS:], q, axis)
                 total, square = total + value, square + value * value
-                variance += math.exp(min(max(float(cell[at + LOG_VARIANCES + q]), _LEAST_LOG), _MOST_LOG))
+                variance += math.exp(min(max(float(said[head, n, SAID_VARIANCES + q]), _LEAST_LOG), _MOST_LOG))
             mean = total / HEADS
             one.spread[q] = max(square / HEADS - mean * mean, 0.0)
             one.mean[q], one.variance[q] = mean, variance / HEADS
+        one.mean[0] += x
+        one.mean[1] += y
         one.mean[2] = axis
         for q in (5, 6):
             # the heads speak of logarithms
-            size = math.exp(min(max(one.mean[q], -3.0), 3.5))
-            one.mean[q] = size
-            one.variance[q] *= size * size
-            one.spread[q] *= size * size
-        total, square = 0.0, 0.0
-        for head in range(HEADS):
-            warm = _sigmoid(cell[head * RICH_OUT + HEAT + one.best])
-            total, square = total + warm, square + warm * warm
-        one.disagreement = math.sqrt(max(square / HEADS - (total / HEADS) ** 2, 0.0))
+            one.mean[q] = _size(one.mean[q])
+            one.variance[q] *= one.mean[q] ** 2
+            one.spread[q] *= one.mean[q] ** 2
 
 
 @kernel
-def _quantity(cell: NDArray[np.float32], at: int, q: int, axis: float, row: int, column: int) -> float:
+def _classes(said: NDArray[np.float32], n: int, heads: NDArray[np.float64], out: np.record) -> None:
+    """Probability of each class over the heads, the best one, and how much the heads differ about it."""
+    for head in range(HEADS):
+        most, total = said[head, n, NOTHING], 0.0
+        for c in range(NOTHING):
+            most = max(most, said[head, n, c])
+        for c in range(NOTHING + 1):
+            total += math.exp(said[head, n, c] - most)
+        for c in range(CLASSES):
+            heads[head, c] = math.exp(said[head, n, c] - most) / total
+    out.best = 0
+    for c in range(CLASSES):
+        total = 0.0
+        for head in range(HEADS):
+            total += heads[head, c]
+        out.heat[c] = total / HEADS
+        if out.heat[c] > out.heat[out.best]:
+            out.best = c
+    square = 0.0
+    for head in range(HEADS):
+        square += (heads[head, out.best] - out.heat[out.best]) ** 2
+    out.disagreement = math.sqrt(square / HEADS)
+
+
+@kernel
+def _quantity(box: NDArray[np.float32], q: int, axis: float) -> float:
     """What one head says of a quantity; of the heading, how far it turns from `axis`, either end first."""
-    if q == 0:
-        return float(X0 + SIDE * (row + 0.5) + cell[at + DX])
-    if q == 1:
-        return float(Y0 + SIDE * (column + 0.5) + cell[at + DY])
     if q == 2:
-        s2, c2 = cell[at + SIN2], cell[at + COS2]
+        s2, c2 = box[SIN2], box[COS2]
         return float(
             0.5 * math.atan2(s2 * math.cos(2 * axis) - c2 * math.sin(2 * axis), c2 * math.cos(2 * axis) + s2 * math.sin(2 * axis))
         )
-    if q == 3:
-        return float(cell[at + VX])
-    if q == 4:
-        return float(cell[at + VY])
-    return float(cell[at + LOG_LENGTH] if q == 5 else cell[at + LOG_WIDTH])
+    if q < 2:
+        return float(box[DX] if q == 0 else box[DY])
+    if q < 5:
+        return float(box[VX] if q == 3 else box[VY])
+    return float(box[LOG_LENGTH] if q == 5 else box[LOG_WIDTH])
 
 
 @kernel
-def _suppress(found: NDArray[np.void]) -> None:
-    """Of two candidates for one thing the warmer stays, and takes over what the other's class had; they come by falling heat."""
+def _suppress(found: NDArray[np.void], alike: float, unlike: float, share: float) -> None:
+    """Of two candidates for one thing the first stays: closer than so many metres, of one class or of two, or the other's centre
+    within this share of its box to each side."""
     for n in range(len(found)):
         one = found[n]
         if one.suppressed:
@@ -194,11 +296,10 @@ def _suppress(found: NDArray[np.void]) -> None:
             dx, dy = one.mean[0] - other.mean[0], one.mean[1] - other.mean[1]
             along = abs(dx * math.cos(one.mean[2]) + dy * math.sin(one.mean[2]))
             across = abs(dy * math.cos(one.mean[2]) - dx * math.sin(one.mean[2]))
-            near = 0.6 if one.best == other.best else 0.8
-            inside = along < 0.4 * one.mean[5] and across < 0.4 * one.mean[6]
+            near = alike if one.best == other.best else unlike
+            inside = along < share * one.mean[5] and across < share * one.mean[6]
             if dx * dx + dy * dy < near * near or inside:
                 other.suppressed = 1
-                one.heat[other.best] = max(one.heat[other.best], other.heat[other.best])
 
 
 @kernel

@@ -30,7 +30,6 @@ from avstack.perception.calibration import (
 )
 from avstack.perception.classes import Class
 from avstack.perception.coarse import CoarseGrid, coarse_grid
-from avstack.perception.decode import decode
 from avstack.perception.percepts import COARSE, RICH
 from avstack.perception.sight import FARTHEST, lines_of_sight
 from sim.interface import TICK_S, Odometry
@@ -38,7 +37,7 @@ from sim.interface import TICK_S, Odometry
 if TYPE_CHECKING:
     from avstack.perception.network import Network
 
-VERSION = 1
+VERSION = 2
 """Of the features, the network's layout and the calibration: raised when any of them changes its meaning."""
 WEIGHTS = Path(__file__).with_name("weights")
 NETWORK_FILE, CALIBRATION_FILE, META = "network.npz", "calibration.json", "meta"
@@ -116,19 +115,18 @@ class Detector:
         motion: of the ego since the frame that `memory` is of, see `ego_motion`. Rows that are not finite are left out, and an
         empty sweep shows nothing; nothing raises.
         """
-        from avstack.perception.network import infer
+        from avstack.perception.network import answers
 
         past = tuple(bev.moved(one, motion) for one in memory.past)
         grid = bev.rasterise(points, past)
-        maps = infer(self.network, grid.features)
-        detections = interpret(maps, grid, self.calibration)
+        maps, candidates = answers(self.network, grid)
+        detections = interpret(maps, candidates, grid, self.calibration)
         detections = replace(detections, sight=lines_of_sight(points, grid.ground, FARTHEST))
         return detections, DetectorMemory(past=(grid.standing, *past)[: bev.PAST])
 
 
-def interpret(maps: NDArray[np.float32], grid: bev.Grid, calibration: Calibration) -> Detections:
-    """Calibrated things and the coarse grid from the network's maps."""
-    candidates = decode(maps, grid.standing)
+def interpret(maps: NDArray[np.float32], candidates: NDArray[np.void], grid: bev.Grid, calibration: Calibration) -> Detections:
+    """Calibrated things and the coarse grid from the network's answers."""
     scores = calibrated_scores(candidates, grid.signal, calibration)
     shown = scores >= calibration.shown
     candidates, scores = candidates[shown], scores[shown]
@@ -164,12 +162,12 @@ def _things(
 @functools.lru_cache(maxsize=4)
 def _load(folder: Path) -> Detector:
     try:
-        from avstack.perception.network import Widths, fused_network
+        from avstack.perception.network import fused_network, widths_of
     except ModuleNotFoundError as error:
         raise WeightsError(f"the models need torch ({error}). Install it with pip install 'avstack-sim[learn]'") from error
     arrays, meta = read_network(folder / NETWORK_FILE)
     try:
-        network = fused_network(arrays, Widths(**meta["widths"]))  # type: ignore[arg-type]
+        network = fused_network(arrays, widths_of(meta["widths"]))  # type: ignore[arg-type]
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{folder / NETWORK_FILE}: not weights of this network: {error}. Train again") from error
     return Detector(network=network, calibration=read_calibration(folder / CALIBRATION_FILE, str(meta["digest"])))

@@ -14,23 +14,35 @@ from avstack.perception.calibration import LEVELS, Calibration
 from avstack.perception.classes import Class
 from eval.perception import measures
 from eval.perception.calibrate import errors_of, must_go_around, rightly_known
-from eval.perception.judged import CELL_STEPS, Frames, Matches, by_frame_signal, in_area, match_frames, scored
+from eval.perception.judged import (
+    CELL_STEPS,
+    Frames,
+    Matches,
+    by_frame_signal,
+    in_area,
+    kind_name,
+    match_class,
+    match_frames,
+    scored,
+)
 from eval.perception.measures import DISTANCES, FALSE, HIT, MATCHED
-from sim.interface import Kind
 from sim.sensors.things import HELD_OUT_KINDS, THING_NAMES
 
 QUANTITY_NAMES = ("x", "y", "heading", "vx", "vy", "length", "width")
 LAST_STOP = (23.0, 31.0)
 """m ahead: where a car at 13.9 m/s that brakes at 4 m/s² after half a second can just still stop."""
+LEAST = 0.02
+"""A candidate counts under a class from this probability on."""
 DIRECTED = (Class.VEHICLE, Class.TRUCK, Class.PEDESTRIAN, Class.CYCLIST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """Frames with calibrated answers and their matches. shown: candidates that are given out."""
+    """Frames with calibrated answers and their matches. by_class: (N, 8) calibrated probability of being of each class."""
 
     frames: Frames
     scores: NDArray[np.float64]
+    by_class: NDArray[np.float64]
     variances: NDArray[np.float64]
     trust: NDArray[np.float64]
     matches: Matches
@@ -49,40 +61,52 @@ def judge(frames: Frames, calibration: Calibration) -> Judged:
     scores, signal = scores[keep], signal[keep]
     return Judged(
         frames=kept, scores=scores.astype(np.float64),
+        by_class=calibrating.calibrated_classes(kept.candidates, signal, calibration),
         variances=calibrating.calibrated_variances(kept.candidates, signal, calibration).astype(np.float64),
         trust=calibrating.calibrated_trust(kept.candidates, scores, signal, calibration).astype(np.float64),
         matches=match_frames(kept, scores), calibration=calibration,
     )  # fmt: skip
 
 
-def assess(judged: Judged) -> dict[str, Any]:
-    """All figures of one condition."""
+def assess(judged: Judged, left_out: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """All figures of one condition. left_out: coarse thresholds chosen without a kind, by its name."""
     return {
         **_detection(judged), **_confidence(judged), **_uncertainty(judged), **_trusting(judged), **_coarse(judged),
-        "drive_through_precision": _drive_through(judged), "frames": len(judged.frames.scene),
+        **_left_out(judged, left_out or {}), "drive_through_precision": _drive_through(judged),
+        "frames": len(judged.frames.scene),
         "scenes": len(np.unique(judged.frames.scene)), "things": int(np.count_nonzero(scored(judged.frames.boxes))),
     }  # fmt: skip
 
 
 def _detection(judged: Judged) -> dict[str, object]:
-    """AP by class and in the mean, and NDS."""
+    """AP by class and in the mean, and NDS.
+
+    What may be of several classes counts under each of them, with the probability that it is given, as nuScenes has it;
+    `map_best` is of the likeliest class alone.
+    """
     frames, boxes = judged.frames, judged.frames.boxes
-    best, label, counted = frames.candidates["best"], boxes["label"], scored(boxes)
+    label, counted = boxes["label"], scored(boxes)
     present = [one for one in Class if np.count_nonzero(counted & (label == one)) > 0]
-    by_class: dict[Class, list[float]] = {one: [] for one in present}
-    for distance in DISTANCES:
-        marks = match_frames(frames, judged.scores, distance).marks
-        for one in present:
-            of = best == one
-            truths = int(np.count_nonzero(counted & (label == one)))
-            by_class[one].append(measures.average_precision(marks[of], judged.scores[of], truths))
-    precision = {one: float(np.mean(found)) for one, found in by_class.items()}
-    mean = float(np.mean(list(precision.values()))) if precision else 0.0
+    precision: dict[Class, float] = {}
+    alone: dict[Class, float] = {}
+    for one in present:
+        given = judged.by_class[:, one]
+        precision[one] = _precision(frames, given, np.flatnonzero(given >= LEAST), one)
+        alone[one] = _precision(frames, given, np.flatnonzero(frames.candidates["best"] == one), one)
+    mean, mean_alone = (float(np.mean(list(each.values()))) if each else 0.0 for each in (precision, alone))
     errors = _true_positive_errors(judged, present)
     nds = (5.0 * mean + sum(max(1.0 - error, 0.0) for error in errors.values())) / 9.0
     return {
-        "map": mean, "nds": nds, "ap": {one.name.lower(): value for one, value in precision.items()}, "errors": errors,
+        "map": mean, "map_best": mean_alone, "nds": nds, "ap": {one.name.lower(): value for one, value in precision.items()},
+        "errors": errors,
     }  # fmt: skip
+
+
+def _precision(frames: Frames, given: NDArray[np.float64], of: NDArray[np.int64], one: Class) -> float:
+    """AP of one class over DISTANCES of the candidates `of`, with the probabilities (N,) given."""
+    truths = int(np.count_nonzero(scored(frames.boxes) & (frames.boxes["label"] == one)))
+    marks = [match_class(frames, given, of, one, distance)[0] for distance in DISTANCES]
+    return float(np.mean([measures.average_precision(own, given[of], truths) for own in marks]))
 
 
 def _true_positive_errors(judged: Judged, present: list[Class]) -> dict[str, float]:
@@ -209,17 +233,29 @@ def _coarse(judged: Judged) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _left_out(judged: Judged, thresholds: Mapping[str, float]) -> dict[str, object]:
+    """What the coarse answer misses of each kind with the threshold that was chosen without it."""
+    frames = judged.frames
+    of = must_go_around(frames)
+    kinds = np.array([kind_name(box) for box in frames.boxes[of]])
+    found: dict[str, dict[str, float]] = {}
+    for kind, threshold in thresholds.items():
+        own = of[kinds == kind]
+        if len(own):
+            missed = ~frames.stands[own] & (frames.around[own] < threshold)
+            high = measures.upper_bound(missed, frames.scene[frames.box_frame[own]])
+            found[kind] = {"threshold": threshold, "things": len(own), "missed": int(missed.sum()), "high": high}
+    shares = {kind: one["missed"] / one["things"] for kind, one in found.items()}
+    worst = max(shares, key=lambda kind: shares[kind], default="")
+    return {"left_out": found, "left_out_worst": worst, "left_out_worst_miss": shares.get(worst, 0.0)}
+
+
 def _unseen_by_rich(judged: Judged) -> NDArray[np.bool_]:
     """(T,) boxes that no candidate of at least even odds is on, or only one that would be driven through."""
     found = np.ones(len(judged.frames.boxes), np.bool_)
     told = (judged.matches.any >= 0) & (judged.scores >= 0.5) & (judged.frames.candidates["best"] != Class.DRIVE_THROUGH)
     found[judged.matches.any[told]] = False
     return found
-
-
-def kind_name(box: NDArray[np.void]) -> str:
-    """Name of the kind of a box: a thing's own, or a road user's."""
-    return THING_NAMES[int(box["thing"])] if int(box["thing"]) >= 0 else Kind(int(box["kind"])).name.lower()
 
 
 def _drive_through(judged: Judged) -> float:
@@ -237,4 +273,4 @@ def summary(figures: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in figures.items() if not isinstance(value, dict)}
 
 
-__all__ = ["MATCHED", "Judged", "assess", "judge", "kind_name", "misnamed", "outcomes", "summary", "unfamiliar"]
+__all__ = ["MATCHED", "Judged", "assess", "judge", "misnamed", "outcomes", "summary", "unfamiliar"]

@@ -18,7 +18,7 @@ from avstack.perception import calibration as calibrating
 from avstack.perception.calibration import LEVELS, Calibration, logit, sigmoid
 from avstack.perception.classes import Class
 from avstack.perception.decode import QUANTITIES
-from eval.perception.judged import NEAR, Frames, Matches, by_frame_signal, match_frames
+from eval.perception.judged import NEAR, Frames, Matches, by_frame_signal, kind_name, match_frames
 from eval.perception.measures import FALSE, HIT, axis_error, upper_bound
 
 RISK = 0.01
@@ -191,9 +191,11 @@ def must_go_around(frames: Frames) -> NDArray[np.int64]:
     return np.flatnonzero((boxes["solid"] != 0) & (boxes["points"] > 0) & near)
 
 
-def coarse_threshold(frames: Frames) -> float:
-    """The greatest P(must go around) below which no cell needs to block, by Learn-then-Test."""
+def coarse_threshold(frames: Frames, without: str = "") -> float:
+    """The greatest P(must go around) below which no cell needs to block, by Learn-then-Test; may leave out a kind by its name."""
     of = must_go_around(frames)
+    if without:
+        of = of[np.array([kind_name(box) != without for box in frames.boxes[of]], np.bool_)]
     scenes = frames.scene[frames.box_frame[of]]
     chosen = 0.02
     for threshold in np.arange(0.02, 0.90, 0.02):
@@ -202,3 +204,9 @@ def coarse_threshold(frames: Frames) -> float:
             break
         chosen = float(threshold)
     return chosen
+
+
+def thresholds_without(frames: Frames) -> dict[str, float]:
+    """Kind -> the coarse threshold that would have been chosen had there been none of it: for kinds that nobody has seen."""
+    kinds = sorted({kind_name(box) for box in frames.boxes[must_go_around(frames)]})
+    return {kind: coarse_threshold(frames, kind) for kind in kinds}

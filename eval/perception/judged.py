@@ -10,21 +10,20 @@ from numpy.typing import NDArray
 
 from avstack.perception.bev import X0, Y0
 from avstack.perception.classes import Class
-from avstack.perception.coarse import CoarseGrid, away, coarse_grid, window
-from avstack.perception.decode import CANDIDATE_DTYPE, decode
+from avstack.perception.coarse import away, coarse_grid, returned, window
+from avstack.perception.decode import CANDIDATE_DTYPE
 from avstack.perception.maps import COLUMNS, ROWS, SIDE
-from avstack.perception.network import Network, infer
+from avstack.perception.network import Network, answers
 from eval.perception.measures import MATCHED, match
-from eval.perception.samples import BOX_DTYPE, FREE, Sample, grid_of
+from eval.perception.samples import BESIDE, BOX_DTYPE, FREE, Sample, beside, grid_of
+from sim.interface import Kind
 from sim.jit import kernel
+from sim.sensors.things import THING_NAMES
 
 AREA = 50.0
 """m: what is scored lies at most so far off, ahead of the ego's centre, and gives at least one return."""
 NEAR = 40.0
 """m: where the coarse answer must not miss anything."""
-BESIDE = 0.75
-"""m round a footprint in which a blocked cell counts as found."""
-
 CELL_STEPS = 101
 """Thresholds at which coarse misses and false alarms are counted."""
 
@@ -34,9 +33,10 @@ class Frames:
     """Raw answers of the network to frames F, with the truth.
 
     candidates (N,) CANDIDATE_DTYPE uncalibrated, frame (N,); boxes (T,) BOX_DTYPE, box_frame (T,); signal (F, 3), scene (F,).
-    around: (T,) greatest learned P(must go around) at each box, stands: (T,) whether the geometric check finds it. free: (F,
-    CELL_STEPS) free cells, within NEAR ahead and seen, at or above each threshold; geometric: (F,) those that only the geometric
-    check flags; cells: (F,) free ones. solid: (N,) solidity at each candidate; open_way: (N,) P(must go around) there.
+    around: (T,) greatest learned P(must go around) at each box, of cells in which anything returned; stands: (T,) whether the
+    geometric check finds it. free: (F, CELL_STEPS) free cells, within NEAR ahead and seen, at or above each threshold; geometric:
+    (F,) those that only the geometric check flags; cells: (F,) free ones. solid: (N,) solidity at each candidate; open_way: (N,)
+    P(must go around) there.
     """
 
     candidates: NDArray[np.void]
@@ -59,13 +59,13 @@ def run_network(network: Network, samples: Iterable[Sample]) -> Frames:
     parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name in Frames.__dataclass_fields__}
     for number, sample in enumerate(samples):
         grid = grid_of(sample)
-        maps = infer(network, grid.features)
-        found = decode(maps, grid.standing)
+        maps, found = answers(network, grid)
         coarse = coarse_grid(maps, grid.features, 2.0)  # no probability reaches it: `blocked` is the geometric check alone
+        blocking = np.where(returned(grid.features), coarse.around, np.float32(0.0))
         boxes = sample.boxes
         around, stands = np.zeros(len(boxes), np.float32), np.zeros(len(boxes), np.bool_)
-        look_at_boxes(boxes, coarse.around, coarse.blocked, around, stands)
-        flagged = _free_cells(sample, coarse)
+        look_at_boxes(boxes, blocking, coarse.blocked, around, stands)
+        flagged = _free_cells(sample, blocking, coarse.blocked)
         row = {
             "candidates": found, "frame": np.full(len(found), number), "boxes": boxes, "box_frame": np.full(len(boxes), number),
             "signal": sample.signal[None], "scene": np.array([sample.scene]), "around": around, "stands": stands,
@@ -82,15 +82,15 @@ def run_network(network: Network, samples: Iterable[Sample]) -> Frames:
     return Frames(**joined)
 
 
-def _free_cells(sample: Sample, coarse: CoarseGrid) -> tuple[NDArray[np.int64], int, int]:
+def _free_cells(sample: Sample, blocking: NDArray[np.float32], stands: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int, int]:
     """(free cells at or above each threshold, flagged by the geometric check alone at 0.5, free cells)."""
     x = X0 + SIDE * (np.arange(ROWS)[:, None] + 0.5)
     y = Y0 + SIDE * (np.arange(COLUMNS)[None, :] + 0.5)
-    free = (sample.around == FREE) & ~sample.hidden & (x > 0.0) & (np.hypot(x, y) < NEAR)
+    free = (beside(sample.boxes, sample.around) == FREE) & ~sample.hidden & (x > 0.0) & (np.hypot(x, y) < NEAR)
     steps = np.linspace(0.0, 1.0, CELL_STEPS)
-    own = np.sort(coarse.around[free])
+    own = np.sort(blocking[free])
     above = len(own) - np.searchsorted(own, steps, side="left")
-    return above, int(np.count_nonzero(free & coarse.blocked & (coarse.around < 0.5))), int(np.count_nonzero(free))
+    return above, int(np.count_nonzero(free & stands & (blocking < 0.5))), int(np.count_nonzero(free))
 
 
 @kernel
@@ -138,21 +138,30 @@ def match_frames(frames: Frames, scores: NDArray[np.floating], distance: float =
     places = found["mean"][:, :2]
     truth_places = np.stack([boxes["x"], boxes["y"]], axis=1).astype(np.float64)
     marks, truth = np.full(len(found), -1), np.full(len(found), -1)
-    area = in_area(places[:, 0], places[:, 1]) | everywhere
-    counted = (boxes["points"] > 0) & (in_area(boxes["x"], boxes["y"]) | everywhere)
     for one in Class:
-        of, of_truth = np.flatnonzero(found["best"] == one), np.flatnonzero(boxes["label"] == one)
-        own, which = match(
-            frames.frame[of], np.asarray(scores, np.float64)[of], places[of], area[of], frames.box_frame[of_truth],
-            truth_places[of_truth], counted[of_truth], distance,
-        )  # fmt: skip
-        marks[of] = own
-        truth[of] = np.where(which >= 0, of_truth[which] if len(of_truth) else -1, -1)
+        of = np.flatnonzero(found["best"] == one)
+        marks[of], truth[of] = match_class(frames, scores, of, one, distance, everywhere=everywhere)
     away = np.full(len(found), np.inf)
     hit = truth >= 0
     away[hit] = np.hypot(*(places[hit] - truth_places[truth[hit]]).T)
     nearest = _nearest(frames, places, truth_places)
     return Matches(marks=marks, truth=truth, away=away, any=nearest)
+
+
+def match_class(
+    frames: Frames, scores: NDArray[np.floating], of: NDArray[np.int64], one: Class, distance: float, *, everywhere: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(marks, index of the box or -1) of the candidates `of`, taken for things of one class."""
+    boxes = frames.boxes
+    of_truth = np.flatnonzero(boxes["label"] == one)
+    places = frames.candidates["mean"][of, :2]
+    truth_places = np.stack([boxes["x"], boxes["y"]], axis=1).astype(np.float64)[of_truth]
+    counted = (boxes["points"][of_truth] > 0) & (in_area(*truth_places.T) | everywhere)
+    marks, which = match(
+        frames.frame[of], np.asarray(scores, np.float64)[of], places, in_area(*places.T) | everywhere, frames.box_frame[of_truth],
+        truth_places, counted, distance,
+    )  # fmt: skip
+    return marks, np.where(which >= 0, of_truth[which] if len(of_truth) else -1, -1)
 
 
 def _nearest(frames: Frames, places: NDArray[np.float64], truth_places: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -168,6 +177,11 @@ def _nearest(frames: Frames, places: NDArray[np.float64], truth_places: NDArray[
             if away[k] < MATCHED:
                 nearest[n] = own[k]
     return nearest
+
+
+def kind_name(box: NDArray[np.void]) -> str:
+    """Name of the kind of a box: a thing's own, or a road user's."""
+    return THING_NAMES[int(box["thing"])] if int(box["thing"]) >= 0 else Kind(int(box["kind"])).name.lower()
 
 
 def by_frame_signal(frames: Frames) -> NDArray[np.float32]:

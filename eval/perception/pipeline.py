@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +27,8 @@ from eval.perception.splits import CONDITIONS, SPLITS, Condition, Split
 from scenarios.errors import InputError
 
 REPORT_FILE = "report.json"
+LEFT_OUT = "around_without"
+"""Where the calibration keeps the coarse thresholds chosen without one kind."""
 TRAINED_ON = ("train", "crowded")
 HISTORY_LOST = 0.15
 """Share of training samples without some or all of their history."""
@@ -103,6 +106,7 @@ def train_network(place: Place, seed: int, passes: int | None, command: str, say
     """Train on the samples of `train`, and export the network."""
     import torch
 
+    from eval.perception.second import train_second
     from eval.perception.train import Progress, TrainConfig, export, train
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -114,9 +118,10 @@ def train_network(place: Place, seed: int, passes: int | None, command: str, say
 
     def report(progress: Progress) -> None:
         losses = " ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-        say(f"train: step {progress.done} of {progress.steps}, {time.process_time() - begun:.0f} s: {losses}")
+        say(f"{progress.stage} stage: step {progress.done} of {progress.steps}, {time.process_time() - begun:.0f} s: {losses}")
 
     network = train(samples, config, place.folder, report, device)
+    network = train_second(network, samples, config, place.folder, report)
     splits = [place.split(name) for name in TRAINED_ON]
     about = {
         "command": command, "config": asdict(config), "device": device, "samples": len(samples),
@@ -127,13 +132,13 @@ def train_network(place: Place, seed: int, passes: int | None, command: str, say
 
 def calibrate(place: Place, say: Say) -> None:
     """Fit the calibrators of the weights on the samples of `calibration`."""
-    from avstack.perception.network import Widths, fused_network
-    from eval.perception.calibrate import fit
+    from avstack.perception.network import fused_network, widths_of
+    from eval.perception.calibrate import fit, thresholds_without
     from eval.perception.judged import run_network
 
     begun = time.process_time()
     arrays, meta = _network(place)
-    network = fused_network(arrays, Widths(**meta["widths"]))  # type: ignore[arg-type]
+    network = fused_network(arrays, widths_of(meta["widths"]))  # type: ignore[arg-type]
     frames = run_network(network, samples_of(place, "calibration"))
     calibration = fit(frames)
     split = place.split("calibration")
@@ -141,7 +146,7 @@ def calibrate(place: Place, say: Say) -> None:
         place.weights / CALIBRATION_FILE,
         {
             "version": VERSION, "network": meta["digest"], "seeds": [split.first, split.first + split.scenes - 1],
-            "numbers": calibration.as_numbers(),
+            "numbers": calibration.as_numbers(), LEFT_OUT: thresholds_without(frames),
         },
     )  # fmt: skip
     say(f"calibrated on {len(frames.scene)} samples, {time.process_time() - begun:.0f} s: {place.weights / CALIBRATION_FILE}")
@@ -154,10 +159,11 @@ def evaluate(place: Place, split: str, names: Sequence[str], pictures: Path | No
 
     detector = load(place.weights)
     make_data(place, [split], say)
+    left_out = json.loads((place.weights / CALIBRATION_FILE).read_text()).get(LEFT_OUT, {})
     found: dict[str, object] = {}
     for name in names:
         judged = judge(run_network(detector.network, samples_of(place, split, name)), detector.calibration)
-        found[name] = assess(judged)
+        found[name] = assess(judged, left_out)
         if pictures is not None:
             from eval.perception.diagrams import draw_reliability
 

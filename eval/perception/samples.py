@@ -35,6 +35,8 @@ BOX_DTYPE = np.dtype(
 
 FREE, BLOCKED, THIN, OPEN_QUESTION = range(4)
 """Labels of a coarse cell; nothing is asked of the last one: plants off the road, and bodies that no ray reached."""
+BESIDE = 0.75
+"""m round a footprint in which a blocked cell counts as found."""
 _DTYPE = np.float16
 
 
@@ -163,6 +165,27 @@ def _mark_boxes(boxes: NDArray[np.void], around: NDArray[np.uint8], height: NDAr
                 elif around[i, j] != BLOCKED:
                     around[i, j] = THIN
                 height[i, j] = max(height[i, j], box.height)
+
+
+def beside(boxes: NDArray[np.void], around: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Labels (ROWS, COLUMNS) with nothing asked of cells that are free by their middle but within BESIDE of a footprint: returns
+    of the body reach into them, and blocking them finds it."""
+    asked = around.copy()
+    _mark_beside(boxes, asked)
+    return asked
+
+
+@kernel
+def _mark_beside(boxes: NDArray[np.void], around: NDArray[np.uint8]) -> None:
+    for n in range(len(boxes)):
+        box = boxes[n]
+        cos, sin = math.cos(box.heading), math.sin(box.heading)
+        i0, i1, j0, j1 = window(box.x, box.y, 0.5 * (box.length + box.width) + 1.5)
+        for i in range(i0, i1):
+            for j in range(j0, j1):
+                along, across = away(i, j, box.x, box.y, cos, sin)
+                if around[i, j] == FREE and along <= 0.5 * box.length + BESIDE and across <= 0.5 * box.width + BESIDE:
+                    around[i, j] = OPEN_QUESTION
 
 
 def write_samples(path: Path, samples: list[Sample]) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avstack.perception.bev import OFFSET, PAST_COUNT, PLACE, SEEN, X0, Y0
+from avstack.perception.bev import INTENSITY, OFFSET, PAST_COUNT, PLACE, SEEN, X0, Y0
 from avstack.perception.classes import Class
 from avstack.perception.maps import COLUMNS, MEANS, ROWS, SIDE, STRIDE
-from eval.perception.samples import Sample, grid_of
+from eval.perception.samples import Sample, beside, grid_of
 from sim.jit import kernel
 
 SIGMA = (1.0, 1.3, 0.55, 0.7, 0.5, 0.7, 0.55, 0.65)
@@ -41,17 +41,13 @@ class Targets:
 
 
 def targets_of(sample: Sample, random: np.random.Generator | None = None) -> Targets:
-    """Features and targets; mirrored half the time and with another intensity gain where `random` is given."""
-    features = grid_of(sample).features
-    boxes, around, height, hidden = sample.boxes, sample.around, sample.height.astype(np.float32), sample.hidden
+    """Features and targets; varied where `random` is given."""
+    features, boxes, mirrored = grid_of(sample).features, sample.boxes, False
     if random is not None:
-        features[..., OFFSET + 2 : OFFSET + 4] *= random.uniform(*_INTENSITY_GAIN)
-        if random.random() < 0.5:
-            features = _mirrored(features)
-            boxes = boxes.copy()
-            for name in ("y", "heading", "vy"):
-                boxes[name] *= -1.0
-            around, height, hidden = around[:, ::-1].copy(), height[:, ::-1].copy(), hidden[:, ::-1].copy()
+        features, boxes, mirrored = varied(features, boxes, random)
+    around, height, hidden = beside(sample.boxes, sample.around), sample.height.astype(np.float32), sample.hidden
+    if mirrored:
+        around, height, hidden = around[:, ::-1].copy(), height[:, ::-1].copy(), hidden[:, ::-1].copy()
     heat = np.zeros((len(Class), ROWS, COLUMNS), np.float32)
     cells, means, weights = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, MEANS), np.float32), np.zeros(_MOST, np.float32)
     count = _draw(boxes, np.array(SIGMA), heat, cells, means, weights)
@@ -59,6 +55,19 @@ def targets_of(sample: Sample, random: np.random.Generator | None = None) -> Tar
         features=features, heat=heat, rows=cells[:count, 0], columns=cells[:count, 1], means=means[:count],
         weights=weights[:count], around=around, height=height, hidden=hidden,
     )  # fmt: skip
+
+
+def varied(
+    features: NDArray[np.float32], boxes: NDArray[np.void], random: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.void], bool]:
+    """A scene with another intensity gain, and half the time with left and right changed; `features` is written to."""
+    features[..., INTENSITY : INTENSITY + 2] *= random.uniform(*_INTENSITY_GAIN)
+    if random.random() >= 0.5:
+        return features, boxes, False
+    boxes = boxes.copy()
+    for name in ("y", "heading", "vy"):
+        boxes[name] *= -1.0
+    return _mirrored(features), boxes, True
 
 
 def window_of(targets: Targets, random: np.random.Generator) -> Targets:

@@ -1,9 +1,7 @@
-"""Training of the network: one pass over samples after another, kept after each, so that it can be interrupted and go on.
+"""Training of both stages: one pass over samples after another, kept after each, so that it can be interrupted and go on.
 
-Losses: focal loss on heat (Law and Deng, CornerNet, ECCV 2018); beta-NLL on box and velocity with beta 0.5 (Seitzer et al., ICLR
-2022), whose gradient on means does not vanish where the variance is large; log-variance of the heading on the error of its axis.
-The rich heads differ by their beginnings and by weights of the samples that each draws on its own (a mild Bayesian
-bootstrap), so that they agree only on what many samples teach.
+Losses of the first stage: focal loss on heat (Law and Deng, CornerNet, ECCV 2018), smooth L1 on boxes and velocity, binary
+cross-entropy on coarse cells. The second stage is trained after it, see `eval.perception.second`.
 """
 
 from __future__ import annotations
@@ -24,182 +22,181 @@ from torch.nn import functional
 
 from avstack.perception.classes import Class
 from avstack.perception.detect import META, NETWORK_FILE, VERSION
-from avstack.perception.maps import (
-    AROUND,
-    COARSE_OUT,
-    HEADS,
-    HEAT,
-    HEIGHT,
-    HIDDEN,
-    LOG_VARIANCES,
-    MEANS,
-    RICH_OUT,
-    SOLID,
-)
-from avstack.perception.network import LOG_VARIANCE, Network, Widths, fuse
+from avstack.perception.maps import AROUND, COARSE, COARSE_OUT, HEAT, HEIGHT, HIDDEN, RICH_OUT, SOLID
+from avstack.perception.network import Network, Widths, fuse
 from eval.perception.samples import BLOCKED, FREE, OPEN_QUESTION, THIN, Sample
 from eval.perception.targets import Targets, targets_of, window_of
 
-BETA = 0.5
-_MEANS_OF = (0, 1, 8, 9, 2, 3)  # of `Targets.means`, in the order of _VARIANCES_OF
-_VARIANCES_OF = (0, 1, 3, 4, 5, 6)
-_HEADING = 2
-_QUANTITY_WEIGHTS = (1.0, 1.0, 0.3, 0.3, 1.0, 1.0)
+MEAN_SCALES = (0.3, 0.3, 0.1, 0.1, 0.3, 0.3, 0.3, 0.3, 1.0, 1.0)
+"""Error of each mean at which smooth L1 goes over from square to straight."""
+MEAN_WEIGHTS = (2.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """How long and how fast the network learns. passes over the samples; rate: the highest one of a one-cycle schedule."""
+    """How long and how fast the stages learn. passes over the samples; rate: the highest one of a one-cycle schedule."""
 
     seed: int = 1
-    passes: int = 6
+    passes: int = 3
     batch: int = 4
     rate: float = 3e-3
+    second_passes: int = 9
+    second_batch: int = 128
+    second_rate: float = 2e-3
     decay: float = 1e-2
     widths: Widths = field(default_factory=Widths)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """One step: where it is, and the losses since the last report."""
+    """One step of a stage: where it is, and the losses since the last report."""
 
+    stage: str
     done: int
     steps: int
     losses: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What is trained and how far it is: a module, its optimiser and schedule, and the file that keeps them."""
+
+    module: torch.nn.Module
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    path: Path
+    of: str
+
+    def step(self, parts: dict[str, Tensor]) -> None:
+        """One step down the sum of the losses."""
+        total = torch.stack(list(parts.values())).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.module.parameters(), 10.0)
+        self.optimiser.step()
+        self.schedule.step()
+
+    def resume(self) -> int:
+        """Passes that are done already, with their state put back."""
+        if not self.path.is_file():
+            return 0
+        kept = torch.load(self.path, weights_only=True)
+        if kept["of"] != self.of:
+            return 0
+        self.module.load_state_dict(kept["module"])
+        self.optimiser.load_state_dict(kept["optimiser"])
+        self.schedule.load_state_dict(kept["schedule"])
+        return int(kept["passes"])
+
+    def keep(self, passes: int) -> None:
+        """Write the state after so many passes; nobody ever sees half a file."""
+        part = self.path.with_suffix(f".{os.getpid()}.part")
+        state = {
+            "of": self.of, "passes": passes, "module": self.module.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }  # fmt: skip
+        torch.save(state, part)
+        part.replace(self.path)
+
+
+def course(module: torch.nn.Module, config: TrainConfig, rate: float, steps: int, path: Path, of: str) -> Course:
+    """A one-cycle course of so many steps."""
+    asked = [one for one in module.parameters() if one.requires_grad]
+    optimiser = torch.optim.AdamW(asked, lr=rate, weight_decay=config.decay, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps + 1, pct_start=0.2)
+    return Course(module=module, optimiser=optimiser, schedule=schedule, path=path, of=of)
+
+
+class Tally:
+    """Losses since the last report."""
+
+    def __init__(self, report: Callable[[Progress], None], stage: str, steps: int, every: int) -> None:
+        self.report, self.stage, self.steps, self.every = report, stage, steps, every
+        self.losses: dict[str, float] = {}
+        self.since = 0
+
+    def add(self, parts: dict[str, Tensor], done: int, *, last: bool) -> None:
+        """Count a step's losses; report from time to time, and at the last step of a pass."""
+        for name, value in parts.items():
+            self.losses[name] = self.losses.get(name, 0.0) + float(value.detach())
+        self.since += 1
+        if last or self.since == self.every:
+            means = {name: value / self.since for name, value in self.losses.items()}
+            self.report(Progress(stage=self.stage, done=done, steps=self.steps, losses=means))
+            self.losses, self.since = {}, 0
+
+
 def train(
     samples: Sequence[Sample], config: TrainConfig, folder: Path, report: Callable[[Progress], None], device: str = "cpu"
 ) -> Network:
-    """A trained network; `folder` keeps the state after each pass, and training goes on from there.
+    """A network with its first stage trained; `folder` keeps the state after each pass, and training goes on from there.
 
     Everything follows from the seed on one device with one thread.
     """
     torch.manual_seed(config.seed)
     network = Network(config.widths).to(device).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay)
+    network.second.requires_grad_(False)
     steps_a_pass = -(-len(samples) // config.batch)
     steps = steps_a_pass * config.passes
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.rate, total_steps=steps + 1, pct_start=0.2)
-    path = folder / "training.pt"
-    begun = _resume(path, network, optimiser, schedule, _fingerprint(samples, config))
-    for number in range(begun, config.passes):
+    run = course(network, config, config.rate, steps, folder / "training.pt", fingerprint(samples, config, second=False))
+    tally = Tally(report, "first", steps, 200)
+    for number in range(run.resume(), config.passes):
         random = np.random.default_rng([config.seed, number])
         order = random.permutation(len(samples))
-        losses: dict[str, float] = {}
         network.train()
         for k in range(steps_a_pass):
             chosen = [window_of(targets_of(samples[i], random), random) for i in order[k * config.batch : (k + 1) * config.batch]]
-            parts = losses_of(network, chosen, random, device)
-            total = torch.stack(list(parts.values())).sum()
-            optimiser.zero_grad(set_to_none=True)
-            total.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
-            optimiser.step()
-            schedule.step()
-            for name, value in parts.items():
-                losses[name] = losses.get(name, 0.0) + float(value.detach())
-            if (k + 1) % 50 == 0 or k + 1 == steps_a_pass:
-                since = (k % 50) + 1
-                report(
-                    Progress(
-                        done=number * steps_a_pass + k + 1, steps=steps,
-                        losses={name: value / since for name, value in losses.items()},
-                    )
-                )  # fmt: skip
-                losses = {}
-        _keep(path, network, optimiser, schedule, _fingerprint(samples, config), number + 1)
+            parts = losses_of(network, chosen, device)
+            run.step(parts)
+            tally.add(parts, number * steps_a_pass + k + 1, last=k + 1 == steps_a_pass)
+        run.keep(number + 1)
+    network.second.requires_grad_(True)
     return network.eval()
 
 
-def _fingerprint(samples: Sequence[Sample], config: TrainConfig) -> str:
-    """Of what a training is of: another one does not go on from its state."""
-    told = json.dumps([asdict(config), len(samples), samples[0].scene, samples[-1].scene, VERSION])
+def fingerprint(samples: Sequence[Sample], config: TrainConfig, *, second: bool) -> str:
+    """Of what the training of a stage is of: another one does not go on from its state. The first does not depend on how the
+    second is trained."""
+    numbers = {name: value for name, value in asdict(config).items() if second or not name.startswith("second_")}
+    told = json.dumps([numbers, len(samples), samples[0].scene, samples[-1].scene, VERSION])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _resume(
-    path: Path, network: Network, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler, of: str
-) -> int:
-    """Passes that are done already, with their state put back."""
-    if not path.is_file():
-        return 0
-    kept = torch.load(path, weights_only=True)
-    if kept["of"] != of:
-        return 0
-    network.load_state_dict(kept["network"])
-    optimiser.load_state_dict(kept["optimiser"])
-    schedule.load_state_dict(kept["schedule"])
-    return int(kept["passes"])
-
-
-def _keep(
-    path: Path, network: Network, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler, of: str,
-    passes: int,
-) -> None:  # fmt: skip
-    part = path.with_suffix(f".{os.getpid()}.part")
-    state = {
-        "of": of, "passes": passes, "network": network.state_dict(), "optimiser": optimiser.state_dict(),
-        "schedule": schedule.state_dict(),
-    }  # fmt: skip
-    torch.save(state, part)
-    part.replace(path)
-
-
-def losses_of(network: Network, chosen: Sequence[Targets], random: np.random.Generator, device: str = "cpu") -> dict[str, Tensor]:
+def losses_of(network: Network, chosen: Sequence[Targets], device: str = "cpu") -> dict[str, Tensor]:
     """Named losses of a batch, ready to be added up."""
     features = torch.from_numpy(np.stack([one.features for one in chosen])).to(device).permute(0, 3, 1, 2)
     maps = network(features)
-    weights = torch.from_numpy(random.gamma(4.0, 0.25, (HEADS, len(chosen))).astype(np.float32)).to(device)
     heat = _stacked([one.heat for one in chosen], device)
     where = np.concatenate([np.full(len(one.rows), k) for k, one in enumerate(chosen)])
     rows, columns = (np.concatenate([getattr(one, name) for one in chosen]) for name in ("rows", "columns"))
     means = _stacked([np.concatenate([one.means for one in chosen])], device)[0]
-    cell_weights = _stacked([np.concatenate([one.weights for one in chosen])], device)[0]
+    weights = _stacked([np.concatenate([one.weights for one in chosen])], device)[0]
     index = [torch.from_numpy(one).to(device) for one in (where, rows, columns)]
-    total = {"heat": maps.new_zeros(()), "box": maps.new_zeros(()), "heading": maps.new_zeros(())}
-    for head in range(HEADS):
-        own = maps[:, head * RICH_OUT : (head + 1) * RICH_OUT]
-        total["heat"] = total["heat"] + 2.0 * _focal(own[:, HEAT : HEAT + len(Class)], heat, weights[head]) / HEADS
-        if len(rows):
-            said = own[index[0], :, index[1], index[2]]
-            box, heading = _regression(said, means, cell_weights * weights[head][index[0]])
-            total["box"], total["heading"] = total["box"] + 0.5 * box / HEADS, total["heading"] + 0.5 * heading / HEADS
-    return total | _coarse(maps[:, -COARSE_OUT:], chosen, device)
+    found = {"heat": 2.0 * _focal(maps[:, HEAT : HEAT + len(Class)], heat)}
+    said = maps[index[0], :, index[1], index[2]][:, len(Class) : RICH_OUT]
+    found["box"] = (mean_losses(said, means) * weights).sum() / weights.sum().clamp(min=1.0)
+    return found | _coarse(maps[:, COARSE : COARSE + COARSE_OUT], chosen, device)
+
+
+def mean_losses(said: Tensor, means: Tensor) -> Tensor:
+    """(P,) weighted sums of smooth L1 over (P, MEANS)."""
+    scales = torch.tensor(MEAN_SCALES, device=said.device)
+    away = (said - means).abs()
+    each = torch.where(away < scales, 0.5 * away.square() / scales, away - 0.5 * scales)
+    return each @ torch.tensor(MEAN_WEIGHTS, device=said.device)
 
 
 def _stacked(arrays: Sequence[NDArray[np.generic]], device: str) -> Tensor:
     return torch.from_numpy(np.stack(arrays)).to(device)
 
 
-def _focal(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """Focal loss on spots of heat, per thing; weights: (B,) of the samples."""
+def _focal(logits: Tensor, target: Tensor) -> Tensor:
+    """Focal loss on spots of heat, per thing."""
     p = torch.sigmoid(logits)
     hot = target == 1.0
-    positive = functional.logsigmoid(logits) * (1.0 - p).square()
-    negative = functional.logsigmoid(-logits) * p.square() * (1.0 - target).pow(4)
-    each = -torch.where(hot, positive, negative).sum(dim=(1, 2, 3))
-    return (each * weights).sum() / hot.sum().clamp(min=1)
-
-
-def _regression(said: Tensor, means: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """(box and velocity, heading) losses of (P, RICH_OUT) cells against (P, MEANS)."""
-    mean = said[:, len(Class) : len(Class) + MEANS]
-    log_variance = said[:, LOG_VARIANCES:].clamp(*LOG_VARIANCE)
-    norm = weights.sum().clamp(min=1.0)
-    box = said.new_zeros(())
-    for at, variance_at, factor in zip(_MEANS_OF, _VARIANCES_OF, _QUANTITY_WEIGHTS, strict=True):
-        own = log_variance[:, variance_at]
-        nll = 0.5 * ((mean[:, at] - means[:, at]).square() * torch.exp(-own) + own)
-        box = box + factor * (weights * nll * torch.exp(BETA * own).detach()).sum() / norm
-    direction = functional.smooth_l1_loss(mean[:, 4:8], means[:, 4:8], reduction="none", beta=0.3).sum(dim=1)
-    with torch.no_grad():
-        # error of the axis, either end first
-        off = torch.atan2(mean[:, 6], mean[:, 7]) - torch.atan2(means[:, 6], means[:, 7])
-        error = 0.5 * torch.atan2(torch.sin(off), torch.cos(off))
-    own = log_variance[:, _HEADING]
-    nll = 0.5 * (error.square() * torch.exp(-own) + own)
-    return box, (weights * (direction + 0.3 * nll)).sum() / norm
+    negative = (functional.softplus(logits) * p.square() * (1.0 - target).pow(4)).sum()
+    positive = (functional.softplus(-logits[hot]) * (1.0 - p[hot]).square()).sum()
+    return (positive + negative) / hot.sum().clamp(min=1)
 
 
 def _coarse(maps: Tensor, chosen: Sequence[Targets], device: str) -> dict[str, Tensor]:

@@ -52,6 +52,22 @@ def test_a_wall_is_no_slope():
     assert len(grid.standing) > 180
 
 
+def rings(slope: float = 0.0) -> np.ndarray:
+    """The road as 32 rings meet it: further ahead they lie ever further apart."""
+    angle, r = np.meshgrid(np.linspace(-math.pi, math.pi, 720), [6.0, 8.0, 10.0, 13.0, 19.0, 26.0, 39.0, 79.0])
+    x, y = (r * np.cos(angle)).ravel(), (r * np.sin(angle)).ravel()
+    return np.stack([x, y, slope * x, np.full(x.size, 0.2), np.zeros(x.size)], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize(("ahead", "slope"), [(22.6, -0.03), (22.6, 0.03), (33.1, -0.03), (33.1, 0.0), (33.1, 0.03), (46.1, 0.0)])
+def test_a_thing_between_the_rings_is_as_high_as_it_is(slope, ahead):
+    x, y = np.full(6, ahead), np.linspace(-0.3, 0.3, 6)
+    box = np.stack([x, y, slope * x + np.tile([0.55, 0.85], 3), x * 0.0 + 0.3, x * 0.0], axis=1).astype(np.float32)
+    grid = bev.rasterise(np.concatenate([rings(slope), box]))
+    assert len(grid.standing) == 6
+    assert grid.features[cell_of(ahead, 0.1)][TOP] == pytest.approx(0.85, abs=0.1)
+
+
 def test_what_is_not_finite_or_on_the_car_is_left_out():
     points = with_post(20.1, -7.3)
     bad = np.tile(points[-1:], (6, 1))

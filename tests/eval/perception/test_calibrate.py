@@ -7,12 +7,14 @@ import pytest
 
 pytest.importorskip("torch")
 
+from avstack.perception.calibration import Calibration
 from avstack.perception.classes import Class
 from avstack.perception.decode import CANDIDATE_DTYPE
 from eval.perception.assess import assess, judge
-from eval.perception.calibrate import coarse_threshold, fit, logistic, monotone
+from eval.perception.calibrate import coarse_threshold, fit, logistic, monotone, thresholds_without
 from eval.perception.judged import CELL_STEPS, Frames
 from eval.perception.samples import BOX_DTYPE
+from sim.sensors.things import THING_NAMES
 
 
 def invented(count: int = 600, *, bold: float = 1.0, missed: float = 0.0, seed: int = 0) -> Frames:
@@ -52,8 +54,6 @@ def test_over_confidence_and_too_small_variances_are_mended():
 
 
 def test_without_calibration_the_same_figures_are_bad():
-    from avstack.perception.calibration import Calibration
-
     figures = assess(judge(invented(bold=3.0, seed=1), Calibration()))
     assert figures["d_ece"] > figures["d_ece_floor"] + 0.05
     assert figures["coverage90"]["x"] < 0.7
@@ -67,6 +67,33 @@ def test_a_threshold_keeps_its_bound_where_it_can():
     # two in a hundred are missed whatever the threshold: the most careful one is all there is
     assert coarse_threshold(invented(missed=0.02)) == pytest.approx(0.02)
     assert assess(judge(invented(missed=0.02, seed=1), fit(invented())))["coarse_miss"] == pytest.approx(0.02, abs=0.01)
+
+
+def test_a_threshold_chosen_without_a_kind_does_not_heed_it():
+    frames = invented()
+    cones = np.arange(len(frames.boxes)) % 6 == 5
+    frames.boxes["thing"][cones] = THING_NAMES.index("cone")
+    frames.around[cones] = 0.2
+    found = thresholds_without(frames)
+    assert coarse_threshold(frames) == pytest.approx(0.2)
+    assert found == {"car": pytest.approx(0.2), "cone": pytest.approx(0.5, abs=0.06)}
+    figures = assess(judge(frames, fit(frames)), found)
+    assert figures["left_out"]["cone"]["missed"] == figures["left_out"]["cone"]["things"]
+    assert (figures["left_out_worst"], figures["left_out_worst_miss"]) == ("cone", 1.0)
+
+
+def test_what_may_be_of_two_classes_counts_under_both():
+    frames = invented()
+    trucks = np.arange(len(frames.boxes)) % 3 == 2
+    frames.boxes["label"][trucks] = Class.TRUCK
+    found = frames.candidates
+    found["mean"][:, :2] = np.stack([frames.boxes["x"], frames.boxes["y"]], axis=1)
+    # trucks are taken for cars, but not so surely as cars are
+    found["heat"][:, Class.VEHICLE] = np.where(trucks, 0.5, 0.9)
+    found["heat"][:, Class.TRUCK] = np.where(trucks, 0.4, 0.05)
+    figures = assess(judge(frames, Calibration()))
+    assert figures["map"] == pytest.approx(1.0, abs=0.01)
+    assert figures["map_best"] < 0.6
 
 
 def test_a_monotone_map_rises_and_finds_the_shares():

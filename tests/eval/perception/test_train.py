@@ -9,14 +9,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from avstack.perception.classes import Class  # noqa: E402
+from avstack.perception.decode import propose  # noqa: E402
 from avstack.perception.detect import META, VERSION, read_network  # noqa: E402
-from avstack.perception.network import Widths, fused_network, infer  # noqa: E402
+from avstack.perception.maps import MEANS, NOTHING  # noqa: E402
+from avstack.perception.network import Network, Widths, fused_network, infer, infer_second  # noqa: E402
 from eval.perception.samples import sample_of  # noqa: E402
 from eval.perception.scenes import views_of  # noqa: E402
+from eval.perception.second import proposed_of, train_second  # noqa: E402
 from eval.perception.targets import targets_of  # noqa: E402
 from eval.perception.train import Progress, TrainConfig, export, train  # noqa: E402
 
-TINY = Widths(fine=8, middle=8, coarse=8)
+TINY = Widths(fine=8, middle=8, coarse=8, crop=(8, 8, 8), dense=16)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,4 +82,50 @@ def test_what_is_exported_answers_as_what_was_trained(samples, tmp_path):
     found = infer(fused_network(arrays, TINY), features)
     # weights are kept in half precision
     assert np.abs(found - wanted).max() < 0.02 * np.abs(wanted).max()
+    crops, about = np.random.default_rng(0).random((5, 12, 12, 18), np.float32), np.ones((5, 45), np.float32)
+    with torch.inference_mode():
+        wanted = network.second(torch.from_numpy(crops).permute(0, 3, 1, 2), torch.from_numpy(about)).numpy()
+    assert np.abs(infer_second(fused_network(arrays, TINY), crops, about) - wanted).max() < 0.02 * np.abs(wanted).max()
     assert json.dumps(meta)
+
+
+def first_stage(samples) -> Network:
+    """A network that proposes whatever it comes upon."""
+    torch.manual_seed(0)
+    network = Network(TINY).to(memory_format=torch.channels_last).eval()
+    torch.nn.init.constant_(network.said.bias[: len(Class)], -1.0)
+    return network
+
+
+def test_proposals_are_of_the_things_they_lie_on(samples):
+    network = first_stage(samples)
+    found = proposed_of(network, samples[0], np.random.default_rng(0))
+    assert found.crops.shape[1:] == (14, 14, 18)
+    assert found.means.shape == (len(found.label), MEANS)
+    of = found.label < NOTHING
+    assert of.any()
+    assert (~of).any()
+    # never further off than what counts as the thing itself
+    away = np.hypot(*found.means[of, :2].T)
+    assert (away < 1.0 + 0.25 * np.exp(found.means[of, 2]) + 0.4).all()
+
+
+def test_the_second_stage_learns_and_goes_on_where_it_stopped(samples, tmp_path):
+    seen: list[Progress] = []
+    config = TrainConfig(second_passes=30, second_batch=8, second_rate=1e-2, widths=TINY)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    whole = train_second(first_stage(samples), samples, config, tmp_path / "a", seen.append)
+    assert seen[-1].losses["class"] < 0.7 * np.log(NOTHING + 1)
+
+    def stop(progress: Progress) -> None:
+        if progress.done > 0.4 * progress.steps:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_second(first_stage(samples), samples, config, tmp_path / "b", stop)
+    again = train_second(first_stage(samples), samples, config, tmp_path / "b", lambda _: None)
+    for name, value in whole.second.state_dict().items():
+        assert torch.equal(value, again.second.state_dict()[name]), name
+    maps = infer(whole, targets_of(samples[0]).features)
+    assert len(propose(maps)) > 0
