@@ -27,13 +27,14 @@ from sim.interface import OBJECT_DTYPE, TICK_S, Floats, SensorFrame
 from sim.roads.lane_map import LaneMap
 
 LIDAR_TRACKING = TrackingConfig(
-    share=0.8, position_time=5.0, velocity_time=8.0, size_time=2.5, score_prior=0.0, score_weight=0.45, forget=0.3, hit=0.0,
+    share=0.6, position_time=2.0, velocity_time=4.0, size_time=2.0, score_prior=0.0, score_weight=0.45, forget=0.3, hit=0.0,
     birth=-1.0, birth_weight=0.45, flip_prior=-1.0, absorb=1.0, part_cost=40.0,
 )  # fmt: skip
 """What the tracker believes of the learned models' readings: their scores are probabilities, which sum up to existence, and their
 errors last (`avstack bench tracking --sensing lidar`)."""
-VELOCITY_DOUBT = 3.0
-"""Factor on stated errors of velocity: a network that takes one thing for faster than it is does so as long as it sees it."""
+STATED = (2.0, 1.5, 3.0, 2.0, 2.0)
+"""Factors on the models' stated errors of position, heading, velocity, length and width: they hold for one sweep, while a model
+that takes a thing for longer or faster than it is does so as long as it sees it."""
 APPEARS_MPS = 10.0  # m/s, by which what is observed shrinks while nothing new is seen
 _KIND_OF = np.array([int(ROAD_USER_OF[one]) for one in Class], np.int32)
 
@@ -110,7 +111,7 @@ def readings_of(found: NDArray[np.void], pose: Floats) -> tuple[NDArray[np.void]
     pairs = ((0, 1), (2, 2), (3, 4), (5, 5), (6, 6))
     for k, (one, other) in enumerate(pairs):
         objects["sigma"][:, k] = np.sqrt(0.5 * (covariance[:, one, one] + covariance[:, other, other]))
-    objects["sigma"][:, 2] *= VELOCITY_DOUBT
+    objects["sigma"] *= np.where(found["blob"][:, None], 1.0, STATED)
     objects["id"] = np.arange(len(found))
     for name in ("trust", "source", "flip", "blob"):
         signs[name] = found[name]
