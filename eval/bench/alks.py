@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from eval.executors import choose_executor
+from eval.executors import Workers, choose_executor
 from eval.run import EpisodeResult, Job, run_episode
 from eval.statistics import clopper_pearson
 from scenarios.errors import InputError
@@ -32,7 +32,7 @@ class AlksRow(TypedDict):
     failed: int
 
 
-def run_bench(folder: Path, driver: str, seeds: Sequence[int], sensing: str, workers: int | None) -> list[AlksRow]:
+def run_bench(folder: Path, driver: str, seeds: Sequence[int], sensing: str, workers: Workers) -> list[AlksRow]:
     """One row for each .xosc file in a folder. InputError for an empty folder, and for a file that cannot be run."""
     files = sorted(folder.glob("*.xosc"))
     if not files:

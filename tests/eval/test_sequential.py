@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from eval.gate import Finding, fails, is_clear, judge
 from eval.paired import mean_p
 from eval.runs import arm, paired
 from eval.store import Row, Run, Store
+from eval.suites import suite_of
 from scenarios.errors import InputError
 from tests.eval.test_gate import call, made_rows, pairs_of
 
@@ -112,7 +114,7 @@ def store(tmp_path: Path) -> Path:
     kept.open_run(
         Run(
             name="main", suite="merge", sensing="objects", sets={"rules": "main"}, seeds=tuple(range(400)),
-            provenance={"suite": json.dumps(evaluation.asdict(evaluation.suite_of("merge")))},
+            provenance={"suite": json.dumps(asdict(suite_of("merge")))},
         )
     )  # fmt: skip
     for row in rows:
