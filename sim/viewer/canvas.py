@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import pygame
+from numpy.typing import NDArray
 
 from sim.interface import Floats
 
@@ -45,11 +46,15 @@ class View:
 
     def sees(self, points: Floats) -> bool:
         """Whether the box around (K, 2) world points meets the view."""
-        if len(points) == 0:
-            return False
+        return len(points) > 0 and bool(self.meets(np.array([[*points.min(axis=0), *points.max(axis=0)]]))[0])
+
+    def meets(self, boxes: Floats) -> NDArray[np.bool_]:
+        """(N,) whether each of N boxes x0, y0, x1, y1 [m] meets the view."""
         half_x, half_y = 0.5 * self.width / self.scale, 0.5 * self.height / self.scale
-        (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
-        return bool(x1 >= self.x - half_x and x0 <= self.x + half_x and y1 >= self.y - half_y and y0 <= self.y + half_y)
+        x0, y0, x1, y1 = boxes.T
+        met: NDArray[np.bool_] = (x1 >= self.x - half_x) & (x0 <= self.x + half_x) & (y1 >= self.y - half_y)
+        met &= y0 <= self.y + half_y
+        return met
 
 
 def fit(bounds: tuple[float, float, float, float], left: float, top: float, width: float, height: float) -> View:

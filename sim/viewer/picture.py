@@ -11,7 +11,6 @@ import pygame
 from numpy.typing import NDArray
 
 from sim.interface import Floats
-from sim.roads.outline import MapOutline
 from sim.viewer.actors import draw_body, draw_contact
 from sim.viewer.canvas import ALARM, FAINT, INK, PAPER, Canvas, Colour, View, nice_step, text_width
 from sim.viewer.cast import OTHERS_COLOUR
@@ -28,7 +27,7 @@ from sim.viewer.overlays import (
     draw_zones,
 )
 from sim.viewer.panel import CURVE_S, Chosen, Status, draw_help, draw_panel, draw_timeline
-from sim.viewer.road import draw_road
+from sim.viewer.road import MapKey, draw_road
 from sim.viewer.viewer import Badge, Viewer
 from sim.viewer.zones import conflict_zones
 
@@ -73,7 +72,7 @@ def _draw_world(canvas: Canvas, viewer: Viewer, view: View, by_actor: Mapping[in
     if shown[Overlay.LANES]:
         draw_lanes(canvas, feed.road_map, view)
     if shown[Overlay.ZONES]:
-        draw_zones(canvas, _zones(_ById(feed.road_map)), view)
+        draw_zones(canvas, _zones(MapKey(feed.road_map)), view)
     if shown[Overlay.GRID]:
         draw_grid(canvas, trace, view)
     if shown[Overlay.FUTURES]:
@@ -118,21 +117,8 @@ def _draw_scale(canvas: Canvas, view: View) -> None:
     canvas.text((left, bottom - 11.0), f"{length:g} m", 11, INK, "left", PAPER)
 
 
-class _ById:
-    """A map as a key: two are the same if they are one object."""
-
-    def __init__(self, drawing: MapOutline) -> None:
-        self.drawing = drawing
-
-    def __hash__(self) -> int:
-        return id(self.drawing)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ById) and other.drawing is self.drawing
-
-
 @lru_cache(maxsize=4)
-def _zones(key: _ById) -> tuple[Floats, ...]:
+def _zones(key: MapKey) -> tuple[Floats, ...]:
     return conflict_zones(key.drawing)
 
 

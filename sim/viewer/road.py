@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,13 +41,31 @@ _ARROW_SCALE_MIN = 2.2  # pixels a metre below which arrows and dashes are only 
 _STRIPE = 0.5  # m
 
 
+class MapKey:
+    """A map as a key of what is worked out of it once: two are the same if they are one object."""
+
+    def __init__(self, drawing: MapOutline) -> None:
+        self.drawing = drawing
+
+    def __hash__(self) -> int:
+        return id(self.drawing)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MapKey) and other.drawing is self.drawing
+
+
+@lru_cache(maxsize=4)
+def _boxes(key: MapKey) -> Floats:
+    """(L, 4) x0, y0, x1, y1 [m] around the borders of each lane."""
+    borders = (np.concatenate((lane.left_border, lane.right_border)) for lane in key.drawing.lanes)
+    return np.array([[*line.min(axis=0), *line.max(axis=0)] for line in borders]).reshape(-1, 4)
+
+
 def draw_road(canvas: Canvas, drawing: MapOutline, view: View, time_s: float | None = None) -> None:
     """Everything of the map inside `view`; lights as they are at `time_s`, unlit without it."""
     canvas.clip(view.left, view.top, view.width, view.height)
     canvas.rectangle(view.left, view.top, view.width, view.height, GROUND)
-    visible = {
-        index: lane for index, lane in enumerate(drawing.lanes) if view.sees(lane.left_border) or view.sees(lane.right_border)
-    }
+    visible = {int(index): drawing.lanes[index] for index in np.flatnonzero(view.meets(_boxes(MapKey(drawing))))}
     seen = list(visible.values())
     for outline in drawing.scenery:
         canvas.polygon(view.pixels(outline), SCENERY, KERB)
