@@ -23,6 +23,7 @@ from scenarios.maps import ground_of
 from scenarios.model import KINDS, Episode, MapSpec
 from scenarios.schema import ScenarioSpec, check
 from scenarios.storyboard.board import Board, board_of
+from scenarios.storyboard.lights import plans_of, with_plans
 from scenarios.storyboard.places import Places, roads_of
 from scenarios.storyboard.stage import Puppet, Stage
 from sim.interface import SPECS, TICK_S, Kind, VehicleSpec
@@ -94,7 +95,7 @@ def compile_script(spec: ScenarioSpec, episode: Episode, seed: int) -> Scenario:
     file = instance.map_file.resolve()
     set_speed = round(board.stage.puppets[ego.name].speed, 3) if ego is not None else 0.0
     return Scenario(
-        name=episode.name, road_map=_limited(file, file.stat().st_mtime_ns, set_speed),
+        name=episode.name, road_map=with_plans(_limited(file, file.stat().st_mtime_ns, set_speed), board.places.plans),
         actors=tuple(actors), seed=seed, ego=0 if ego is not None else None, duration_s=episode.duration_s,
         friction=weather.friction, visibility_m=weather.visibility_m, weather=weather.name, rate=weather.rate,
         sensing=episode.sensing, latency_ticks=episode.latency_ticks, criteria=Criteria(**episode.criteria.model_dump()),
@@ -123,7 +124,8 @@ def set_stage(instance: Instance, ego: Entity | None) -> tuple[Board, Ground]:
         puppets[ego.name].driven = True
     stage = Stage(ground=ground, puppets=puppets, values=dict(instance.values))
     roads = roads_of(file.resolve(), file.stat().st_mtime_ns, ground.road_map.origin)
-    return board_of(instance, stage, Places(stage, roads), []), ground
+    places = Places(stage, roads, plans_of(instance, roads.lights))
+    return board_of(instance, stage, places, []), ground
 
 
 def ego_of(entities: Sequence[Entity]) -> Entity | None:

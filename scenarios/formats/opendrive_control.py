@@ -46,6 +46,9 @@ def apply_control(network: Network, layout: Layout) -> tuple[SignalPlan, ...]:
                     for lane in _controlled(strand, turns):
                         heads[lane].append(one)
     plans = _programme(network, heads)
+    for lane, found in heads.items():
+        for one in found:
+            layout.lights.setdefault(one.definition.id, set()).add(lane.signal or "")
     _regulate_painted(network, layout)
     _draw_lines(network, placed, layout)
     _agree(layout)

@@ -62,6 +62,8 @@ class Layout:
     segments: dict[str, list[Segment]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    lights: dict[str, set[str]] = field(default_factory=dict)
+    """Signal groups by the id of a light of the file."""
 
     def free_name(self, base: str) -> str:
         """`base`, or `base#2` and so on where it is taken; taken from now on."""

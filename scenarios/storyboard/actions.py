@@ -203,17 +203,18 @@ PRIVATE = frozenset(
     }
 )  # fmt: skip
 GLOBAL = frozenset({"EnvironmentAction", "EntityAction", "ParameterAction", "VariableAction"})
+INITIAL = GLOBAL | {"InfrastructureAction"}
 GROUPS = frozenset({"LongitudinalAction", "LateralAction", "RoutingAction"})
 
 
-def check_action(action: Element) -> None:
-    """Refuse an action that is not supported, before anything runs."""
+def check_action(action: Element, *, initial: bool = False) -> None:
+    """Refuse an action that is not supported, before anything runs; initial: in <Init>."""
     for kind in [action] if action.tag in ("PrivateAction", "GlobalAction") else action.children:
         if kind.tag not in ("PrivateAction", "GlobalAction"):
             raise unsupported(kind)
         for one in kind.children:
             inner = next(iter(one.children), one) if one.tag in GROUPS else one
-            if inner.tag not in (PRIVATE if kind.tag == "PrivateAction" else GLOBAL):
+            if inner.tag not in (PRIVATE if kind.tag == "PrivateAction" else INITIAL if initial else GLOBAL):
                 raise unsupported(inner)
 
 
@@ -307,6 +308,8 @@ class Actions:
             case "EnvironmentAction":
                 if self.stage.time_s > 0.0:
                     raise action.error("changes the weather while the scenario runs", "Set it in <Init>.")
+            case "InfrastructureAction":
+                pass  # see scenarios.storyboard.lights
             case "EntityAction" if action.child("DeleteEntityAction") is not None:
                 self.places.puppet(action).present = False
             case "ParameterAction" | "VariableAction":

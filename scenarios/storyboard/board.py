@@ -177,7 +177,7 @@ def board_of(instance: Instance, stage: Stage, places: Places, notes: list[str])
                     actions.begin(action, [puppet])
                 puppet.driven = driven
             case "GlobalAction":
-                check_action(one)
+                check_action(one, initial=True)
                 actions.begin(one, [])
             case _:
                 raise unsupported(one)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from scenarios.formats.openscenario_file import unsupported
 from scenarios.formats.openscenario_values import RULES, compare
 from scenarios.formats.xml import Element
+from scenarios.storyboard.lights import colour_of, groups_of, shows
 from scenarios.storyboard.places import Places
 from scenarios.storyboard.stage import Puppet, Stage
 
@@ -71,8 +72,14 @@ def trigger_of(element: Element | None) -> Trigger | None:
 
 
 VALUE_CONDITIONS = frozenset(
-    {"SimulationTimeCondition", "StoryboardElementStateCondition", "ParameterCondition", "VariableCondition"}
-)
+    {
+        "SimulationTimeCondition",
+        "StoryboardElementStateCondition",
+        "ParameterCondition",
+        "VariableCondition",
+        "TrafficSignalCondition",
+    }
+)  # fmt: skip
 ENTITY_CONDITIONS = frozenset(
     {
         "EndOfRoadCondition", "CollisionCondition", "OffroadCondition", "TimeHeadwayCondition", "TimeToCollisionCondition",
@@ -97,7 +104,7 @@ def evaluate(condition: Element, stage: Stage, places: Places) -> bool:
     """Whether a <Condition> holds now, edge and delay left aside."""
     by_value = condition.child("ByValueCondition")
     if by_value is not None:
-        return _by_value(_inside(by_value), stage)
+        return _by_value(_inside(by_value), stage, places)
     by_entity = condition.need("ByEntityCondition")
     triggering = by_entity.need("TriggeringEntities")
     who = [places.puppet(one) for one in triggering.all("EntityRef")]
@@ -113,8 +120,12 @@ def _inside(element: Element) -> Element:
     return element.children[0]
 
 
-def _by_value(one: Element, stage: Stage) -> bool:
+def _by_value(one: Element, stage: Stage, places: Places) -> bool:
     match one.tag:
+        case "TrafficSignalCondition":
+            groups = groups_of(one, one.text("name"), places.roads.lights)
+            wanted = colour_of(one)
+            return all(shows(stage.ground.road_map, places.plans, group, stage.time_s) == wanted for group in groups)
         case "SimulationTimeCondition":
             value = one.number("value")
             return RULES[one.choice("rule", tuple(RULES))](round(stage.time_s, 6), value)

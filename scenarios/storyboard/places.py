@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,17 +21,20 @@ from scenarios.ground import Spot
 from scenarios.nearest import nearest
 from scenarios.retrace import fits
 from scenarios.storyboard.stage import Puppet, Stage, beside
+from sim.roads.lane_map import SignalPlan
 
 ROADS_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roads:
-    """Roads of an OpenDRIVE file by their own coordinates; origin: what our map has subtracted."""
+    """Roads of an OpenDRIVE file by their own coordinates; origin: what our map has subtracted. lights: our signal groups by the
+    file's ids of lights."""
 
     network: Network
     strands: tuple[Strand, ...]
     origin: tuple[float, float]
+    lights: Mapping[str, frozenset[str]]
 
     def lane(self, road: str, lane_id: int, s: float, element: Element) -> tuple[str, float]:
         """Our name of a lane of the file, and the share of it that lies before road coordinate s."""
@@ -62,15 +66,17 @@ def roads_of(path: Path, changed: int, origin: tuple[float, float]) -> Roads:
     layout = lay_out(network)
     cut_crossings(layout)
     apply_control(network, layout)
-    return Roads(network=network, strands=tuple(layout.strands), origin=origin)
+    lights = {name: frozenset(groups) for name, groups in layout.lights.items()}
+    return Roads(network=network, strands=tuple(layout.strands), origin=origin, lights=lights)
 
 
 @dataclass(slots=True)
 class Places:
-    """Where positions are, on a stage."""
+    """Where positions are, on a stage, and what programmes of lights the file gives."""
 
     stage: Stage
     roads: Roads
+    plans: Mapping[str, SignalPlan] = field(default_factory=dict)
 
     def put(self, puppet: Puppet, position: Element) -> None:
         """Place somebody at a <Position>."""

@@ -334,8 +334,8 @@ def _xy(network: _Network, lane: int) -> Floats:
     return np.stack([points["x"], points["y"]], axis=1)
 
 
-def _signal_arrays(plans: Sequence[SignalPlan]) -> tuple[NDArray[np.void], NDArray[np.void]]:
-    """Signal groups (G,) and their phases."""
+def signal_arrays(plans: Sequence[SignalPlan]) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """Signal groups (G,) and their phases. RoadError for a phase without a duration."""
     signals = np.zeros(len(plans), SIGNAL_DTYPE)
     phases: list[tuple[float, int]] = []
     for number, plan in enumerate(plans):
@@ -384,7 +384,7 @@ def assemble(draft: MapDraft) -> LaneMap:
     )
     lanes["stop_s"], stop_warnings = place_stops(context)
     entries = find_entries(lanes, network.successors)
-    signals, phases = _signal_arrays(draft.signals)
+    signals, phases = signal_arrays(draft.signals)
     joints = joint_warnings(draft.lanes, lanes, network.points, network.successors)
     return LaneMap(
         name=draft.name, lanes=_frozen(lanes), points=_frozen(network.points),

@@ -75,7 +75,7 @@ def outline(road_map: LaneMap) -> MapOutline:
         crosswalks=tuple(np.asarray(crosswalk.outline, dtype=np.float64)[:, :2] for crosswalk in road_map.crosswalks),
         edges=tuple(_simplify(road_map.edges)),
         scenery=tuple(np.asarray(thing, dtype=np.float64)[:, :2] for thing in road_map.scenery),
-        signals=tuple(_signal_plan(road_map, index) for index in range(len(road_map.signals))),
+        signals=tuple(signal_plan(road_map, index) for index in range(len(road_map.signals))),
     )
 
 
@@ -234,7 +234,8 @@ def _stop_line(points: NDArray[np.void], stop_s: float, spacing: float) -> Float
     return np.array([[x + sin * half, y - cos * half], [x - sin * half, y + cos * half]])
 
 
-def _signal_plan(road_map: LaneMap, index: int) -> SignalPlan:
+def signal_plan(road_map: LaneMap, index: int) -> SignalPlan:
+    """The programme of a signal group of a map."""
     record = road_map.signals[index]
     phases = road_map.phases[record["phase_start"] : record["phase_start"] + record["phase_count"]]
     pairs = tuple((float(phase["duration_s"]), Colour(int(phase["colour"]))) for phase in phases)

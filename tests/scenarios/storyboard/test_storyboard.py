@@ -17,8 +17,10 @@ from scenarios.resolve import resolve
 from scenarios.scripted import ego_of, set_stage
 from scenarios.storyboard.board import Board
 from scenarios.storyboard.stage import Puppet
-from sim.interface import TICK_S, Floats
+from sim.interface import TICK_S, Colour, Floats
 from sim.recording import read_recording
+from sim.roads.outline import signal_plan
+from tests.scenarios.formats import xodr
 from tests.scenarios.storyboard import osc
 
 
@@ -363,6 +365,73 @@ def test_faults_name_their_place(old: str, new: str, message: str, tmp_path: Pat
     text = CUT_IN.replace(old, new) if old in ("SimulationTimeCondition",) else CUT_IN.replace(old, new, 1)
     with pytest.raises(InputError, match=message):
         resolve(str(osc.write(tmp_path, text)))
+
+
+LIT = xodr.document(
+    xodr.road(
+        "0", length=300.0, sections=[xodr.section([xodr.lane(-1), xodr.lane(-2)])],
+        signals=xodr.signal("1000001", s=150.0, signal_id="77"),
+    )
+)  # fmt: skip
+
+
+def lit(folder: Path, *, network: str = "", init: str = "", story: str = "") -> Path:
+    """Ego and Other on a road with a light at 150 m, of which the file says something."""
+    text = osc.document(
+        story, init=init, other=osc.teleport(osc.lane_position(-2, 20.0)),
+        stop=osc.trigger(osc.at_time(16.0), tag="StopTrigger"), ego_speed=12.0,
+    )  # fmt: skip
+    text = text.replace("</RoadNetwork>", f"{network}</RoadNetwork>").replace('laneId="-2" s="10.0"', 'laneId="-1" s="40.0"')
+    path = osc.write(folder, text)
+    (folder / "road.xodr").write_text(LIT)
+    return path
+
+
+def controller(*phases: tuple[str, float, str], more: str = "") -> str:
+    inside = "".join(
+        f'<Phase name="{name}" duration="{duration}"><TrafficSignalState trafficSignalId="77" state="{state}"/></Phase>'
+        for name, duration, state in phases
+    )
+    signals = f'<TrafficSignalController name="c" delay="1" {more}>{inside}</TrafficSignalController>'
+    return f"<TrafficSignals>{signals}</TrafficSignals>"
+
+
+def test_lights_run_as_the_file_says(tmp_path: Path) -> None:
+    network = controller(("go", 5.0, "green"), ("stop", 60.0, "on;off;off"))
+    scenario = prepare(Job(target=str(lit(tmp_path, network=network)), seed=0))
+    plan = signal_plan(scenario.road_map, 0)
+    assert (plan.phases, plan.offset_s) == (((5.0, Colour.GREEN), (60.0, Colour.RED)), 1.0)
+    start = (
+        "<GlobalAction><InfrastructureAction><TrafficSignalAction>{}</TrafficSignalAction></InfrastructureAction></GlobalAction>"
+    )
+    rotated = start.format('<TrafficSignalControllerAction trafficSignalControllerRef="c" phase="stop"/>')
+    plan = signal_plan(prepare(Job(target=str(lit(tmp_path, network=network, init=rotated)), seed=0)).road_map, 0)
+    assert [colour for _, colour in plan.phases] == [Colour.RED, Colour.GREEN]
+    way = {}
+    for state in ("red", "green"):
+        held = start.format(f'<TrafficSignalStateAction name="77" state="{state}"/>')
+        result = run_episode(Job(target=str(lit(tmp_path, init=held)), seed=0, driver="rules", out=tmp_path))
+        way[state] = read_recording(Path(result.recording or "")).track(0)["x"][-1]
+    assert way["green"] > way["red"] + 40.0
+    waits = osc.condition('<ByValueCondition><TrafficSignalCondition name="77" state="red"/></ByValueCondition>')
+    one = set_stage(
+        read_document(lit(tmp_path, network=network, story=osc.story(osc.event("e", osc.speed(3.0), waits)))).instance({}), None
+    )[0]
+    track = played(one, 8.0)
+    assert track[np.flatnonzero(track[:, 4] > 1.0)[0], 0] == pytest.approx(0.1, abs=0.11)  # before its delay the cycle runs, too
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (controller(("go", 5.0, "blue")), "state 'blue' is not known"),
+        (controller(("go", 5.0, "green")).replace('"77"', '"78"'), "light '78' is not on the map"),
+        (controller(), "has no <Phase>"), (controller(("go", 5.0, "green"), more='reference="d"'), "is not supported"),
+    ],
+)  # fmt: skip
+def test_lights_that_make_no_sense_are_refused(network: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        resolve(str(lit(tmp_path, network=network)))
 
 
 def test_reactive_is_no_mode_of_a_storyboard(tmp_path: Path) -> None:
