@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from eval.outputs import write_text
-from eval.policy.assess import assess
+from eval.policy.assess import assess, chooser
 from eval.policy.curve import draw_curve
 from eval.policy.games import COPIES, STRANGERS, TRAINING, games
 from eval.policy.network import (
@@ -393,11 +393,12 @@ class Training:
         return Weights({name: arrays[name] for name in shapes()}, about)
 
     def judge(self) -> dict[str, float]:
-        """How the policy drives among strangers and among copies of itself, without drawing lots: shares of its endings."""
+        """How the policy drives among strangers and among copies of itself: shares of its endings."""
         found: dict[str, float] = {}
+        choose = chooser(self.weights())
         for name, population, episodes in JUDGED:
             seeds = range(JUDGED_FROM, JUDGED_FROM + episodes)
-            outcomes = assess(self.weights().best, self.config.family, seeds, population, self.config.settings)
+            outcomes = assess(choose, self.config.family, seeds, population, self.config.settings)
             found |= {f"{name}_{ending}": outcomes.rate(ending).rate for ending in outcomes.endings}
         return found
 

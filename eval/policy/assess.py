@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.policy.games import COPIES, STRANGERS, TRAINING, Population, games
-from eval.policy.network import OBSERVATION, Floats32, Weights, actions_of, features
+from eval.policy.network import LEVELS, OBSERVATION, Floats32, Weights, actions_of, features
 from eval.statistics import Rate, clopper_pearson
 from sim.envs import BatchEnv
 from sim.envs.config import TERMS
@@ -46,6 +46,12 @@ class Outcomes:
     def rate(self, ending: str) -> Rate:
         """How often it ended so, with its interval."""
         return clopper_pearson(int(self.endings[ending].sum()), len(self.time))
+
+
+def chooser(weights: Weights, seed: int = 0) -> Choose:
+    """The policy as it drives, its draws by a seed."""
+    random = np.random.default_rng(seed)
+    return lambda own, others: weights.choose(own, others, random.random((len(own), len(LEVELS))))
 
 
 def assess(choose: Choose, family: str, seeds: Sequence[int], population: Population, settings: Sequence[str] = ()) -> Outcomes:
@@ -93,7 +99,7 @@ def figures_of(weights: Weights, family: str, episodes: int, settings: Sequence[
     for name, population in POPULATIONS.items():
         count = episodes if population is not COPIES else max(episodes // 4, 1)
         start = time.process_time()
-        outcomes = assess(weights.best, family, range(FIRST_SEED, FIRST_SEED + count), population, settings)
+        outcomes = assess(chooser(weights), family, range(FIRST_SEED, FIRST_SEED + count), population, settings)
         found[name] = {
             "episodes": count, "seats": len(outcomes.time), **{ending: asdict(outcomes.rate(ending)) for ending in ENDINGS},
             "mean_time_s": float(outcomes.time.mean()), "cpu_s": time.process_time() - start,

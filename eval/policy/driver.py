@@ -30,31 +30,36 @@ from avstack.safety.envelope import SafetyMemory, Way, guard, start_safety
 from avstack.safety.failsafe import failsafe_brake, problem_of
 from avstack.stack import as_reference
 from avstack.types import Level
-from eval.policy.network import LEVELS, OBSERVATION, REPEAT, STYLES, Weights, features, load_weights
+from eval.policy.network import LEVELS, OBSERVATION, REPEAT, STYLES, TEMPERATURE, Weights, features, load_weights
 from sim.envs.actions import TARGET_SPEED, act, allowed_speed
 from sim.envs.agents import Agents, empty_agents
 from sim.envs.vector import make_edges, observe_agents, size
 from sim.interface import Control, DriverStep, Indicator, SensorFrame, VehicleSpec
+from sim.rng import Purpose, mix, uniform
 from sim.roads.lane_map import LaneMap
 from sim.roads.route import Route
 from sim.traffic.own_world import OwnWorld, begin, seen_in, settle
 
 MOTION = MotionConfig(firm=Limits(accel=2.0, brake=4.0, jerk=12.0))
 """Speeds are taken on as in training, where the pedal moves as fast as the vehicle lets it."""
+_DECISION = int(Purpose.DECISION)
 SHIPPED = Path(__file__).parent / "weights" / "policy.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig:
     """weights: file of a policy, empty for the shipped one. safety: the envelope has the last word. time, jerk: how much it minds
-    waiting and jolts, 1 is the middle."""
+    waiting and jolts, 1 is the middle. temperature: of its choices, 0 for the likeliest."""
 
     weights: str = ""
     safety: bool = True
     time: float = 1.0
     jerk: float = 1.0
+    temperature: float = TEMPERATURE
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.temperature <= 10.0:
+            raise ValueError(f"temperature must be between 0 and 10, got {self.temperature!r}")
         for name, (low, high) in STYLES.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -74,12 +79,14 @@ class Driving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyMemory:
-    """What the policy carries from tick to tick. level: index in LEVELS of the last choice; since: ticks that it is kept."""
+    """What the policy carries from tick to tick. key: of its draws; level: index in LEVELS of the last choice; since: ticks that
+    it is kept."""
 
     road_map: LaneMap
     own: OwnWorld
     edges: NDArray[np.float32]
     spec: VehicleSpec
+    key: int
     perception: PerceptionMemory = field(default_factory=PerceptionMemory)
     driving: Driving | None = None
     level: int = 0
@@ -114,7 +121,10 @@ class Policy:
         driving = None
         if self.config.safety:
             driving = Driving(atlas=Atlas.of(road_map, route), motion=start(spec), safety=start_safety(road_map))
-        return PolicyMemory(road_map=road_map, own=own, edges=make_edges(own.roads), spec=spec, driving=driving)
+        key = seed & 0x7FFFFFFFFFFFFFFF
+        for lane in route.lanes:  # two of a kind in one episode differ by where they go
+            key = int(mix(key, lane)) & 0x7FFFFFFFFFFFFFFF
+        return PolicyMemory(key=key, road_map=road_map, own=own, edges=make_edges(own.roads), spec=spec, driving=driving)
 
     def step(self, frame: SensorFrame, memory: PolicyMemory) -> DriverStep[PolicyMemory]:
         """One tick. Input that makes no sense is answered by a stop; nothing is raised."""
@@ -130,7 +140,9 @@ class Policy:
         level, since = memory.level, memory.since + 1
         if since >= REPEAT:
             row = observation(own, memory.edges, (self.config.time, self.config.jerk))
-            level, since = int(weights_at(self.config.weights).best(*features(row[None]))[0]), 0
+            draws = np.array([[uniform(memory.key, 0, frame.tick, 0, _DECISION, n) for n in range(len(LEVELS))]])
+            chosen = weights_at(self.config.weights).choose(*features(row[None]), draws, self.config.temperature)
+            level, since = int(chosen[0]), 0
         control = drive(own, LEVELS[level])
         driving = memory.driving
         trace: dict[str, NDArray[np.generic]] = {"level": np.array(level)}

@@ -27,6 +27,8 @@ from sim.observe import EGO_FIELDS
 VERSION = 1
 LEVELS = (-1.0, -0.8, -0.55, -0.25, 0.0, 0.3, 0.6, 1.0)
 """What it may choose: target speeds as `sim.envs` takes them, from standing to what limit and bends allow."""
+TEMPERATURE = 0.3
+"""Of its choices: with 0 copies of it that meet in mirrored places would wait for each other for good."""
 REPEAT = 3
 """Ticks that a choice is kept for."""
 STYLES: Mapping[str, tuple[float, float]] = {"time": (0.3, 3.0), "jerk": (0.3, 3.0)}
@@ -109,9 +111,12 @@ class Weights:
         found: Floats32 = trunk @ a["choice.weight"].T + a["choice.bias"]
         return found
 
-    def best(self, own: Floats32, others: Floats32) -> NDArray[np.int64]:
-        """Index in LEVELS (N,) of the likeliest choices."""
-        return np.asarray(self.logits(own, others).argmax(axis=1), np.int64)
+    def choose(
+        self, own: Floats32, others: Floats32, draws: NDArray[np.float64], temperature: float = TEMPERATURE
+    ) -> NDArray[np.int64]:
+        """Index in LEVELS (N,) of a choice each, by draws (N, len(LEVELS)) in [0, 1); at temperature 0 the likeliest."""
+        noise = -np.log(-np.log(np.clip(draws, 1e-12, 1.0 - 1e-12)))
+        return np.asarray((self.logits(own, others) + temperature * noise).argmax(axis=1), np.int64)
 
 
 def actions_of(choices: NDArray[np.int64]) -> Floats32:
