@@ -17,13 +17,13 @@ PAN_PX, DRAG_PX = 60.0, 4.0
 ZOOM, WHEEL = 1.25, 1.15
 AXIS_FULL = 32767.0
 MENU = (
-    ("space", "play or pause"), (", .", "a tick back, forward (shift: a second)"), ("← →", "the same"),
-    ("home end", "to the beginning, to the last tick"), ("[ ]", "slower, faster"), ("R  N", "again, with the next seed"),
-    ("+ −", "zoom, or the wheel"), ("drag", "pan, also alt and arrows"), ("0", "everything"), ("F", "follow who is chosen"),
-    ("tab, click", "choose a road user (shift tab: back)"), ("1 … 8", "overlays"), ("S", "save a picture"), ("H", "this help"),
-    ("D", "take over who is chosen, hand back"), ("↑ ↓ ← →", "drive: go, brake, steer"), ("B  V", "brake hard; reverse gear"),
-    ("W", "wave somebody through"), ("Z  X  L", "indicate left, right; hazard lights"), ("Q", "leave"),
+    ("space", "play, pause"), (", .", "a tick back, on"), ("shift , .", "a second back, on"), ("home end", "first, last tick"),
+    ("[ ]", "slower, faster"), ("R  N", "again, next seed"), ("+ −", "zoom, or wheel"), ("drag", "pan, or alt arrows"),
+    ("0", "everything"), ("F", "follow"), ("tab, click", "choose"), ("1 … 8", "overlays"), ("S", "save a picture"),
+    ("H", "this help"), ("D", "take over, hand back"), ("arrows", "go, brake, steer"), ("B  V", "brake hard, reverse"),
+    ("W", "wave through"), ("Z  X  L", "indicate left, right, both"), ("Q", "leave"),
 )  # fmt: skip
+"""Key -> what it does, as the help shows it."""
 _PEDALS = {pygame.K_UP: "go", pygame.K_DOWN: "brake", pygame.K_LEFT: "left", pygame.K_RIGHT: "right", pygame.K_b: "hard"}
 _ARROWS = {pygame.K_LEFT: (-1.0, 0.0), pygame.K_RIGHT: (1.0, 0.0), pygame.K_UP: (0.0, -1.0), pygame.K_DOWN: (0.0, 1.0)}
 

@@ -68,14 +68,14 @@ def draw_panel(
         top = _draw_beliefs(canvas, beliefs, left, top + 8.0, width)
     if chosen is not None and len(chosen.past) > 1:
         top = _draw_curves(canvas, chosen, status.time_s, left, top + 8.0, width)
-    bottom = canvas.height - TIMELINE - 16.0
-    for number, (name, shown) in reversed(list(enumerate(overlays.items(), start=1))):
-        if bottom < top + 10.0:
-            break
-        canvas.rectangle(left, bottom - 6.0, 12.0, 12.0, INK, 0.0 if shown else 1.2)
-        canvas.text((left + 20.0, bottom), f"{number}  {name}", 12, INK if shown else FAINT)
-        bottom -= 18.0
-    canvas.text((left + 130.0, canvas.height - TIMELINE - 16.0), "H  help", 12, FAINT)
+    rows = -(-len(overlays) // 2)
+    first = canvas.height - 20.0 - 18.0 * rows
+    for number, (name, shown) in enumerate(overlays.items()):
+        at, line = left + (number // rows) * 0.5 * width, first + 18.0 * (number % rows)
+        if line > top:
+            canvas.rectangle(at, line - 6.0, 12.0, 12.0, INK, 0.0 if shown else 1.2)
+            canvas.text((at + 20.0, line), f"{number + 1}  {name}", 12, INK if shown else FAINT)
+    canvas.text((left + width, canvas.height - 14.0), "H  help", 12, FAINT, "right")
 
 
 def draw_timeline(canvas: Canvas, status: Status) -> None:

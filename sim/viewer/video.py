@@ -1,32 +1,37 @@
-"""Pictures in a row as a film: MP4 (H.264) or GIF, by ffmpeg (the extra `video`)."""
+"""Pictures in a row as a film: MP4 (H.264) or GIF, by the ffmpeg that the extra `video` brings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from typing import IO
 
 import numpy as np
 import pygame
 
-SUFFIXES = (".mp4", ".gif")
-GIF_COLOURS = "split[a][b];[a]palettegen=stats_mode=diff[p];[b][p]paletteuse=dither=none"
-"""One palette for the whole film, made for what moves; flat colours need no dither."""
+_CODECS = {
+    ".mp4": ("-c:v", "libx264", "-crf", "20", "-pix_fmt", "yuv420p", "-movflags", "+faststart"),
+    # one palette for the whole film, made for what moves; flat colours need no dither
+    ".gif": ("-filter_complex", "split[a][b];[a]palettegen=stats_mode=diff[p];[b][p]paletteuse=dither=none"),
+}
+SUFFIXES = tuple(_CODECS)
 
 
 class VideoError(RuntimeError):
     """A film that cannot be made."""
 
 
-def encoder() -> ModuleType:
-    """ffmpeg's wrapper. Raises VideoError where it is not installed."""
+def encoder() -> str:
+    """Where ffmpeg is. Raises VideoError where it is not installed."""
     try:
         import imageio_ffmpeg
-    except ImportError as error:
+
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError) as error:
         raise VideoError(f"films need ffmpeg ({error}). Install the extra: pip install 'avstack-sim[video]'") from None
-    found: ModuleType = imageio_ffmpeg
-    return found
 
 
 @contextmanager
@@ -40,38 +45,37 @@ def filming(path: Path, fps: float) -> Iterator[Callable[[pygame.Surface], None]
     ffmpeg = encoder()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.part{path.suffix.lower()}")
-    writer: Generator[None, object, None] | None = None
+    running: subprocess.Popen[bytes] | None = None
+    with tempfile.TemporaryFile() as said:
 
-    def add(picture: pygame.Surface) -> None:
-        nonlocal writer
-        width, height = (side - side % 2 for side in picture.get_size())  # H.264 wants even sides
-        if writer is None:
-            writer = _writer(ffmpeg, part, (width, height), fps)
-            writer.send(None)
-        frame = pygame.surfarray.pixels3d(picture)[:width, :height].transpose(1, 0, 2)
-        writer.send(np.ascontiguousarray(frame))
+        def add(picture: pygame.Surface) -> None:
+            nonlocal running
+            width, height = (side - side % 2 for side in picture.get_size())  # H.264 wants even sides
+            running = running or _start(ffmpeg, part, (width, height), fps, said)
+            frame = pygame.surfarray.pixels3d(picture)[:width, :height].transpose(1, 0, 2)
+            assert running.stdin is not None
+            running.stdin.write(np.ascontiguousarray(frame).tobytes())
 
-    try:
-        yield add
-        if writer is not None:
-            writer.close()
-            part.replace(path)
-    except OSError as error:  # of ffmpeg, in many lines, the last of which says why
-        reason = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise VideoError(f"the film {path} cannot be written: {reason[-1].strip()}") from error
-    finally:
-        if writer is not None:
-            writer.close()
-        part.unlink(missing_ok=True)
+        try:
+            yield add
+            if running is not None:
+                running.communicate()
+                if running.returncode != 0:
+                    raise BrokenPipeError
+                part.replace(path)
+        except BrokenPipeError:
+            said.seek(0)
+            lines = said.read().decode(errors="replace").strip().splitlines() or ["ffmpeg failed"]
+            raise VideoError(f"the film {path} cannot be written: {lines[-1]}") from None
+        finally:
+            if running is not None:
+                running.kill()
+                running.communicate()
+            part.unlink(missing_ok=True)
 
 
-def _writer(ffmpeg: ModuleType, path: Path, size: tuple[int, int], fps: float) -> Generator[None, object, None]:
-    made: Generator[None, object, None]
-    if path.suffix == ".gif":
-        made = ffmpeg.write_frames(
-            str(path), size, fps=fps, codec="gif", pix_fmt_out="pal8", macro_block_size=1,
-            output_params=["-filter_complex", GIF_COLOURS],
-        )  # fmt: skip
-    else:
-        made = ffmpeg.write_frames(str(path), size, fps=fps, codec="libx264", quality=7, macro_block_size=1)
-    return made
+def _start(ffmpeg: str, path: Path, size: tuple[int, int], fps: float, said: IO[bytes]) -> subprocess.Popen[bytes]:
+    """ffmpeg, waiting for frames of RGB bytes; what it says goes to `said`."""
+    frames = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:g}", "-i", "-")
+    command = (ffmpeg, "-y", "-loglevel", "error", *frames, *_CODECS[path.suffix], str(path))
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)

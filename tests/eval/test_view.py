@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pygame
 import pytest
 
+import sim.viewer.video as video
 import sim.viewer.window as window
 from eval.cli import execute
 from eval.live import LiveFeed
@@ -20,7 +22,7 @@ from sim.roads.outline import MapOutline
 from sim.state import Status
 from sim.viewer.hands import LATERAL_MAX, WAVE_TICKS, Hands
 from sim.viewer.keys import Keys
-from sim.viewer.video import filming
+from sim.viewer.video import VideoError, filming
 from sim.viewer.viewer import Viewer
 from sim.world import World
 
@@ -240,10 +242,9 @@ def test_films(tmp_path: Path, suffix: str):
     ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="needs the extra 'video'")
     film = tmp_path / f"drive{suffix}"
     assert execute(["view", SCENARIO, "--frames", "12", "--size", "801x501", "--video", str(film)]) == 0
-    reader = ffmpeg.read_frames(str(film))
-    size = next(reader)["size"]
-    frames = [np.frombuffer(frame, np.uint8).reshape(size[1], size[0], 3) for frame in reader]
-    assert size == (800, 500)
+    command = (ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", str(film), "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    frames = np.frombuffer(raw, np.uint8).reshape(-1, 500, 800, 3)
     assert len(frames) == 12
     assert np.mean(np.any(np.abs(frames[0].astype(int) - frames[-1]) > 40, axis=2)) > 1e-4, "something moves"
     assert [entry.name for entry in tmp_path.iterdir()] == [film.name]
@@ -260,6 +261,22 @@ def test_a_film_that_fails_leaves_nothing(tmp_path: Path):
     with pytest.raises(RuntimeError, match="boom"):
         film()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encoder_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    script = tmp_path / "ffmpeg"
+    script.write_text("#!/bin/sh\necho 'no such codec' >&2\nexit 1\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(video, "encoder", lambda: str(script))
+
+    def film() -> None:
+        with filming(tmp_path / "a.gif", 10.0) as add:
+            for _ in range(50):
+                add(pygame.Surface((640, 640)))
+
+    with pytest.raises(VideoError, match="no such codec"):
+        film()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["ffmpeg"]
 
 
 def test_a_window_takes_events_until_it_is_closed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
