@@ -178,7 +178,7 @@ def run_job(job: Job) -> dict[str, Row]:
     suite = suite_of(job.suite)
     scenario = replace(suite.scenario(job.seed), sensing=job.sensing)
     with tempfile.TemporaryDirectory(prefix="avstack-eval-") as folder:
-        references = _references(scenario, suite)
+        references = replace(_references(scenario, suite), road_map=scenario.road_map)
         return {name: _episode(scenario, name, suite, references, Path(folder)) for name in job.drivers}
 
 

@@ -34,6 +34,7 @@ MEANS = {
     "rescues": "rescues",
     "time_s": "time_s",
     "progress": "progress",
+    "nuplan_score": "nuplan_score",
     "ego_delay_s": "ego_delay",
     "imposed_delay_s": "imposed_delay",
     "imposed_braking": "imposed_braking",

@@ -31,6 +31,7 @@ from eval.metrics.headway import rss_violation_s
 from eval.metrics.hindsight import comfort_regret, jerk_of_crossing
 from eval.metrics.imposed import imposed_braking, imposed_delay
 from eval.metrics.livelock import creep_cycles
+from eval.metrics.nuplan import nuplan_score
 from eval.metrics.order import order_violations, order_violations_suffered
 from eval.metrics.perceived import (
     doubt_share,
@@ -68,6 +69,7 @@ METRICS: Mapping[str, Metric] = {
     "avoidable_collisions": avoidable_collisions,
     "cut_off_collisions": cut_off_collisions,
     "progress": progress,
+    "nuplan_score": nuplan_score,
     "jerk_95": jerk_95,
     "jerk_squared": jerk_squared,
     "jerk_violations": jerk_violations,

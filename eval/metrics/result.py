@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sim.interface import Floats
 from sim.recording import Recording
+from sim.roads.lane_map import LaneMap
 
 
 class Better(StrEnum):
@@ -60,12 +61,13 @@ class Junction:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
     """What an episode is held against: the same seed in which ego never appears; in which ego is alone on the road, driven by
-    the traffic's own driver; and in which that one drives it among everybody else."""
+    the traffic's own driver; and in which that one drives it among everybody else. road_map: what it is driven on."""
 
     junction: Junction | None = None
     without_ego: Recording | None = None
     alone: Recording | None = None
     ordinary: Recording | None = None
+    road_map: LaneMap | None = None
 
 
 Metric = Callable[[Recording, References], MetricResult]

@@ -17,6 +17,7 @@ from eval.metrics_page import declared, metrics_page
 from sim.interface import PERCEPT_COLUMNS, Floats
 from sim.recording import Recording
 
+from .test_nuplan import driving
 from .written import EGO, JUNCTION, MIDDLE, OTHER, recording, standing, steady
 
 TICKS = 300
@@ -168,6 +169,7 @@ PAIRS: dict[str, tuple[Callable[[], Drive], Callable[[], Drive]]] = {
     "avoidable_collisions": (lambda: ramming(False), lambda: ramming(True)),
     "cut_off_collisions": (lambda: hitting(False), lambda: hitting(True)),
     "progress": (lambda: meeting(steady(TICKS, 0.0, 8.0), FAIR), lambda: meeting(steady(TICKS, 0.0, 3.0), FAIR)),
+    "nuplan_score": (driving, lambda: driving(speed=13.0)),
     "jerk_95": (lambda: wavering(False), lambda: wavering(True)),
     "jerk_squared": (lambda: wavering(False), lambda: wavering(True)),
     "jerk_violations": (lambda: stopping(False), lambda: stopping(True)),
