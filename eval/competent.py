@@ -36,7 +36,7 @@ BEHIND_M, AHEAD_M = 5.0, 200.0
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What is remembered of one road user: the offset that it keeps to [m], and the ticks since which it drifts towards us, is in
-    our lane, and is a risk (-1: not)."""
+    our lane (0: from the beginning, and known), and is a risk (-1: not)."""
 
     keeps: float
     drifts: int = -1
@@ -91,7 +91,8 @@ class CompetentDriver:
             if seen[thing.id].risk >= 0 and frame.tick - seen[thing.id].risk >= REACT_S / TICK_S and thing.speed < speed
         ]  # fmt: skip
         braking = max(memory.braking - BRAKE_JERK * TICK_S, -BRAKE) if risky else 0.0
-        known = [thing for thing in others if seen[thing.id].within >= 0]
+        ready = frame.tick - REACT_S / TICK_S
+        known = [thing for thing in others if seen[thing.id].within == 0 or 0 < seen[thing.id].within <= ready]
         accel = min(self._follows(memory, row, speed, known), braking if risky else math.inf)
         steer = self._steers(memory, row, d, heading, speed)
         after = replace(memory, tracks=tracks, seen=seen, braking=braking, s=s)
@@ -163,7 +164,6 @@ class Thing:
 
 def _remembered(before: Seen | None, thing: Thing, memory: Memory, speed: float, tick: int) -> Seen:
     """What is known of somebody after this tick."""
-    first = before is None
     seen = before or Seen(keeps=thing.d)
     inside = abs(thing.d) < 0.5 * (memory.spec.width + thing.width) + 0.1
     if seen.drifts < 0 and abs(thing.sideways) < DRIFT and not inside:
@@ -172,8 +172,8 @@ def _remembered(before: Seen | None, thing: Thing, memory: Memory, speed: float,
     if seen.drifts < 0 and abs(thing.d - seen.keeps) > WANDER_M and towards:
         seen = replace(seen, drifts=tick)
     if inside and seen.within < 0 and seen.drifts < 0:
-        seen = replace(seen, within=tick - (round(PERCEIVE_S / TICK_S) if first and tick == 0 else 0))
-    perceived = [since + PERCEIVE_S / TICK_S for since in (seen.drifts, seen.within) if since >= 0]
+        seen = replace(seen, within=tick)
+    perceived = [since + (PERCEIVE_S / TICK_S if since else 0) for since in (seen.drifts, seen.within) if since >= 0]
     if not perceived or tick < min(perceived):
         return seen
     if seen.drifts >= 0 and seen.within < 0:
