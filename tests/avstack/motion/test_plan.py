@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 
 from avstack.config import MotionConfig
-from avstack.motion import Constraints, Leader, Nudge, Window, centre_of_front, observe, plan, start, track
+from avstack.motion import (
+    Constraints,
+    Leader,
+    Nudge,
+    Window,
+    approach,
+    centre_of_front,
+    observe,
+    plan,
+    reference_path,
+    start,
+    track,
+)
 from avstack.motion.qp import NODES_S, SpeedProblem, solve_speed
 from avstack.types import Level
 from eval.bench.motion import Plant, drive, follow_route, straight_path
@@ -239,3 +251,34 @@ def test_importing_motion_loads_no_solver():
     code = "import sys, avstack.motion; print([m for m in ('piqp', 'scipy.sparse', 'scipy.interpolate') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("speed", "level"), [(12.0, Level.COMFORT), (3.0, Level.FIRM), (0.0, Level.FIRM)])
+def test_a_speed_is_taken_on_within_the_limits_of_its_level(speed, level):
+    plant = Plant(SPEC, (30.0, 0.0, 0.0), 8.0)
+    state, memory = observe(plant.frame(), start(SPEC), CONFIG)
+    trajectory, after = approach(state, PATH, memory, speed, level, CONFIG)
+    limits = CONFIG.levels[level]
+    assert trajectory.s[0] == pytest.approx(30.0, abs=0.3)
+    assert trajectory.speed[0] == pytest.approx(8.0, abs=0.1)
+    assert trajectory.speed[-1] == pytest.approx(speed, abs=0.2)
+    assert trajectory.accel.max() <= limits.accel + 1e-6
+    assert trajectory.accel.min() >= -limits.brake - 1e-6
+    assert np.abs(np.diff(trajectory.accel)).max() <= 0.1 * limits.jerk + 1e-6
+    assert (trajectory.speed >= 0.0).all()
+    # the next one goes on from where this one will be, not from the measurement
+    later, _ = approach(replace(state, tick=1, speed=state.speed + 0.5), PATH, after, speed, level, CONFIG)
+    assert later.speed[0] == pytest.approx(trajectory.speed[1], abs=1e-6)
+
+
+def test_a_speed_is_taken_on_no_faster_than_bends_allow():
+    road_map = built("four_way", control="none")
+    route = shortest_route(road_map, road_map.lane("south_in_0"), road_map.lane("west_out_0"))
+    path = reference_path(road_map, route, SPEC, CONFIG.path)
+    first = road_map.lane_points(road_map.lane("south_in_0"))[0]
+    plant = Plant(SPEC, (float(first["x"]), float(first["y"]), float(first["heading"])), 5.0)
+    state, memory = observe(plant.frame(), start(SPEC), CONFIG)
+    trajectory, _ = approach(state, path, memory, 30.0, Level.FIRM, CONFIG)
+    caps = np.interp(trajectory.s, path.s, path.caps)
+    assert (trajectory.speed <= caps + 0.3).all()
+    assert trajectory.speed.max() > 6.0
