@@ -70,7 +70,7 @@ def _draw_thing(surface: pygame.Surface, thing: np.void) -> None:
     x, y, heading, vx, vy, length, width = (float(value) for value in thing["mean"])
     corners = _corners(x, y, heading, length, width)
     front = _pixel(x + 0.5 * length * math.cos(heading), y + 0.5 * length * math.sin(heading))
-    colour = COLOURS[int(thing["label"])] if not thing["blob"] else (200, 60, 60)
+    colour = COLOURS[int(thing["label"])] if not thing["blob"] else (255, 230, 90)
     pygame.draw.lines(surface, colour, True, corners, 3 if thing["source"] == RICH else 1)
     pygame.draw.line(surface, colour, _pixel(x, y), front)
     if thing["blob"]:
@@ -97,5 +97,5 @@ def _draw_legend(surface: pygame.Surface) -> None:
     for one, colour in zip(Class, COLOURS, strict=True):
         text = font.render(one.name.lower().replace("_", " "), True, colour)
         surface.blit(text, (x, y))
-        x += text.get_width() + 10
-    surface.blit(font.render("score / trust; thin: coarse; white: truth", True, (200, 200, 200)), (x, y))
+        x += text.get_width() + 7
+    surface.blit(font.render("thin: coarse; yellow: no name; white: truth", True, (200, 200, 200)), (x, y))
