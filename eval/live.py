@@ -11,9 +11,8 @@ from eval.clock import WallClock
 from eval.describe import header_of
 from eval.episode import Episode, Seat, advance, last_tick, over
 from eval.errors import DriverError, describe_exception
-from eval.reactions import Reactions, recorded
+from eval.partners import partner_of
 from eval.run import seated
-from eval.sumo import needs_sumo, partner
 from sim.interface import Driver, DriverStep, SensorFrame, VehicleSpec
 from sim.recorder import Tape
 from sim.roads.lane_map import LaneMap
@@ -50,8 +49,7 @@ class LiveFeed:
     def __init__(self, scenario: Scenario) -> None:
         self._stack = ExitStack()
         world = World((scenario,))
-        joined = self._stack.enter_context(partner(scenario)) if needs_sumo(scenario) else None
-        beside = joined or (Reactions(scenario) if recorded(scenario) else None)
+        beside = partner_of(scenario, self._stack)
         self.header = header_of(scenario, {}, "arrays")
         self.road_map = outline(scenario.road_map)
         self._tape = Tape(self.header, traced=True)

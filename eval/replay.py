@@ -15,6 +15,7 @@ from eval.reactions import Reactions, recorded
 from eval.run import Job, prepare, seated
 from scenarios.errors import InputError
 from sim.recording import Recording, read_recording
+from sim.scenario import Model
 from sim.snapshot import thaw
 from sim.world import World
 
@@ -52,6 +53,8 @@ def _episode(recording: Recording, path: Path) -> Episode:
     other = differences(config, configuration(job.target, job.settings, job.driver, scenario.sensing, job.record))
     if other:
         raise InputError(f"cannot be replayed here: {other}", file=str(path))
+    if any(actor.model == Model.REPLAY and actor.driver for actor in scenario.actors):
+        raise InputError("others than we moved road users in it: snapshots do not hold them", file=str(path), fix="Run it again")
     world = World((scenario,))
     partner = Reactions(scenario) if recorded(scenario) else None
     return Episode(world, scenario, seated(scenario, world), None, WallClock(None), partner=partner)

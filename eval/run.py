@@ -17,11 +17,11 @@ from eval.clock import WallClock
 from eval.configuration import configuration
 from eval.describe import header_of
 from eval.drivers import Onlooker, load_driver
-from eval.episode import Episode, Partner, Seat, Watcher, drive_guarded, writing
+from eval.episode import Episode, Seat, Watcher, drive_guarded, writing
 from eval.metrics.outcome import EventCounts, count_events
-from eval.reactions import Reactions, recorded
+from eval.partners import partner_of
+from eval.reactions import Reactions
 from eval.rescues import RescueWatch
-from eval.sumo import needs_sumo, partner
 from scenarios.compile import compile_scenario
 from scenarios.errors import InputError
 from scenarios.resolve import apply_settings, resolve
@@ -166,13 +166,8 @@ def run_scenario(
                     Recorder(path, header_of(scenario, config or {}, record), outline(scenario.road_map))
                 )
         clock = stack.enter_context(WallClock(time_limit_s))
-        joined: Partner | None = stack.enter_context(partner(scenario)) if needs_sumo(scenario) else None
-        if scenario.script is not None:
-            from eval.scripted import Player  # of no use to other scenarios
-
-            joined = Player(scenario)
-        reactions = Reactions(scenario) if joined is None and recorded(scenario) else None
-        beside = joined or reactions
+        beside = partner_of(scenario, stack)
+        reactions = beside if isinstance(beside, Reactions) else None
         watch = RescueWatch() if watched and beside is None and scenario.ego is not None else None
         looks = watch or watcher
         episode = Episode(world, scenario, seats, recorder, clock, to_the_end=to_the_end, partner=beside, watcher=looks)

@@ -9,12 +9,11 @@ import pytest
 
 from eval.competent import BRAKE, BRAKE_JERK, PERCEIVE_S, REACT_S
 from eval.run import Job, run_episode
-from sim.interface import Floats
 from sim.recording import read_recording
 from tests.scenarios.storyboard import osc
 
 
-def cut_in(folder: Path, gap: float, speed: float) -> tuple[Floats, Floats, int]:
+def cut_in(folder: Path, gap: float, speed: float) -> tuple[np.ndarray, np.ndarray, int]:
     """Ego's and the other's rows when somebody comes in at 2 s, `gap` [m] ahead of ego's 13 m/s then, and how often they met."""
     ahead = 10.0 + gap + 5.0 + 2.0 * (13.0 - speed)
     change = osc.lane_change('<AbsoluteTargetLane value="-2"/>', "sinusoidal", "rate", 2.0)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from eval.partners import partner_of
+from eval.replay import replay
 from eval.run import Job, prepare, run_episode
+from eval.scripted import Player
 from scenarios.errors import InputError
 from scenarios.formats.openscenario_file import read_document
 from scenarios.formats.openscenario_values import resolved
@@ -299,6 +303,19 @@ def test_ego_drives_among_scripted_others_and_the_stop_trigger_ends_it(tmp_path:
     assert alone.counts.traffic_collisions == 0
     again = run_episode(Job(target=str(path), seed=0, driver="rules"))
     assert again.trace_hash == result.trace_hash
+
+
+def test_what_snapshots_do_not_hold_is_not_replayed(tmp_path: Path) -> None:
+    path = osc.write(tmp_path, CUT_IN)
+    result = run_episode(Job(target=str(path), seed=0, driver="rules", out=tmp_path, record="full", settings=("duration_s=2",)))
+    with pytest.raises(InputError, match="snapshots do not hold them"):
+        replay(Path(result.recording or ""), 12)
+
+
+def test_a_live_episode_plays_the_storyboard_too(tmp_path: Path) -> None:
+    scenario = prepare(Job(target=str(osc.write(tmp_path, CUT_IN)), seed=0, driver="rules"))
+    with ExitStack() as stack:
+        assert isinstance(partner_of(scenario, stack), Player)
 
 
 def test_a_blind_ego_runs_into_who_cuts_in(tmp_path: Path) -> None:
