@@ -22,6 +22,8 @@ LEAST_OF_FAMILY = 30
 """Episodes of a family or a suite from which it counts as tried."""
 LEAST_TICKS = 10_000
 """Ticks on which a way out must have been looked for."""
+LEAST_MISSING = 10
+"""Ticks without a way out that the control must have, to tell."""
 UNSAFE = "no_safety"
 """The driver without the envelope, for the control."""
 _CATALOGUE = tuple(name for name in FAMILIES if name != "debris_held_out")
@@ -133,11 +135,12 @@ def _control(dossier: Dossier, given: tuple[float, float] | None, control: tuple
     source = "" if arm is None else arm.label
     if stale:
         return Evidence(what=what, found=f"{said} ({stale})", status=Status.STALE, source=source, fix=command)
-    lower = shares[1] < shares[0]
-    return Evidence(
-        what=what, found=said, status=Status.SUPPORTED if lower else Status.REFUTED, source=source,
-        fix="" if lower else "Harder episodes",
-    )  # fmt: skip
+    if shares[1] >= shares[0]:
+        status = Status.REFUTED
+    else:
+        status = Status.SUPPORTED if control[0] >= LEAST_MISSING else Status.OPEN
+    fix = "" if status is Status.SUPPORTED else "Harder episodes, or more"
+    return Evidence(what=what, found=said, status=status, source=source, fix=fix)
 
 
 def _comfort(dossier: Dossier) -> Claim:

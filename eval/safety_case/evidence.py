@@ -145,11 +145,8 @@ def _figure(arm: Arm, limit: Limit) -> tuple[Status, str, str]:
     status = judged(low, high, limit)
     bounds = f" [{low:.4g}, {high:.4g}]" if math.isfinite(low) and math.isfinite(high) else ""
     side, unit = "≥" if limit.least else "≤", f" {limit.unit}" if limit.unit else ""
-    return (
-        status,
-        f"{value:.4g}{bounds}{unit}, limit {side} {limit.most:g}{unit}",
-        "More episodes" if status is Status.OPEN else "",
-    )
+    held = f", limit {side} {limit.most:g}{unit}" if math.isfinite(limit.most) else ""
+    return status, f"{value:.4g}{bounds}{unit}{held}", "More episodes" if status is Status.OPEN else ""
 
 
 def _content(run: Run) -> str | None:

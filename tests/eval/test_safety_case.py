@@ -138,6 +138,8 @@ def test_the_control_of_the_fallback_must_be_lower(shelf: Shelf):
     main = shelf.add("chicken_tuning")
     shelf.add("chicken_tuning", driver="no_safety", count=50)
     assert status(safety_case(dossier(shelf, main)), "G4.2") is Status.REFUTED, "the episodes are too easy to tell"
+    shelf.add("chicken_tuning", driver="no_safety", count=50, changed={"fallback_available": 0.999})
+    assert status(safety_case(dossier(shelf, main)), "G4.2") is Status.OPEN, "five ticks do not tell"
 
 
 def test_what_is_of_another_version_is_stale_whatever_it_says(shelf: Shelf):
@@ -218,6 +220,7 @@ def test_both_documents_say_everything(shelf: Shelf):
     assert "LEADER: Whoever drives ahead brakes by leader_brake" in text, "the assumptions are there"
     assert site.count("<section") == site.count("</section>") == sum(1 for _ in case.walk())
     assert "3200 of 3200 [99.9 %, 100 %], limit ≤ 0.1 %" in text
+    assert "inf" not in re.findall(r"[a-z]+", text), "what is only counted has no limit"
 
 
 @pytest.fixture(scope="module")
