@@ -77,3 +77,11 @@ def parse_workers(text: str) -> Workers:
             fix="Use --workers 2, for example",
         )
     return int(text)
+
+
+def check_time_limit(seconds: float | None) -> None:
+    """InputError unless it is a time, or there is none."""
+    if seconds is not None and not 0.0 < seconds < 1e9:
+        raise InputError(
+            f"the time limit must be a positive number of seconds, got {seconds!r}", fix="Use --time-limit 60, for example"
+        )

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from eval.arguments import COMMIT_SEEDS, commit_seeds, parse_seeds, parse_workers, suite_seeds
+from eval.arguments import COMMIT_SEEDS, check_time_limit, commit_seeds, parse_seeds, parse_workers, suite_seeds
 from eval.cli_rare import COMMANDS as ON_FAILURES
 from eval.cli_runs import BENCHES
 from eval.cli_runs import COMMANDS as ON_RUNS
@@ -84,10 +84,7 @@ def run(
     Exit code: 0 all passed, 1 criteria failed, 2 bad input, 3 the driver crashed, 4 the wall-clock limit was reached.
     """
     chosen, count = parse_seeds(seeds), parse_workers(workers)
-    if time_limit is not None and not 0.0 < time_limit < 1e9:
-        raise InputError(
-            f"the time limit must be a positive number of seconds, got {time_limit!r}", fix="Use --time-limit 60, for example"
-        )
+    check_time_limit(time_limit)
     from eval.outputs import check_folder, check_picture
     from eval.suite import Request, run_suite
 
@@ -151,23 +148,24 @@ def _evaluation(command: _F) -> _F:
     "--until-clear", metavar="RUN",
     help="Stop once it is clear whether the driver is worse than this run of the store, and exit with 1 if it is.",
 )  # fmt: skip
+@click.option("--time-limit", type=float, metavar="S", help="Wall-clock limit of an episode in seconds.")
 @_evaluation
-@click.pass_context
 def evaluate(
-    context: click.Context, suite: str, drivers: tuple[str, ...], versus: str | None, regret: bool, name: str,
-    until_clear: str | None, sensing: str, seeds: str, workers: str, store: Path, as_json: bool,
-) -> None:  # fmt: skip
+    suite: str, drivers: tuple[str, ...], versus: str | None, regret: bool, name: str,
+    until_clear: str | None, time_limit: float | None, sensing: str, seeds: str, workers: str, store: Path, as_json: bool,
+) -> ExitCode:  # fmt: skip
     """Evaluate drivers on a named suite, a family, or a scenario file: rates and means with intervals, paired comparisons.
 
     Every evaluation is a run in the store: `avstack runs`, `compare`, `gate` and `report` take its name.
     """
+    check_time_limit(time_limit)
     from eval.evaluate import Request, evaluate
 
     request = Request(
         suite=suite, drivers=drivers, versus=versus, sensing=sensing, seeds=suite_seeds(seeds), workers=parse_workers(workers),
-        store=store, regret=regret, run=name, until_clear=until_clear,
+        store=store, regret=regret, run=name, until_clear=until_clear, time_limit_s=time_limit,
     )  # fmt: skip
-    context.exit(evaluate(request, as_json=as_json))
+    return evaluate(request, as_json=as_json)
 
 
 @program.command(name="matched-risk")

@@ -52,7 +52,8 @@ ROUND = 16
 class Request:
     """What `avstack eval` was asked for. versus: the driver that the others are compared with. regret: the privileged planner
     drives the same seeds, where the suite has a use for it. run: its name in the store; empty: a free one. until_clear: a run
-    of the store; no more seeds are driven once it is clear whether the one driver is worse than that."""
+    of the store; no more seeds are driven once it is clear whether the one driver is worse than that. time_limit_s: wall clock
+    that an episode may take; such episodes are a set of their own, for how far they came hangs on the machine."""
 
     suite: str
     drivers: tuple[str, ...]
@@ -64,6 +65,7 @@ class Request:
     regret: bool = False
     run: str = ""
     until_clear: str | None = None
+    time_limit_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class Job:
     seed: int
     drivers: tuple[str, ...]
     sensing: str
+    time_limit_s: float | None = None
 
 
 def evaluate(request: Request, *, as_json: bool) -> ExitCode:
@@ -97,9 +100,17 @@ def evaluate(request: Request, *, as_json: bool) -> ExitCode:
     click.echo(json.dumps(report) if as_json else evaluation_text(report))
     if baseline is not None and not as_json:
         click.echo(gate_text(tests, (run.name, baseline.label)))
-    crashed = any(row["ending"] == Ending.CRASHED for found in rows.values() for row in found)
-    if interrupted or crashed:
-        return ExitCode.INTERRUPTED if interrupted else ExitCode.DRIVER_CRASHED
+    return _exit_code({str(row["ending"]) for found in rows.values() for row in found}, interrupted, tests)
+
+
+def _exit_code(endings: set[str], interrupted: bool, tests: Sequence[Test]) -> ExitCode:
+    """The gravest that happened."""
+    if interrupted:
+        return ExitCode.INTERRUPTED
+    if Ending.CRASHED in endings:
+        return ExitCode.DRIVER_CRASHED
+    if Ending.TIME_LIMIT in endings:
+        return ExitCode.TIME_LIMIT
     return ExitCode.CRITERIA_FAILED if fails(tests) else ExitCode.OK
 
 
@@ -179,7 +190,7 @@ def run_job(job: Job) -> dict[str, Row]:
     scenario = replace(suite.scenario(job.seed), sensing=job.sensing)
     with tempfile.TemporaryDirectory(prefix="avstack-eval-") as folder:
         references = replace(_references(scenario, suite), road_map=scenario.road_map)
-        return {name: _episode(scenario, name, suite, references, Path(folder)) for name in job.drivers}
+        return {name: _episode(scenario, name, suite, references, Path(folder), job.time_limit_s) for name in job.drivers}
 
 
 def summarise(request: Request, rows: Mapping[str, Sequence[Row]]) -> dict[str, object]:
@@ -213,6 +224,8 @@ def _open_set(store: Store, request: Request, suite: Suite, driver: str) -> str:
         "driver": driver_hash(driver),
         "product": f"{product_version()} {product_hash()}",
     }
+    if request.time_limit_s is not None:
+        provenance["time_limit_s"] = request.time_limit_s
     key = hashlib.sha256(json.dumps([request.suite, driver, provenance], sort_keys=True).encode()).hexdigest()[:16]
     machine = f"{platform.machine()} {platform.python_version()}"
     store.open_set(EpisodeSet(key=key, suite=request.suite, driver=driver, provenance=provenance | {"machine": machine}))
@@ -222,7 +235,11 @@ def _open_set(store: Store, request: Request, suite: Suite, driver: str) -> str:
 def _missing(store: Store, request: Request, keys: Mapping[str, str]) -> list[Job]:
     done = {name: store.rows(key, request.seeds).keys() for name, key in keys.items()}
     wanted = ((seed, tuple(name for name in keys if seed not in done[name])) for seed in request.seeds)
-    return [Job(suite=request.suite, seed=seed, drivers=drivers, sensing=request.sensing) for seed, drivers in wanted if drivers]
+    return [
+        Job(suite=request.suite, seed=seed, drivers=drivers, sensing=request.sensing, time_limit_s=request.time_limit_s)
+        for seed, drivers in wanted
+        if drivers
+    ]
 
 
 def _run(store: Store, keys: Mapping[str, str], jobs: Sequence[Job], workers: Workers) -> bool:
@@ -275,10 +292,12 @@ def driven_by(scenario: Scenario, driver: str) -> Scenario:
     return replace(scenario, actors=tuple(actors))
 
 
-def _episode(scenario: Scenario, driver: str, suite: Suite, references: References, folder: Path) -> Row:
+def _episode(
+    scenario: Scenario, driver: str, suite: Suite, references: References, folder: Path, time_limit_s: float | None
+) -> Row:
     manned = driven_by(scenario, driver)
     path = folder / "episode.arrow"
-    result = run_scenario(manned, path, to_the_end=suite.to_the_end, record="arrays", watched=True)
+    result = run_scenario(manned, path, to_the_end=suite.to_the_end, record="arrays", watched=True, time_limit_s=time_limit_s)
     recording = read_recording(path)
     more: dict[str, Value] = {}
     for name in suite.branches:

@@ -177,3 +177,29 @@ def test_real_maps_are_found_wherever_they_lie_in_the_data(data_dir: Path, monke
     monkeypatch.setenv("AVSTACK_DATA", str(tmp_path))
     with pytest.raises(InputError, match="there is no opendrive/Town03"):
         SUITES["real_maps"].scenario(2)
+
+
+HANGING = """
+from sim.interface import Control, DriverStep
+
+class Hanging:
+    def start(self, road_map, route, spec, seed):
+        return seed
+
+    def step(self, frame, memory):
+        while memory == 1 and frame.tick > 5:
+            pass
+        return DriverStep(control=Control(accel=0.0, steer=0.0), memory=memory, trace={})
+"""
+
+
+def test_a_driver_that_hangs_is_ended_and_costs_its_own_episode(tmp_path: Path):
+    file = tmp_path / "hanging.py"
+    file.write_text(HANGING)
+    words = ["eval", "merge", "--driver", f"{file}:Hanging", "--sensing", "state", "--seeds", "0..2", "--workers", "1", "--json"]
+    words += ["--store", str(tmp_path / "results.sqlite")]
+    result = CliRunner().invoke(program, [*words, "--time-limit", "3"], standalone_mode=False)
+    assert result.return_value == 4, result.output
+    (found,) = json.loads(result.stdout)["drivers"].values()
+    assert [row["ending"] == "time_limit" for row in found["rows"]] == [False, True, False]
+    assert execute([*words, "--time-limit", "0"]) == 2
