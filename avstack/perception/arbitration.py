@@ -36,6 +36,8 @@ ANGLES = 6
 """Directions between 0 and 90 degrees in which a box may lie."""
 _SPREAD = (0.2, 0.2, 0.8, 10.0, 10.0, 0.8, 0.8)
 """Standard errors of x, y, heading, vx, vy, length, width of a box round returns: its far side is not seen, nor its motion."""
+_OBJECTS = int(Class.CONE)
+"""First of the classes that are no road users."""
 MOST = 4000
 """Returns that are looked at."""
 
@@ -94,22 +96,33 @@ def _likelihoods(
 
 @kernel
 def _explain(things: NDArray[np.void], places: Floats, likely: NDArray[np.float32], explained: NDArray[np.bool_]) -> None:
-    """Note which returns are of a thing; one that is not trusted is as likely as they are, if that is more."""
+    """Note which returns are of a thing; one that is not trusted is as likely as they are, if that is more. Where no return
+    that blocks is in its box, nobody but the rich model answers for it: it is in nobody's way, or not there. Objects, of all
+    sizes, reach as far as their returns do."""
     for n in range(len(things)):
         thing = things[n]
-        trusted = thing.source == RICH
-        if not trusted and thing.score < SURE:
-            continue
+        trusted, sure = thing.source == RICH, thing.score >= SURE
         x, y, cos, sin = thing.mean[0], thing.mean[1], math.cos(thing.mean[2]), math.sin(thing.mean[2])
         length, width = 0.5 * thing.mean[5] + BESIDE_M, 0.5 * thing.mean[6] + BESIDE_M
-        most = 0.0
+        most, low_a, high_a = 0.0, -0.5 * thing.mean[5], 0.5 * thing.mean[5]
+        low_b, high_b = -0.5 * thing.mean[6], 0.5 * thing.mean[6]
         for k in range(len(places)):
             dx, dy = places[k, 0] - x, places[k, 1] - y
-            if abs(dx * cos + dy * sin) <= length and abs(dy * cos - dx * sin) <= width:
-                explained[k] = True
+            a, b = dx * cos + dy * sin, dy * cos - dx * sin
+            if abs(a) <= length and abs(b) <= width:
+                explained[k] = explained[k] or trusted or sure
                 most = max(most, float(likely[k]))
-        if not trusted and most > thing.score:
-            thing.score = most
+                low_a, high_a, low_b, high_b = min(low_a, a), max(high_a, a), min(low_b, b), max(high_b, b)
+        if thing.label >= _OBJECTS:
+            a, b = 0.5 * (low_a + high_a), 0.5 * (low_b + high_b)
+            thing.mean[0], thing.mean[1] = x + a * cos - b * sin, y + a * sin + b * cos
+            thing.mean[5], thing.mean[6] = high_a - low_a, high_b - low_b
+        if trusted:
+            continue
+        if most == 0.0:
+            thing.source = RICH
+        elif sure:
+            thing.score = max(float(thing.score), most)
 
 
 def _boxes(places: Floats, likely: NDArray[np.float32]) -> NDArray[np.void]:

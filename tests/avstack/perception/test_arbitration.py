@@ -5,6 +5,7 @@ import pytest
 
 from avstack.perception.arbitration import LONGEST_M, SURE, PerceptionConfig, arbitrate
 from avstack.perception.bev import X0, Y0
+from avstack.perception.classes import Class
 from avstack.perception.coarse import CoarseGrid
 from avstack.perception.detect import DETECTION_DTYPE, Detections
 from avstack.perception.maps import COLUMNS, ROWS
@@ -80,6 +81,25 @@ def test_a_thing_that_is_hardly_there_explains_nothing():
     found = seen([thing(12.2, 0.4, length=8.0, width=2.5, score=SURE - 0.05, source=COARSE)], HEAP, [BLOCKED])
     assert sorted(found["blob"].tolist()) == [0, 1]
     assert found["score"][found["blob"] == 0][0] == pytest.approx(SURE - 0.05)
+
+
+def test_a_doubtful_thing_beside_the_road_is_in_nobodys_way():
+    beside = seen([thing(12.2, 0.4, score=0.2, source=COARSE)], HEAP, [BLOCKED], np.zeros(3, bool))
+    assert (beside["source"].tolist(), beside["score"][0]) == ([RICH], pytest.approx(0.2))
+    on_it = seen([thing(12.2, 0.4, score=0.2, source=COARSE)], HEAP, [BLOCKED])
+    assert set(on_it["source"].tolist()) == {COARSE}
+
+
+def test_an_object_reaches_as_far_as_its_returns_and_a_car_is_as_large_as_it_is_said_to_be():
+    face = [(12.2, y) for y in np.linspace(-0.8, 0.8, 9)]
+    cells = [(12.5, y, 0.9) for y in (-0.9, 0.1, 0.9)]
+    pile = thing(12.4, 0.0, length=0.4, width=0.6)
+    pile["label"] = Class.CONE
+    found = seen([pile], face, cells)
+    assert len(found) == 1
+    assert found["mean"][0, 6] == pytest.approx(1.6, abs=0.01)
+    car = seen([thing(12.4, 0.0, length=0.4, width=0.6)], face, cells)
+    assert car["mean"][0, 6] == pytest.approx(0.6)
 
 
 def test_boxes_lie_as_their_returns_do_and_long_ones_come_in_pieces():
