@@ -6,12 +6,13 @@ Lanes keep the ids of their lanelets. A lane's road, by which scenarios call an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from scenarios.formats.abreast import keeps_left, roads_of
 from scenarios.formats.commonroad_control import Control, control_of
 from scenarios.formats.commonroad_junctions import find_junctions
 from scenarios.formats.commonroad_model import CommonRoad, Lanelet, read_file
@@ -50,8 +51,8 @@ def draft_map(recording: CommonRoad) -> MapDraft:
     """The lanelets with signs, lights and intersections, in the file's own coordinates [m]."""
     junctions = find_junctions(recording)
     control = control_of(recording, junctions.of)
-    roads = _roads(recording)
-    left_hand = _left_hand(recording.lanelets.values())
+    roads = roads_of(recording.lanelets)
+    left_hand = keeps_left(recording.lanelets)
     kinds = {name: kind_of(lanelet) for name, lanelet in recording.lanelets.items()}
     lanes = [
         _lane(lanelet, kinds, roads[name], junctions.of.get(name), control, left_hand)
@@ -119,30 +120,3 @@ def half_widths(lanelet: Lanelet) -> Floats:
 def _outline(lanelet: Lanelet) -> Floats:
     outline: Floats = np.concatenate([lanelet.left[:, :2], lanelet.right[::-1, :2]])
     return outline
-
-
-def _left_hand(lanelets: Iterable[Lanelet]) -> bool:
-    """Whether more lanelets have the oncoming traffic on their right."""
-    balance = 0
-    for lanelet in lanelets:
-        for neighbour, weight in ((lanelet.left_neighbour, -1), (lanelet.right_neighbour, 1)):
-            balance += weight if neighbour is not None and not neighbour[1] else 0
-    return balance > 0
-
-
-def _roads(recording: CommonRoad) -> dict[str, str]:
-    """The least id abreast, by lanelet."""
-    group: dict[str, str] = {}
-    for name in recording.lanelets:
-        if name in group:
-            continue
-        members, front = {name}, [name]
-        while front:
-            lanelet = recording.lanelets[front.pop()]
-            for neighbour in (lanelet.left_neighbour, lanelet.right_neighbour):
-                if neighbour is not None and neighbour[1] and neighbour[0] not in members:
-                    members.add(neighbour[0])
-                    front.append(neighbour[0])
-        least = min(members, key=lambda member: (len(member), member))
-        group.update(dict.fromkeys(members, least))
-    return group

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scenarios.formats.abreast import keeps_left, roads_of
 from scenarios.formats.crossings import add_crossings
 from scenarios.formats.lanelet2_control import Control, control_of
 from scenarios.formats.lanelet2_model import BACK, Lane, Lanelet2, Way, read_file
@@ -43,7 +44,8 @@ def draft_map(source: Lanelet2) -> MapDraft:
     kinds = {name: kind_of(lane) for name, lane in source.lanes.items()}
     junctions = _junctions(source, kinds)
     control = control_of(source, junctions)
-    roads = _roads(source)
+    roads = roads_of(source.lanes)
+    one_way = {name: lane for name, lane in source.lanes.items() if name == lane.lanelet and name + BACK not in source.lanes}
     return MapDraft(
         name=source.name, signals=control.signals,
         lanes=[_lane(lane, kinds, roads[name], junctions.get(name), control) for name, lane in source.lanes.items()],
@@ -52,7 +54,7 @@ def draft_map(source: Lanelet2) -> MapDraft:
             for name, lane in source.lanes.items()
             if kinds[name] == LaneKind.CROSSWALK and name == lane.lanelet
         ],
-        left_hand_traffic=_left_hand(source), warnings=(*source.warnings, *control.warnings),
+        left_hand_traffic=keeps_left(one_way), warnings=(*source.warnings, *control.warnings),
         scenery=[outline for kind, outline in source.areas if kind == "building"],
     )  # fmt: skip
 
@@ -135,30 +137,3 @@ def half_widths(lane: Lane) -> Floats:
 def _outline(lane: Lane) -> Floats:
     outline: Floats = np.concatenate([lane.left.points[:, :2], lane.right.points[::-1, :2]])
     return outline
-
-
-def _left_hand(source: Lanelet2) -> bool:
-    """Whether more lanes have the oncoming traffic on their right."""
-    balance = 0
-    ways = {name: lane for name, lane in source.lanes.items() if name == lane.lanelet and name + BACK not in source.lanes}
-    for lane in ways.values():
-        for neighbour, weight in ((lane.left_neighbour, -1), (lane.right_neighbour, 1)):
-            balance += weight if neighbour is not None and not neighbour[1] and neighbour[0] in ways else 0
-    return balance > 0
-
-
-def _roads(source: Lanelet2) -> dict[str, str]:
-    """The least id of the lanes abreast in one direction, by lane."""
-    group: dict[str, str] = {}
-    for name in source.lanes:
-        if name in group:
-            continue
-        members, front = {name}, [name]
-        while front:
-            lane = source.lanes[front.pop()]
-            for neighbour in (lane.left_neighbour, lane.right_neighbour):
-                if neighbour is not None and neighbour[1] and neighbour[0] not in members:
-                    members.add(neighbour[0])
-                    front.append(neighbour[0])
-        group.update(dict.fromkeys(members, min(members, key=lambda member: (len(member), member))))
-    return group

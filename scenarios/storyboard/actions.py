@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -176,17 +176,22 @@ class Follow:
     timed: bool
     passed: float = 0.0
     leads: bool = True
+    way: Floats = field(init=False)
+    headings: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Metres up to each row, and headings without jumps."""
+        self.way = np.append(0.0, np.cumsum(np.hypot(*np.diff(self.rows[:, :2], axis=0).T)))
+        self.headings = np.unwrap(self.rows[:, 2])
 
     def step(self, puppet: Puppet, stage: Stage) -> bool:
         """One tick."""
-        way = np.append(0.0, np.cumsum(np.hypot(*np.diff(self.rows[:, :2], axis=0).T)))
-        before = self.passed
+        way, before = self.way, self.passed
         self.passed += TICK_S if self.timed else TICK_S * abs(puppet.speed)
         along = self.rows[:, 3] if self.timed else way
         if self.passed < along[0]:
             return False
-        headings = np.unwrap(self.rows[:, 2])
-        x, y, heading = (float(np.interp(self.passed, along, column)) for column in (*self.rows[:, :2].T, headings))
+        x, y, heading = (float(np.interp(self.passed, along, column)) for column in (*self.rows[:, :2].T, self.headings))
         if self.timed:
             gone = float(np.interp(self.passed, along, way) - np.interp(before, along, way))
             puppet.speed = gone / TICK_S if self.passed < along[-1] else 0.0

@@ -13,7 +13,7 @@ from scenarios.errors import InputError
 from scenarios.formats.commonroad import draft_map, parse_commonroad
 from scenarios.maps import ground_of
 from scenarios.model import MapSpec
-from tests.fuzz.test_fuzz_opendrive import mutant
+from tests.fuzz.mutants import mutant, scaled
 from tests.scenarios.formats import cr
 
 NASTY = (
@@ -58,19 +58,12 @@ def change(text: str, rng: random.Random) -> str:
     low, high = rng.choice(found)
     if kind < 3:
         value = text[low + 1 : high - 1]
-        new = rng.choice(NASTY) if kind == 0 else _scaled(value, rng) if kind == 1 else text[slice(*rng.choice(found))][1:-1]
+        new = rng.choice(NASTY) if kind == 0 else scaled(value, rng) if kind == 1 else text[slice(*rng.choice(found))][1:-1]
         return text[: low + 1] + new + text[high - 1 :]
     if rng.random() < 0.5:
         return text[:low] + text[high:]
     other = rng.choice(found)
     return text[:low] + text[slice(*other)] + text[high:]
-
-
-def _scaled(value: str, rng: random.Random) -> str:
-    try:
-        return repr(float(value) * rng.choice((-1.0, 0.0, 1e-3, 0.5, 1.01, 10.0, 1e6)))
-    except ValueError:
-        return value
 
 
 def read(data: bytes, number: int) -> bool:

@@ -13,7 +13,7 @@ from scenarios.errors import InputError
 from scenarios.formats.lanelet2 import draft_map, parse_lanelet2
 from scenarios.maps import ground_of
 from scenarios.model import MapSpec
-from tests.fuzz.test_fuzz_opendrive import mutant
+from tests.fuzz.mutants import exchange, mutant
 from tests.scenarios.formats.osm import Osm, crossroads, straight
 
 NASTY = (
@@ -21,7 +21,6 @@ NASTY = (
     *("left", "right", "yield", "ref_line", "refers", "way", "relation", "node", "lanelet", "regulatory_element", "road", "no"),
     *("crosswalk", "traffic_light", "all_way_stop", "dashed", "urban", "de206", "multipolygon", "building", "x" * 5000),
 )
-VALUE = re.compile(r"\"([^\"<>]*)\"")
 ELEMENT = re.compile(r"<(node|way|relation)[^<>]*>.*?</\1>|<(nd|member|tag)[^<>]*/>")
 
 
@@ -50,15 +49,7 @@ def seeds() -> list[str]:
 
 def change(text: str, rng: random.Random) -> str:
     """One random change of a value or an element."""
-    kind = rng.randrange(4)
-    found = [match.span() for match in (ELEMENT if kind == 3 else VALUE).finditer(text)]
-    low, high = rng.choice(found)
-    if kind < 3:
-        new = rng.choice(NASTY) if kind < 2 else text[slice(*rng.choice(found))][1:-1]
-        return text[: low + 1] + new + text[high - 1 :]
-    if rng.random() < 0.5:
-        return text[:low] + text[high:]
-    return text[:low] + text[slice(*rng.choice(found))] + text[high:]
+    return exchange(text, rng, ELEMENT, NASTY)
 
 
 def read(data: bytes, number: int) -> bool:

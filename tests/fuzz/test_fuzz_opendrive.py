@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from scenarios.errors import InputError
 from scenarios.formats.opendrive import load_opendrive, parse_opendrive
+from tests.fuzz.mutants import mutant, scaled
 from tests.scenarios.formats.xodr import crossroads, document, follow, geometry, lane, road, section, signal, to_junction, to_road
 
 NASTY = (
@@ -149,43 +149,12 @@ def change(text: str, rng: random.Random) -> str:
     if kind == 1:
         return f'{text[:low]}{one[1]}="{two[2]}"{text[high:]}'
     if kind == 2:
-        return text[:low] + text[high:] if rng.random() < 0.5 else f'{text[:low]}{one[1]}="{_scaled(one[2], rng)}"{text[high:]}'
+        return text[:low] + text[high:] if rng.random() < 0.5 else f'{text[:low]}{one[1]}="{scaled(one[2], rng)}"{text[high:]}'
     if kind == 3:
         return text[:low] + text[high:] if rng.random() < 0.7 else text[:high] + one[0] + text[high:]
     if kind == 4:
         return text[:low] + two[0] + text[high:]
     return text[:low] + text[high:] if rng.random() < 0.3 else text[:low] + two[0] + text[high:]
-
-
-def _scaled(value: str, rng: random.Random) -> str:
-    try:
-        return repr(float(value) * rng.choice((-1.0, 0.0, 1e-3, 0.5, 1.01, 10.0, 1e6)))
-    except ValueError:
-        return value
-
-
-def damage(data: bytes, rng: random.Random) -> bytes:
-    """One random change of bytes."""
-    at, size = rng.randrange(len(data)), rng.choice((1, 1, 2, 8, 200))
-    kind = rng.randrange(4)
-    if kind == 0:
-        return data[:at] + bytes(rng.randrange(256) for _ in range(size)) + data[at + size :]
-    if kind == 1:
-        return data[:at] + data[at + size :]
-    if kind == 2:
-        return data[:at] + data[at : at + size] * 2 + data[at + size :]
-    return data[:at]
-
-
-def mutant(number: int, originals: list[str], change: Callable[[str, random.Random], str] = change) -> bytes:
-    """The mutant of this number, by changes of text and damage to bytes; the same in every run."""
-    rng = random.Random(number)
-    text = rng.choice(originals)
-    if rng.random() < 0.2:
-        return damage(text.encode(), rng)
-    for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        text = change(text, rng)
-    return text.encode("utf-8", "replace")
 
 
 def read(data: bytes, number: int) -> bool:
@@ -207,14 +176,14 @@ def fuzz(seconds: float, first: int) -> tuple[int, int]:
     assert all(read(text.encode(), -1) for text in originals)
     started, number, good = time.monotonic(), first, 0
     while time.monotonic() - started < seconds:
-        good += read(mutant(number, originals), number)
+        good += read(mutant(number, originals, change), number)
         number += 1
     return good, number - first
 
 
 def test_damaged_files_give_input_errors_only():
     originals = seeds()
-    good = sum(read(mutant(number, originals), number) for number in range(400))
+    good = sum(read(mutant(number, originals, change), number) for number in range(400))
     # Both outcomes must be common, or the mutants would test one side only.
     assert 40 < good < 360
 
@@ -225,7 +194,7 @@ def test_damaged_files_load_or_give_input_errors(tmp_path: Path):
     path = tmp_path / "mutant.xodr"
     loaded = 0
     for number in range(1000, 1030):
-        path.write_bytes(mutant(number, originals))
+        path.write_bytes(mutant(number, originals, change))
         try:
             loaded += len(load_opendrive(path).lanes) > 0
         except InputError:

@@ -12,7 +12,7 @@ import pytest
 from scenarios.errors import InputError
 from scenarios.formats.openscenario_file import read_document
 from scenarios.scripted import ego_of, set_stage
-from tests.fuzz.test_fuzz_opendrive import mutant
+from tests.fuzz.mutants import exchange, mutant
 from tests.scenarios.storyboard import osc
 
 NASTY = (
@@ -53,7 +53,6 @@ NASTY = (
         "/",
     ),
 )
-VALUE = re.compile(r"\"([^\"<>]*)\"")
 ELEMENT = re.compile(r"<(\w+)[^<>]*/>")
 PLAYED_TICKS = 25
 
@@ -88,15 +87,7 @@ def seeds() -> list[str]:
 
 def change(text: str, rng: random.Random) -> str:
     """One random change of a value or an element."""
-    kind = rng.randrange(4)
-    found = [match.span() for match in (ELEMENT if kind == 3 else VALUE).finditer(text)]
-    low, high = rng.choice(found)
-    if kind < 3:
-        new = rng.choice(NASTY) if kind < 2 else text[slice(*rng.choice(found))][1:-1]
-        return text[: low + 1] + new + text[high - 1 :]
-    if rng.random() < 0.5:
-        return text[:low] + text[high:]
-    return text[:low] + text[slice(*rng.choice(found))] + text[high:]
+    return exchange(text, rng, ELEMENT, NASTY)
 
 
 def play(folder: Path, data: bytes, number: int) -> bool:
