@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import click
 
-from eval.executors import RAY, Workers
 from scenarios.errors import InputError
+
+Workers = int | str | None
+"""Where jobs run: in so many processes; on the Ray cluster at an address ("ray:ADDRESS"); None: as many as there are cores."""
+RAY = "ray:"
 
 COMMIT_SEEDS = "commit:"
 REPORTING_SEED = 1_000_000

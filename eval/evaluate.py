@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from eval.arguments import Workers
 from eval.branches import BRANCHES
 from eval.clock import WallClock
 from eval.company import met, touched
@@ -21,7 +22,7 @@ from eval.describe import header_of, product_version
 from eval.drivers import load_driver
 from eval.episode import Episode, drive_guarded
 from eval.errors import ExitCode
-from eval.executors import Workers, choose_executor
+from eval.executors import choose_executor
 from eval.figures import MEANS, PRIVILEGED, RATES, by_scenario, differences, figures
 from eval.gate import Test, fails, gate_json, gate_text, is_clear, judge
 from eval.metrics.assurance import broken_by_number, interventions_for
@@ -173,12 +174,13 @@ def _baseline(store: Store, request: Request, name: str) -> Arm:
 
 def _drive_until_clear(request: Request, plan: _Plan, run: Run, baseline: Arm) -> tuple[dict[str, list[Row]], bool, list[Test]]:
     """Rounds of seeds that the baseline has, until the verdict is clear: rows, whether Ctrl-C cut that short, and the verdict."""
-    seeds = tuple(seed for seed in request.seeds if seed in baseline.rows)
+    seeds, driver = tuple(seed for seed in request.seeds if seed in baseline.rows), request.drivers[0]
     tests: list[Test] = []
     for last in range(min(ROUND, len(seeds)), len(seeds) + ROUND, ROUND):
         rows, interrupted = _drive(replace(request, seeds=seeds[:last]), plan)
         if not interrupted:
-            tests = judge(paired(arm(plan.store, f"{run.name}:{request.drivers[0]}"), baseline, unbroken=True), anytime=True)
+            own = Arm(run=run, driver=driver, rows={int(str(row["seed"])): row for row in rows[driver]})
+            tests = judge(paired(own, baseline, unbroken=True), anytime=True)
         if interrupted or is_clear(tests):
             break
     return rows, interrupted, tests

@@ -14,11 +14,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, Protocol, TypeVar
 
+from eval.arguments import RAY, Workers
+
 _J = TypeVar("_J")
 _R = TypeVar("_R")
-Workers = int | str | None
-"""Where jobs run: in so many processes; on the Ray cluster at an address ("ray:ADDRESS"); None: as many as there are cores."""
-RAY = "ray:"
 _POLL_S = 1.0
 AUTO_POOL_JOBS = 8
 """Jobs from which starting processes pays."""

@@ -20,6 +20,7 @@ from pathlib import Path as File
 import click
 import numpy as np
 
+from eval.arguments import Workers
 from eval.clock import WallClock
 from eval.configuration import driver_hash, product_hash
 from eval.criticality import FAR_M, margin
@@ -27,7 +28,7 @@ from eval.drivers import load_driver
 from eval.episode import Episode, Kept, drive_guarded, kept, restore
 from eval.errors import ExitCode
 from eval.evaluate import driven_by
-from eval.executors import Workers, choose_executor
+from eval.executors import choose_executor
 from eval.progress import progress
 from eval.run import check_sensing, seated
 from eval.splitting import Path, split
@@ -155,8 +156,10 @@ def estimate_rare(request: Request, *, as_json: bool) -> ExitCode:
     """Drive what the store does not have yet, and report. Raises InputError for what cannot be driven."""
     jobs = _jobs(_checked(request))
     store = Store(request.store)
-    keys = {job: _open(store, job) for job in jobs}
-    rows = {job: found for job in jobs if (found := store.rows(keys[job], [job.first_seed]).get(job.first_seed)) is not None}
+    kinds = {kind: _open(store, kind) for kind in dict.fromkeys(_kind(job) for job in jobs)}
+    keys = {job: kinds[_kind(job)] for job in jobs}
+    there = {key: store.rows(key, [job.first_seed for job in jobs]) for key in kinds.values()}
+    rows = {job: found for job in jobs if (found := there[keys[job]].get(job.first_seed)) is not None}
     missing = [job for job in jobs if job not in rows]
     if rows:
         click.echo(f"{len(rows)} of {len(jobs)} parts are in {request.store} already", err=True)
@@ -233,13 +236,19 @@ def _jobs(request: Request) -> list[Job]:
     return jobs
 
 
-def _open(store: Store, job: Job) -> str:
+def _kind(job: Job) -> Job:
+    """What jobs of one set have in common."""
+    return replace(job, first_seed=0)
+
+
+def _open(store: Store, kind: Job) -> str:
+    """The key of a kind's set."""
     provenance: dict[str, Value] = {
-        **asdict(replace(job, first_seed=0)), "suite_content": json.dumps(asdict(suite_of(job.suite))),
-        "driver_code": driver_hash(job.driver), "product": product_hash(),
+        **asdict(kind), "suite_content": json.dumps(asdict(suite_of(kind.suite))), "driver_code": driver_hash(kind.driver),
+        "product": product_hash(),
     }  # fmt: skip
     key = hashlib.sha256(json.dumps(provenance, sort_keys=True).encode()).hexdigest()[:16]
-    store.open_set(EpisodeSet(key=key, suite=job.suite, driver=job.driver, provenance=provenance))
+    store.open_set(EpisodeSet(key=key, suite=kind.suite, driver=kind.driver, provenance=provenance))
     return key
 
 

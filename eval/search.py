@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path as File
@@ -20,12 +21,13 @@ from pathlib import Path as File
 import click
 import numpy as np
 
+from eval.arguments import Workers
 from eval.criticality import FAR_M, margin
 from eval.drivers import load_driver
 from eval.episode import Episode
 from eval.errors import ExitCode
 from eval.evaluate import driven_by
-from eval.executors import Workers, choose_executor
+from eval.executors import choose_executor
 from eval.outputs import check_folder, write_text
 from eval.progress import progress
 from eval.run import EpisodeResult, check_sensing, run_scenario
@@ -207,10 +209,11 @@ def _round(
     space: Space, request: Request, found: Sequence[Found], draws: np.random.Generator, advance: Callable[[], None]
 ) -> list[Found]:
     """The next variations, driven; in the order in which they were chosen, so that the number of processes changes nothing."""
-    chosen = [_next(space, request, found, len(found) + k, draws) for k in range(min(ROUND, request.episodes - len(found)))]
+    ranked = _ranked(found, request.failure) if request.guided else []
+    count = min(ROUND, request.episodes - len(found))
+    chosen = [_next(space, ranked, len(found) + k, draws) for k in range(count)]
     trials = [
-        _trial(space.concrete(variation).tree, space, request, variation.seed, number)
-        for number, (variation, _) in enumerate(chosen)
+        _trial(space.concrete(variation), space, request, variation.seed, number) for number, (variation, _) in enumerate(chosen)
     ]
     outcomes = _driven(trials, request.workers, advance)
     return [
@@ -219,17 +222,17 @@ def _round(
     ]
 
 
-def _next(
-    space: Space, request: Request, found: Sequence[Found], number: int, draws: np.random.Generator
-) -> tuple[Variation, int]:
-    """A fresh draw, or a variation of one of the closest."""
-    failed: dict[int, int] = {}
-    for one in found:
-        failed[one.stem] = failed.get(one.stem, 0) + _failed(one.outcome, request.failure)
-    open_ = [one for one in found if failed[one.stem] < FAILURES_OF_A_STEM and one.outcome.result is not None]
-    if not request.guided or not open_ or draws.random() < DRAWN:
+def _ranked(found: Sequence[Found], failure: str) -> list[Found]:
+    """What may be varied, the closest first: of stems that have not failed often enough."""
+    failed = Counter(one.stem for one in found if _failed(one.outcome, failure))
+    open_ = (one for one in found if failed[one.stem] < FAILURES_OF_A_STEM and one.outcome.result is not None)
+    return sorted(open_, key=lambda one: one.outcome.margin_m)
+
+
+def _next(space: Space, ranked: Sequence[Found], number: int, draws: np.random.Generator) -> tuple[Variation, int]:
+    """A fresh draw, or a variation of one of the closest; with the number of the draw that it descends from."""
+    if not ranked or draws.random() < DRAWN:
         return space.draw(draws), number
-    ranked = sorted(open_, key=lambda one: one.outcome.margin_m)
     parent = ranked[(int(draws.geometric(NEXT_BEST)) - 1) % len(ranked)]
     return space.near(parent.variation, draws), parent.stem
 
@@ -278,7 +281,7 @@ def _saved(space: Space, request: Request, failures: Sequence[Found]) -> list[di
 
 def _made_plain(space: Space, request: Request, one: Found) -> tuple[Tree, Outcome, int]:
     """Take away what the failure does not need, thing after thing, until nothing more can go or STEPS episodes were driven."""
-    tree, outcome, steps = space.concrete(one.variation).tree, one.outcome, 0
+    tree, outcome, steps = space.concrete(one.variation), one.outcome, 0
     ordinary: dict[Path, Data] = ordinary_values(space)
     again = True
     while again and steps < STEPS:

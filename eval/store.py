@@ -164,7 +164,7 @@ class Store:
         found = {run.name: run for run in self.runs()}
         if name not in found:
             raise InputError(
-                f"there is no run {name!r}{nearest(name, tuple(found))}", file=str(self._path), fix="avstack runs lists them"
+                f"there is no run {name!r}{nearest(name, tuple(found))}", file=str(self._path), fix="See avstack runs"
             )
         return found[name]
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import click
 
+from eval.arguments import Workers
 from eval.configuration import configuration
 from eval.errors import ExitCode
-from eval.executors import Done, Executor, Workers, choose_executor
+from eval.executors import Done, Executor, choose_executor
 from eval.progress import progress
 from eval.resume import finished_results, recordings_of
 from eval.run import EpisodeResult, Job, load_drivers, prepare, recording_path, run_episode

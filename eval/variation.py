@@ -12,7 +12,7 @@ import numpy as np
 
 from scenarios.fields import is_integer
 from scenarios.ranges import Choice, Draw, Normal, Uniform, find_ranges, range_type
-from scenarios.schema import ScenarioSpec, Tree, check
+from scenarios.schema import ScenarioSpec, Tree
 from scenarios.yaml_tree import Data, Path
 
 NEARBY = (0.01, 0.3)
@@ -64,12 +64,12 @@ class Space:
         other = not paths or draws.random() < OTHER_SEED
         return Variation(values=values, seed=int(draws.integers(SEEDS)) if other else parent.seed)
 
-    def concrete(self, variation: Variation) -> ScenarioSpec:
-        """The scenario with these values in place of its ranges."""
+    def concrete(self, variation: Variation) -> Tree:
+        """The scenario's tree with these values in place of its ranges; they may not go together, which a check tells."""
         tree = deepcopy(self.spec.tree)
         for path, value in variation.values.items():
             _put(tree, path, deepcopy(value))
-        return check(tree, file=self.spec.file)
+        return tree
 
     def _drawn(self, path: Path, draws: np.random.Generator) -> Data:
         label = ".".join(map(str, path))

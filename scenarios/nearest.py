@@ -14,5 +14,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.55)
     if near:
         return f"; did you mean {near[0]!r}?"
-    shown = ", ".join(names[:LISTED_MAX]) + (", ..." if len(names) > LISTED_MAX else "")
-    return f"; known: {shown}" if names else ""
+    more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
+    return f"; known: {', '.join(names[:LISTED_MAX])}{more}" if names else ""

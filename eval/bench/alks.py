@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from eval.executors import Workers, choose_executor
+from eval.arguments import Workers
+from eval.executors import choose_executor
 from eval.run import EpisodeResult, Job, run_episode
 from eval.statistics import clopper_pearson
 from scenarios.errors import InputError

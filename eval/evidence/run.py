@@ -19,11 +19,11 @@ from typing import Any
 
 import click
 
+from eval.arguments import Workers
 from eval.configuration import product_hash
 from eval.errors import ExitCode
 from eval.evidence.plan import Part, parts_of
 from eval.evidence.table import evidence_text
-from eval.executors import Workers
 from eval.outputs import check_folder, write_json
 from scenarios.errors import InputError
 

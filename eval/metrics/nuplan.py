@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
 from eval.metrics.boxes import boxes
+from eval.metrics.contacts import contacts
 from eval.metrics.progress import progress
 from eval.metrics.result import Better, MetricResult, References
 from sim.interface import Floats
@@ -39,7 +40,7 @@ def nuplan_score(recording: Recording, references: References) -> MetricResult:
     track = recording.track(ego)
     if not len(track):
         return MetricResult(value=0.0, unit="score", better=Better.HIGHER, valid=False)
-    multiplier = _collisions(recording, ego) * _against_traffic(track, road_map, recording.header.tick_s)
+    multiplier = _collisions(recording) * _against_traffic(track, road_map, recording.header.tick_s)
     if share.value < LEAST_PROGRESS or np.any(track["offroad"]):
         multiplier = 0.0
     parts = {
@@ -52,15 +53,12 @@ def nuplan_score(recording: Recording, references: References) -> MetricResult:
     return MetricResult(value=multiplier * mean, unit="score", better=Better.HIGHER)
 
 
-def _collisions(recording: Recording, ego: int) -> float:
+def _collisions(recording: Recording) -> float:
     """1 without a collision at fault, 0.5 with one, with a thing, 0 otherwise."""
-    events, header = recording.events, recording.header
-    struck = events[events["kind"] == header.event_names.index("COLLISION")] if len(events) else events
-    others = [int(event["b"]) for event in struck if event["a"] == ego and event["fault_a"]]
-    others += [int(event["a"]) for event in struck if event["b"] == ego and event["fault_b"]]
+    others = [other for other, _ in contacts(recording, at_fault=True)]
     if not others:
         return 1.0
-    return 0.5 if len(others) == 1 and header.actors[others[0]].thing else 0.0
+    return 0.5 if len(others) == 1 and recording.header.actors[others[0]].thing else 0.0
 
 
 def _against_traffic(track: NDArray[np.void], road_map: LaneMap, tick_s: float) -> float:

@@ -88,13 +88,13 @@ def test_variations_stay_within_their_ranges():
     variation = space.draw(draws)
     for _ in range(60):
         variation = space.near(variation, draws)
-        tree: Any = space.concrete(variation).tree
+        tree: Any = space.concrete(variation)
         assert 30.0 <= tree["ego"]["at"]["before_stop"] <= 60.0
         assert tree["ego"]["to"]["turn"] in ("straight", "left", "right")
         count = tree["traffic"]["demand"][0]["count"]
         assert isinstance(count, int)
         assert 1 <= count <= 8
-    assert not Space(space.concrete(variation)).ranges
+    assert not Space(check(space.concrete(variation))).ranges
     same = Variation(values=dict(variation.values) | {("ego", "at", "before_stop"): 31.0}, seed=variation.seed)
     assert same.kind == variation.kind
     assert Variation(values=variation.values, seed=1).kind != Variation(values=variation.values, seed=2).kind
@@ -102,7 +102,7 @@ def test_variations_stay_within_their_ranges():
 
 def test_plainer_scenarios_are_valid_and_have_less_in_them():
     space = Space(resolve("four_way_stop"))
-    tree = space.concrete(space.draw(np.random.default_rng(3))).tree
+    tree = space.concrete(space.draw(np.random.default_rng(3)))
     simpler = list(plainer(tree, ordinary_values(space)))
     assert simpler
     for one in simpler:
