@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from eval.errors import ExitCode
+from eval.search import Trial, drive_trial
 from eval.variation import Space, Variation, ordinary_values, plainer
 from scenarios.errors import InputError
 from scenarios.resolve import resolve
@@ -119,3 +120,13 @@ def test_nonsense_is_told(place: Path):
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             call("search", *more)
+
+
+def test_what_cannot_be_set_up_is_an_outcome(place: Path):
+    """Values that are fine one by one need not go together: the search goes on."""
+    tree: Any = Space(load(place / "crossing.yaml")).concrete(
+        Variation(values={("ego", "at", "before_stop"): 20.0, ("traffic", "users", 0, "at", "before_stop"): -1.0}, seed=1)
+    )
+    outcome = drive_trial(Trial(number=0, tree=tree, file=None, seed=1, driver="rules", sensing="state"))
+    assert outcome.result is None
+    assert "before_stop" in outcome.impossible

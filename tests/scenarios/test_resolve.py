@@ -9,6 +9,7 @@ import pytest
 from scenarios.catalogue import FAMILIES
 from scenarios.compile import compile_scenario
 from scenarios.errors import InputError
+from scenarios.nearest import LISTED_MAX
 from scenarios.resolve import apply_settings, resolve
 from sim.roads.route import route_length
 
@@ -35,6 +36,11 @@ def test_unknown_targets(target, error):
     with pytest.raises(InputError) as caught:
         resolve(target)
     assert error in str(caught.value)
+
+
+def test_a_long_list_of_names_says_how_many_more_there_are():
+    with pytest.raises(InputError, match=rf" and {len(FAMILIES) - LISTED_MAX} more\. Give"):
+        resolve("zzz")
 
 
 @pytest.mark.data
