@@ -18,6 +18,10 @@ _WORKERS = click.option(
     show_default=True,
     help="Processes to run in; 1 stays in this one; ray or ray:ADDRESS: a cluster.",
 )
+_STORE = click.option(
+    "--store", type=click.Path(path_type=Path), default=Path("out/results.sqlite"), show_default=True,
+    help="File that keeps what is done; the same command goes on from there.",
+)  # fmt: skip
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 _COUNT = click.IntRange(0, 10_000_000)
 
@@ -39,10 +43,7 @@ _COUNT = click.IntRange(0, 10_000_000)
     help="The event: ego's margin falls to this; 0: it touches.",
 )
 @click.option("--first-seed", default=0, show_default=True, type=click.IntRange(0, 2**62), help="Seeds are taken from here on.")
-@click.option(
-    "--store", type=click.Path(path_type=Path), default=Path("out/results.sqlite"), show_default=True,
-    help="File that keeps what is done; the same command goes on from there.",
-)  # fmt: skip
+@_STORE
 @_SENSING
 @_WORKERS
 @_JSON
@@ -81,13 +82,11 @@ def rare(
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the failing scenarios.  [default: none are saved]")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value of the scenario.")
+@_STORE
 @_SENSING
 @_WORKERS
 @_JSON
-def search(
-    target: str, driver: str, episodes: int, seed: int, failure: str, random: bool, keep: int, out: Path | None,
-    settings: tuple[str, ...], sensing: str, workers: str, as_json: bool,
-) -> ExitCode:  # fmt: skip
+def search(*, random: bool, workers: str, as_json: bool, **options: object) -> ExitCode:
     """Look for variations of a scenario in which a driver fails, make them plain and save them as scenario files.
 
     Exit code 1 where any was found. What it finds says that the driver can fail, not how often: see avstack rare.
@@ -95,10 +94,7 @@ def search(
     from eval.search import Request
     from eval.search import search as look
 
-    request = Request(
-        target=target, settings=settings, driver=driver, sensing=sensing, episodes=episodes, seed=seed, failure=failure,
-        guided=not random, keep=keep, out=out, workers=parse_workers(workers),
-    )  # fmt: skip
+    request = Request(guided=not random, workers=parse_workers(workers), **options)  # type: ignore[arg-type]  # named as there
     return look(request, as_json=as_json)
 
 

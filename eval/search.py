@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path as File
 
@@ -22,16 +22,14 @@ import click
 import numpy as np
 
 from eval.arguments import Workers
-from eval.criticality import FAR_M, margin
 from eval.drivers import load_driver
-from eval.episode import Episode
 from eval.errors import ExitCode
 from eval.evaluate import driven_by
-from eval.executors import choose_executor
 from eval.outputs import check_folder, write_text
 from eval.progress import progress
-from eval.run import EpisodeResult, check_sensing, run_scenario
+from eval.run import EpisodeResult, check_sensing
 from eval.statistics import clopper_pearson
+from eval.trials import Outcome, Trial, Trials, drive_trial
 from eval.variation import Space, Variation, ordinary_values, plainer
 from scenarios.compile import compile_scenario
 from scenarios.errors import InputError
@@ -54,7 +52,8 @@ SUFFIX = ".scenario.yaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was asked for. failure: a name in FAILURES; guided: vary the closest, else draw all; keep: files written at most."""
+    """What was asked for. failure: a name in FAILURES; guided: vary the closest, else draw all; keep: files written at most;
+    store: what was driven lies there."""
 
     target: str
     settings: tuple[str, ...]
@@ -66,28 +65,8 @@ class Request:
     guided: bool
     keep: int
     out: File | None
+    store: File
     workers: Workers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One episode to drive: a concrete tree, and the seed for what else is drawn. number: of its round."""
-
-    number: int
-    tree: Tree
-    file: str | None
-    seed: int
-    driver: str
-    sensing: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How it went. margin_m: the closest, see `eval.criticality`; impossible: why the scenario cannot be, if so."""
-
-    margin_m: float
-    result: EpisodeResult | None
-    impossible: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,45 +94,32 @@ FAILURES = {"at_fault": _at_fault, "collision": _collided, "criteria": _judged}
 """What counts: ego's own fault, any collision of ego, or whatever the scenario's criteria say."""
 
 
-class _Closest:
-    """The least margin of an episode so far."""
-
-    def __init__(self, ego: int) -> None:
-        self._ego = ego
-        self.margin_m = FAR_M
-
-    def watch(self, episode: Episode) -> None:
-        """Take the present tick in."""
-        self.margin_m = min(self.margin_m, margin(episode.world, self._ego))
-
-
-def drive_trial(trial: Trial) -> Outcome:
-    """Drive one variation. A scenario that cannot be is an outcome; a driver that crashes is one too."""
-    try:
-        scenario = compile_scenario(check(trial.tree, file=trial.file), trial.seed)
-    except InputError as error:
-        return Outcome(margin_m=FAR_M, result=None, impossible=str(error))
-    scenario = driven_by(replace(scenario, sensing=trial.sensing), trial.driver)
-    closest = _Closest(scenario.ego or 0)
-    result = run_scenario(scenario, watcher=closest)
-    return Outcome(margin_m=0.0 if _collided(result) else closest.margin_m, result=result)
-
-
 def search(request: Request, *, as_json: bool) -> ExitCode:
     """Search, save what failed, and report. Raises InputError for what cannot be searched."""
     space = Space(_checked(request))
+    trials = Trials(request.store, request.workers, request.target, request.settings, request.driver, request.sensing)
     draws = np.random.Generator(np.random.Philox(request.seed))
     found: list[Found] = []
     interrupted = False
     with progress(request.episodes) as advance:
         try:
             while len(found) < request.episodes:
-                found += _round(space, request, found, draws, advance)
+                chosen = _chosen(space, request, found, draws)
+                concrete = [
+                    _trial(space.concrete(variation), space, request, variation.seed, number)
+                    for number, (variation, _) in enumerate(chosen)
+                ]
+                found += [
+                    Found(variation=variation, outcome=outcome, stem=stem)
+                    for (variation, stem), outcome in zip(chosen, trials.outcomes(concrete, advance), strict=True)
+                ]
         except KeyboardInterrupt:
             interrupted = True
-            click.echo("avstack: interrupted; what failed until now is saved", err=True)
+            click.echo("avstack: interrupted; what failed until now is saved, and the same command goes on from here", err=True)
+    if trials.recalled:
+        click.echo(f"{trials.recalled} of {len(found)} variations were in {request.store} already", err=True)
     failures = [one for one in found if _failed(one.outcome, request.failure)]
-    saved = [] if request.out is None else _saved(space, request, _different(failures)[: request.keep])
+    saved = [] if request.out is None else _saved(space, request, trials, _different(failures)[: request.keep])
     report = report_of(request, found, failures, saved)
     click.echo(json.dumps(report) if as_json else search_text(report))
     return ExitCode.INTERRUPTED if interrupted else ExitCode.CRITERIA_FAILED if failures else ExitCode.OK
@@ -205,21 +171,10 @@ def _checked(request: Request) -> ScenarioSpec:
     return spec
 
 
-def _round(
-    space: Space, request: Request, found: Sequence[Found], draws: np.random.Generator, advance: Callable[[], None]
-) -> list[Found]:
-    """The next variations, driven; in the order in which they were chosen, so that the number of processes changes nothing."""
+def _chosen(space: Space, request: Request, found: Sequence[Found], draws: np.random.Generator) -> list[tuple[Variation, int]]:
+    """The variations of the next round, each with the number of the draw that it descends from."""
     ranked = _ranked(found, request.failure) if request.guided else []
-    count = min(ROUND, request.episodes - len(found))
-    chosen = [_next(space, ranked, len(found) + k, draws) for k in range(count)]
-    trials = [
-        _trial(space.concrete(variation), space, request, variation.seed, number) for number, (variation, _) in enumerate(chosen)
-    ]
-    outcomes = _driven(trials, request.workers, advance)
-    return [
-        Found(variation=variation, outcome=outcome, stem=stem)
-        for (variation, stem), outcome in zip(chosen, outcomes, strict=True)
-    ]
+    return [_next(space, ranked, len(found) + k, draws) for k in range(min(ROUND, request.episodes - len(found)))]
 
 
 def _ranked(found: Sequence[Found], failure: str) -> list[Found]:
@@ -237,14 +192,6 @@ def _next(space: Space, ranked: Sequence[Found], number: int, draws: np.random.G
     return space.near(parent.variation, draws), parent.stem
 
 
-def _driven(trials: Sequence[Trial], workers: Workers, advance: Callable[[], None]) -> list[Outcome]:
-    done: dict[int, Outcome] = {}
-    for one in choose_executor(workers, len(trials)).run(drive_trial, trials):
-        done[one.job.number] = one.result or Outcome(margin_m=FAR_M, result=None, impossible=one.failure)
-        advance()
-    return [done[trial.number] for trial in trials]
-
-
 def _trial(tree: Tree, space: Space, request: Request, seed: int, number: int = 0) -> Trial:
     return Trial(number=number, tree=tree, file=space.spec.file, seed=seed, driver=request.driver, sensing=request.sensing)
 
@@ -258,13 +205,13 @@ def _different(failures: Sequence[Found]) -> list[Found]:
     return list({one.variation.kind: one for one in reversed(failures)}.values())[::-1]
 
 
-def _saved(space: Space, request: Request, failures: Sequence[Found]) -> list[dict[str, object]]:
+def _saved(space: Space, request: Request, trials: Trials, failures: Sequence[Found]) -> list[dict[str, object]]:
     """Make each plain and write it; read back and driven again, it fails in the same way."""
     folder = request.out or File()
     folder.mkdir(parents=True, exist_ok=True)
     kept = []
     for number, one in enumerate(failures):
-        tree, outcome, steps = _made_plain(space, request, one)
+        tree, outcome, steps = _made_plain(space, request, trials, one)
         name = re.sub(r"[^A-Za-z0-9_-]+", "_", f"{space.spec.name}-{request.driver}-{number}")
         file = folder / f"{name}{SUFFIX}"
         again = f"avstack run {file} --seeds {one.variation.seed} --driver {request.driver} --sensing {request.sensing}"
@@ -279,7 +226,7 @@ def _saved(space: Space, request: Request, failures: Sequence[Found]) -> list[di
     return kept
 
 
-def _made_plain(space: Space, request: Request, one: Found) -> tuple[Tree, Outcome, int]:
+def _made_plain(space: Space, request: Request, trials: Trials, one: Found) -> tuple[Tree, Outcome, int]:
     """Take away what the failure does not need, thing after thing, until nothing more can go or STEPS episodes were driven."""
     tree, outcome, steps = space.concrete(one.variation), one.outcome, 0
     ordinary: dict[Path, Data] = ordinary_values(space)
@@ -290,7 +237,7 @@ def _made_plain(space: Space, request: Request, one: Found) -> tuple[Tree, Outco
             if steps >= STEPS:
                 break
             steps += 1
-            tried = drive_trial(_trial(simpler, space, request, one.variation.seed))
+            (tried,) = trials.outcomes([_trial(simpler, space, request, one.variation.seed)], lambda: None)
             if _failed(tried, request.failure):
                 tree, outcome, again = simpler, tried, True
                 break

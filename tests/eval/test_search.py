@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from eval.cli import program
+from eval.configuration import configuration
 from eval.errors import ExitCode
-from eval.search import Trial, drive_trial
+from eval.trials import Trial, drive_trial
 from eval.variation import Space, Variation, ordinary_values, plainer
 from scenarios.errors import InputError
 from scenarios.resolve import resolve
@@ -50,11 +59,15 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def searched(place: Path, *more: object) -> tuple[int, dict[str, Any]]:
-    code, text = call(
+def words(place: Path, *more: object, store: str = "results.sqlite") -> list[str]:
+    return [*map(str, (
         "search", place / "crossing.yaml", "--driver", f"{place / 'blind.py'}:Blind", "--sensing", "state", "--failure",
-        "collision", "--workers", "1", "--json", *more,
-    )  # fmt: skip
+        "collision", "--workers", "1", "--json", "--store", place / store, *more,
+    ))]  # fmt: skip
+
+
+def searched(place: Path, *more: object, store: str = "results.sqlite") -> tuple[int, dict[str, Any]]:
+    code, text = call(*words(place, *more, store=store))
     return code, json.loads(text)
 
 
@@ -64,7 +77,48 @@ def test_a_search_finds_more_than_chance(place: Path):
     assert code == ExitCode.CRITERIA_FAILED
     assert guided["failures"] > drawn["failures"]
     assert guided["median_margin_m"] < drawn["median_margin_m"]
-    assert searched(place, "--episodes", "20") == searched(place, "--episodes", "20"), "everything follows from the seed"
+    assert searched(place, "--episodes", "20") == searched(place, "--episodes", "20", store="other.sqlite"), (
+        "all follows from the seed"
+    )
+
+
+def test_a_search_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(place: Path):
+    asked = ("--episodes", "60", "--keep", "1", "--out", place / "failures")
+    process = subprocess.Popen([sys.executable, "-m", "eval.cli", *words(place, *asked)], stdout=subprocess.PIPE)
+    try:
+        _wait_for(lambda: driven(place / "results.sqlite") >= 20)
+    finally:
+        process.kill()
+        process.communicate()
+    before = driven(place / "results.sqlite")
+    assert 20 <= before < 60, "it was killed in the midst"
+    again = CliRunner().invoke(program, words(place, *asked), standalone_mode=False)
+    assert f"{before} of 60 variations were in" in again.stderr
+    resumed = (again.return_value, json.loads(again.stdout))
+    assert resumed == searched(place, *asked, store="other.sqlite")
+    after = driven(place / "results.sqlite")
+    assert searched(place, *asked) == resumed
+    assert driven(place / "results.sqlite") == after == driven(place / "other.sqlite"), "nothing is driven twice"
+    (place / "blind.py").write_text(BLIND.replace("accel=0.0", "accel=-0.1"))
+    configuration.cache_clear()  # of this process; a command has one of its own
+    searched(place, "--episodes", "4")
+    assert driven(place / "results.sqlite") == after + 4, "another driver starts anew"
+
+
+def driven(store: Path) -> int:
+    """Episodes in a store, whatever they are of."""
+    if not store.is_file():
+        return 0
+    with closing(sqlite3.connect(store)) as connection:
+        there = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'episodes'").fetchone()[0]
+        return int(connection.execute("SELECT count(*) FROM episodes").fetchone()[0]) if there else 0
+
+
+def _wait_for(what: Callable[[], bool], patience_s: float = 120.0) -> None:
+    until = time.monotonic() + patience_s
+    while not what():
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.02)
 
 
 def test_what_is_saved_is_plain_and_fails_again(place: Path):
@@ -76,8 +130,7 @@ def test_what_is_saved_is_plain_and_fails_again(place: Path):
     assert [user["name"] for user in traffic["users"]] == ["crosser"], "the bystander had nothing to do with it"
     assert "pedestrians" not in traffic
     assert not Space(spec).ranges
-    words = kept["again"].split()[1:]
-    code, text = call(*words, "--json", "--workers", "1")
+    code, text = call(*kept["again"].split()[1:], "--json", "--workers", "1")
     assert code == ExitCode.CRITERIA_FAILED
     assert json.loads(text)["collisions"] == 1
     assert Path(kept["file"]).read_text().splitlines()[1] == f"# {kept['again']}"
@@ -119,7 +172,7 @@ def test_nonsense_is_told(place: Path):
         (("four_way_stop", "--out", place / "blind.py"), "not a folder"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
-            call("search", *more)
+            call("search", "--store", place / "results.sqlite", *more)
 
 
 def test_what_cannot_be_set_up_is_an_outcome(place: Path):
