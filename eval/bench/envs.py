@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import median
 from typing import TypedDict
 
@@ -19,7 +20,9 @@ from eval.bench.sim import crossing_routes, crossing_scenario, driven_scenario
 from eval.sumo import given_to_sumo, started
 from scenarios.errors import InputError
 from sim.envs import BatchEnv, EnvConfig
+from sim.envs.crew import Crew
 from sim.envs.vector import size
+from sim.jit import kernel
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
 from sim.scenario import Scenario
@@ -27,6 +30,7 @@ from sim.warm import warm_up
 
 WARM_TICKS = 20
 EPISODES = 8
+SPIN_ROUNDS = 1_000_000
 PLAIN = EnvConfig(agents="all", copy=False, autoreset="SameStep", duration_s=1e4)
 """Every agent driven, views instead of copies."""
 WIDE = replace(PLAIN, neighbours=13, path_points=277, path_step=0.5)
@@ -36,7 +40,9 @@ CROSSING = replace(PLAIN, action="target_speed", duration_s=20.0)
 
 
 class EnvFigures(TypedDict):
-    """What `run_bench` measures. Names that end in _copied are with copied observations, the default of an environment."""
+    """What `run_bench` measures. Names that end in _copied are with copied observations, the default of an environment.
+
+    two_threads_control: what the machine gives: as two_threads_over_one, of work that needs nothing but registers."""
 
     agent_steps_per_cpu_s: float
     agent_steps_per_cpu_s_1024: float
@@ -46,6 +52,7 @@ class EnvFigures(TypedDict):
     agent_steps_per_cpu_s_1847_copied: float
     agent_steps_per_cpu_s_crossing: float
     two_threads_over_one: float
+    two_threads_control: float
     step_us_1x14: float
     step_us_1x14_copied: float
     step_us_1x14_1847: float
@@ -126,6 +133,7 @@ def run_bench(repeats: int = 5, peer_s: float = 5.0) -> EnvFigures:
 
     copied = replace(PLAIN, copy=True)
     first, _ = _ready(many, 64, PLAIN)
+    threads, control = _threads(many, repeats)
     figures = EnvFigures(
         agent_steps_per_cpu_s=rate(many, 64, PLAIN, 40),
         agent_steps_per_cpu_s_1024=rate(many, 1024, PLAIN, 8),
@@ -134,7 +142,8 @@ def run_bench(repeats: int = 5, peer_s: float = 5.0) -> EnvFigures:
         agent_steps_per_cpu_s_1847=rate(few, 64, WIDE, 40),
         agent_steps_per_cpu_s_1847_copied=rate(few, 64, replace(WIDE, copy=True), 40),
         agent_steps_per_cpu_s_crossing=rate(stops, 64, CROSSING, 200),
-        two_threads_over_one=_threads(many, repeats),
+        two_threads_over_one=threads,
+        two_threads_control=control,
         step_us_1x14=cost(PLAIN),
         step_us_1x14_copied=cost(copied),
         step_us_1x14_1847=cost(WIDE),
@@ -187,11 +196,39 @@ def measure_sumo(stops: Sequence[Scenario], seconds: float) -> float:
     return ticks / spent
 
 
-def _threads(scenarios: Sequence[Scenario], repeats: int) -> float:
-    """How many times faster two threads are by the clock on the wall, 256 worlds; runs with one and two alternate."""
+@kernel
+def _spin(rounds: int) -> int:
+    """Work that touches no memory; 0 to whoever counts endings."""
+    x = 0.5
+    for _ in range(rounds):
+        x = 1.0 - x * x
+    return 1 if x > 2.0 else 0
+
+
+def _spins(crew: Crew | None, rounds: int, times: int) -> float:
+    """Rounds per second of the clock, as many calls in all as there are two threads; one thread makes both where it is alone."""
+    calls = [partial(_spin, rounds)] * 2
+    start = time.perf_counter()
+    for _ in range(times):
+        sum(call() for call in calls) if crew is None else crew.run(calls)
+    return 2 * rounds * times / (time.perf_counter() - start)
+
+
+def _threads(scenarios: Sequence[Scenario], repeats: int) -> tuple[float, float]:
+    """How many times faster two threads are by the clock on the wall, 256 worlds, and how many times a loop in registers is that
+    takes as long and is shared out alike; runs with one and two alternate."""
     pairs = [_ready(scenarios, 256, replace(PLAIN, threads=threads)) for threads in (1, 2)]
-    rates = [[_agent_steps(*pair, 20, time.perf_counter) for pair in pairs] for _ in range(repeats)]
-    return median(two / one for one, two in rates)
+    crew = Crew(1)
+    step_s = _step_us(*pairs[0], 20) * 1e-6
+    rounds = round(0.5 * step_s * _spins(None, SPIN_ROUNDS, 1))
+    gains, controls = [], []
+    for _ in range(repeats):
+        one, two = (_agent_steps(*pair, 20, time.perf_counter) for pair in pairs)
+        gains.append(two / one)
+        one, two = (_spins(who, rounds, 20) for who in (None, crew))
+        controls.append(two / one)
+    crew.close()
+    return median(gains), median(controls)
 
 
 def format_bench(figures: EnvFigures) -> str:

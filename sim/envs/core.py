@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from sim.envs import grid, objects
 from sim.envs.actions import act, first_bad
 from sim.envs.agents import Agents, empty_agents
 from sim.envs.config import MANOEUVRES, TERMS, ActionKind, Autoreset, EnvConfig, EnvError, ObservationKind
+from sim.envs.crew import Crew
 from sim.envs.rewards import clear, judge, retire, reward
 from sim.envs.stock import Stock, make_stock
 from sim.envs.vector import make_edges, observe_agents, size
@@ -147,7 +148,7 @@ class BatchEnv:
         self._spans = np.array(list(self.config.styles.values()), np.float32).reshape(-1, 2)
         self._started = False
         threads = min(self.config.threads, self.worlds)
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._crew = Crew(threads - 1) if threads > 1 else None
         parts = np.array_split(np.arange(self.worlds), threads)
         self._ranges = [(int(part[0]), int(part[-1]) + 1) for part in parts]
         self._supply(scenarios)
@@ -276,9 +277,9 @@ class BatchEnv:
         return Outcome(self._given(), rewards, terminated, truncated)
 
     def close(self) -> None:
-        """Let go of the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        """Let go of the threads; what is stepped from now on is stepped by the caller's alone."""
+        if self._crew is not None:
+            self._crew.close()
 
     def nbytes(self) -> int:
         """Memory of all arrays of the running worlds, without the stock and the map."""
@@ -415,7 +416,6 @@ class BatchEnv:
         """Step all worlds, a range a thread; returns how many episodes ended."""
         advance: Callable[..., int] = self._advance
         parts, view, kind = self._parts, (self.config.repeat, *self._view), self._kind
-        if self._pool is None:
+        if self._crew is None:
             return advance(*parts, 0, self.worlds, kind, *view)
-        running = [self._pool.submit(advance, *parts, first, last, kind, *view) for first, last in self._ranges]
-        return sum(one.result() for one in running)
+        return self._crew.run([partial(advance, *parts, first, last, kind, *view) for first, last in self._ranges])

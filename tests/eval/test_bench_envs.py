@@ -8,6 +8,7 @@ import pytest
 from eval.bench import envs
 from eval.bench.sim import driven_scenario
 from sim.envs import BatchEnv
+from sim.envs.crew import Crew
 from sim.envs.vector import size
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
@@ -44,3 +45,17 @@ def test_agents_of_the_benchmark_stay_on_the_road(batch):
         outcome = batch.step(envs._actions(batch))
     assert not np.any(outcome.terminated)
     assert batch.active.all()
+
+
+def test_the_control_counts_all_calls_whoever_makes_them(monkeypatch):
+    """Seconds that a clock counts one by one: 2 x rounds x times over one second, alone and with a crew."""
+    made: list[int] = []
+    monkeypatch.setattr(envs, "_spin", lambda rounds: made.append(rounds) or 0)
+    seconds = iter(range(1000))
+    monkeypatch.setattr(envs.time, "perf_counter", lambda: float(next(seconds)))
+    crew = Crew(1)
+    for who in (None, crew):
+        made.clear()
+        assert envs._spins(who, 7, 3) == 2 * 7 * 3
+        assert made == [7] * 6
+    crew.close()
