@@ -149,10 +149,11 @@ def _evaluation(command: _F) -> _F:
     help="Stop once it is clear whether the driver is worse than this run of the store, and exit with 1 if it is.",
 )  # fmt: skip
 @click.option("--time-limit", type=float, metavar="S", help="Wall-clock limit of an episode in seconds.")
-@_evaluation
+@click.option("--sensing", help="What drivers are given: state, objects or lidar.  [default: the suite's, mostly objects]")
+@_episodes
 def evaluate(
     suite: str, drivers: tuple[str, ...], versus: str | None, regret: bool, name: str,
-    until_clear: str | None, time_limit: float | None, sensing: str, seeds: str, workers: str, store: Path, as_json: bool,
+    until_clear: str | None, time_limit: float | None, sensing: str | None, seeds: str, workers: str, store: Path, as_json: bool,
 ) -> ExitCode:  # fmt: skip
     """Evaluate drivers on a named suite, a family, or a scenario file: rates and means with intervals, paired comparisons.
 
@@ -160,10 +161,12 @@ def evaluate(
     """
     check_time_limit(time_limit)
     from eval.evaluate import Request, evaluate
+    from eval.suites import suite_name, suite_of
 
+    suite = suite_name(suite)
     request = Request(
-        suite=suite, drivers=drivers, versus=versus, sensing=sensing, seeds=suite_seeds(seeds), workers=parse_workers(workers),
-        store=store, regret=regret, run=name, until_clear=until_clear, time_limit_s=time_limit,
+        suite=suite, drivers=drivers, versus=versus, sensing=sensing or suite_of(suite).sensing, seeds=suite_seeds(seeds),
+        workers=parse_workers(workers), store=store, regret=regret, run=name, until_clear=until_clear, time_limit_s=time_limit,
     )  # fmt: skip
     return evaluate(request, as_json=as_json)
 

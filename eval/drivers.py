@@ -41,6 +41,7 @@ DRIVERS: dict[str, str] = {
     "id_swaps": "eval.ablations:IdSwaps",
     "rich_only": "joint[perception.answers=rich]",
     "coarse_only": "joint[perception.answers=coarse]",
+    "uncalibrated": "joint[perception.calibrated=false]",
     "oracle": "eval.oracle:Oracle",
     "privileged": "eval.told:Told",
     "competent": "eval.competent:CompetentDriver",

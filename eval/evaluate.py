@@ -28,6 +28,7 @@ from eval.gate import Test, fails, gate_json, gate_text, is_clear, judge
 from eval.metrics.assurance import broken_by_number, interventions_for
 from eval.metrics.encroachment import CLOSE_S
 from eval.metrics.foresight import bins_of, forecasts
+from eval.metrics.honesty import truth_of
 from eval.metrics.livelock import CYCLES
 from eval.metrics.registry import METRICS, measure
 from eval.metrics.result import References
@@ -312,7 +313,7 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
     found = measure(recording, references)
     values = {name: found[name].value if found[name].valid else None for name in METRICS}
     times = np.array(result.decision_ms or (0.0,))
-    seen = forecasts(recording, references)
+    seen, perceived = forecasts(recording, references), truth_of(recording)
     return {
         "seed": result.seed,
         "ending": str(result.ending),
@@ -331,6 +332,7 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
         "least_jerk": _less(values["jerk_of_crossing"], values["comfort_regret"]),
         "belief_bins": bins_of(seen.probability, seen.happened),
         "commitment_bins": bins_of(seen.probability[seen.at_commitment], seen.happened[seen.at_commitment]),
+        "existence_bins": bins_of(perceived.existence, perceived.real),
         "order_violation_rate": None if values["order_violations"] is None else bool(values["order_violations"]),
         "decision_ms_p50": float(np.median(times)),
         "decision_ms_p99": float(np.quantile(times, 0.99)),

@@ -58,6 +58,11 @@ MEANS = {
     "phantom_stops": "phantom_stops",
     "doubt_share": "doubt_share",
     "time_to_notice_s": "time_to_notice",
+    "existence_log_loss": "existence_log_loss",
+    "position_miscoverage": "position_miscoverage",
+    "position_coverage": "position_coverage",
+    "position_nees": "position_nees",
+    "velocity_coverage": "velocity_coverage",
     "decision_ms_p99": "decision_ms_p99",
 }
 """Means over the episodes that have the value: name in the report -> name in a row."""
@@ -97,7 +102,9 @@ RATIOS = {
 }
 QUANTILES = {"stop_jerk_95": ("stop_jerk_95", 0.95), "stop_decel_95": ("stop_decel", 0.95)}
 """Quantiles over episodes of a column."""
-CALIBRATIONS = {"belief_ece": "belief_bins", "commitment_ece": "commitment_bins", "influence_ece": "influence_bins"}
+CALIBRATIONS = {"belief_ece": "belief_bins", "commitment_ece": "commitment_bins", "influence_ece": "influence_bins",
+    "existence_ece": "existence_bins",
+}  # fmt: skip
 """Expected calibration errors, pooled over the episodes' bins."""
 _ALPHA = 0.025
 

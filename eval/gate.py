@@ -53,6 +53,8 @@ PRIMARY = (
     Primary(what="time above the jerk alarm", column="jerk_violations", unit="share", margin=0.002),
     Primary(what="time without a way out", column="fallback_missing_s", unit="s", margin=0.1),
     Primary(what="belief log loss", column="belief_log_loss", unit="nats", margin=0.02),
+    Primary(what="existence log loss of percepts", column="existence_log_loss", unit="nats", margin=0.02),
+    Primary(what="miscoverage of percepts' places", column="position_miscoverage", unit="share", margin=0.02),
 )
 """What the gate looks at, and the one place where margins are declared."""
 

@@ -45,7 +45,7 @@ class Suite:
 
     steps: a setting that takes `count` values in turn, first + step × k, one a round of the sources: (setting, first, step,
     count). regret: the privileged planner may drive the same seeds. branches: names in `eval.branches.BRANCHES`. style_scale:
-    the numbers of everybody's style are so many times what they are.
+    the numbers of everybody's style are so many times what they are. sensing: the level unless another one is asked for.
     """
 
     summary: str
@@ -57,6 +57,7 @@ class Suite:
     regret: bool = False
     branches: tuple[str, ...] = ()
     style_scale: float = 1.0
+    sensing: str = "objects"
 
     def scenario(self, seed: int) -> Scenario:
         """The episode of a seed. Raises InputError where a map file is missing."""
@@ -165,6 +166,9 @@ _CHECK = ("four_way_stop", "merge", "crosswalk", "narrow_meet")
 _REAL = ("opendrive/fabriksgatan.xodr", "opendrive/simple_4way_intersection.xodr", "opendrive/Town03.xodr")
 _REAL_HELD_OUT = ("opendrive/Town07.xodr", "opendrive/multi_intersections.xodr")
 
+_PERCEIVED = ("debris", "blocked_lane", "crosswalk", "four_way_stop", "occluded_pedestrian", "t_junction")
+_CONDITIONS = "weather={choice: [clear, wet, rain, snow, fog], weights: [2, 1, 1, 1, 1]}"
+"""Weather that perception was trained in."""
 _SEEN = ("debris", "blocked_lane", "crosswalk", "four_way_stop")
 _FAULTY = ("four_way_stop", "crosswalk", "blocked_lane")
 
@@ -245,6 +249,10 @@ SUITES: Mapping[str, Suite] = {
         summary="Every family of the catalogue in turn, without debris.",
         sources=tuple(name for name in FAMILIES if not name.startswith("debris")),
     ),
+    "perception": Suite(
+        summary="Things, people, hidden people and junctions through the lidar, in clear weather, wet, rain, snow and fog.",
+        sources=_PERCEIVED, settings=(_CONDITIONS,), sensing="lidar",
+    ),
     "seeing": Suite(summary="Where much depends on what is seen: things on the road, people, an all-way stop.", sources=_SEEN),
     "seeing_fog": Suite(summary="The same in fog.", sources=_SEEN, settings=("weather=fog",)),
     "seeing_rings": Suite(
@@ -264,6 +272,12 @@ SUITES: Mapping[str, Suite] = {
         summary="Random routes on two real maps kept for reports; needs $AVSTACK_DATA.", sources=_REAL_HELD_OUT
     ),
 }  # fmt: skip
+
+
+def suite_name(name: str) -> str:
+    """The suite's name as it is kept, for one that may be written with hyphens: real-maps is real_maps."""
+    kept = name.replace("-", "_")
+    return kept if kept in SUITES else name
 
 
 def suite_of(name: str) -> Suite:

@@ -44,9 +44,11 @@ MOST = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerceptionConfig:
-    """Who answers, one of ANSWERS: both models, or one of them alone, for ablations."""
+    """answers: one of ANSWERS, both models, or one of them alone; calibrated: their numbers as they were fitted, else as the
+    network gives them. Other than the defaults for ablations."""
 
     answers: str = "layered"
+    calibrated: bool = True
 
     def __post_init__(self) -> None:
         if self.answers not in ANSWERS:

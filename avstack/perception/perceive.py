@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avstack.perception.arbitration import PerceptionConfig, arbitrate
 from avstack.perception.classes import ROAD_USER_OF, Class
-from avstack.perception.detect import Detector, DetectorMemory, ego_motion, start_detecting
+from avstack.perception.detect import Detector, DetectorMemory, ego_motion, start_detecting, uncalibrated
 from avstack.perception.filter import TrackingConfig
 from avstack.perception.health import Fault, Health, HealthMemory, diagnose
 from avstack.perception.percepts import Percepts
@@ -81,7 +81,9 @@ def read(
         empty = np.zeros(0, OBJECT_DTYPE)
         return replace(frame, objects=empty, range_m=seen), np.zeros(0, SIGN_DTYPE), health, memory
     assert frame.lidar is not None  # a fresh sweep
-    detections, detector = Detector.load().detect(frame.lidar, motion, memory.detector)
+    models = Detector.load()
+    models = models if config is None or config.calibrated else uncalibrated(models)
+    detections, detector = models.detect(frame.lidar, motion, memory.detector)
     things = arbitrate(detections, on_road(road_of(road_map), detections.standing, health.pose), config)
     objects, signs = readings_of(things, health.pose)
     seen = min(reach_of_rings(health.apart), frame.range_m)

@@ -29,6 +29,13 @@ from eval.metrics.encroachment import min_pet
 from eval.metrics.foresight import belief_log_loss, commitment_log_loss, time_to_sure
 from eval.metrics.headway import rss_violation_s
 from eval.metrics.hindsight import comfort_regret, jerk_of_crossing
+from eval.metrics.honesty import (
+    existence_log_loss,
+    position_coverage,
+    position_miscoverage,
+    position_nees,
+    velocity_coverage,
+)
 from eval.metrics.imposed import imposed_braking, imposed_delay
 from eval.metrics.livelock import creep_cycles
 from eval.metrics.nuplan import nuplan_score
@@ -98,6 +105,11 @@ METRICS: Mapping[str, Metric] = {
     "doubt_share": doubt_share,
     "fault_noticed": fault_noticed,
     "time_to_notice": time_to_notice,
+    "existence_log_loss": existence_log_loss,
+    "position_miscoverage": position_miscoverage,
+    "position_coverage": position_coverage,
+    "position_nees": position_nees,
+    "velocity_coverage": velocity_coverage,
 }
 
 

@@ -122,7 +122,10 @@ def _figures(arms: Sequence[Arm]) -> str:
 
 def _plots(rows: Sequence[Row]) -> str:
     parts = []
-    for title, column in (("who goes first, forecast", "belief_bins"), ("the same as ego sets off", "commitment_bins")):
+    for title, column in (
+        ("who goes first, forecast", "belief_bins"), ("the same as ego sets off", "commitment_bins"),
+        ("what is perceived exists", "existence_bins"),
+    ):  # fmt: skip
         bins = read_bins([str(row[column]) for row in rows if row.get(column)])
         if len(bins):
             parts.append(reliability(f"{title} (ECE {calibration_error(bins):.3f})", bins.sum(axis=0)))

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 import eval.evaluate as evaluation
 from eval.arguments import commit_seeds
 from eval.cli import execute, program
+from eval.errors import ExitCode
 from eval.evaluate import Job, Request, run_job, summarise
 from eval.figures import differences
 from eval.store import Row, Store
@@ -169,6 +170,29 @@ def test_reporting_seeds_need_a_checkout(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="git checkout"):
         commit_seeds("commit:10")
+
+
+def test_real_maps_say_what_they_need(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("AVSTACK_DATA", raising=False)
+    assert execute(["eval", "real-maps", "--store", str(tmp_path / "r.sqlite")]) == 2
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert "Set AVSTACK_DATA to its folder" in said
+
+
+def test_a_suite_has_a_level_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def note(request: Request, *, as_json: bool) -> ExitCode:
+        asked.append(request)
+        return ExitCode.OK
+
+    monkeypatch.setattr("eval.evaluate.evaluate", note)
+    for words in (["perception"], ["perception", "--sensing", "state"], ["chicken-tuning"]):
+        assert execute(["eval", *words]) == 0
+    assert [(one.suite, one.sensing) for one in asked] == [
+        ("perception", "lidar"), ("perception", "state"), ("chicken_tuning", "objects")
+    ]  # fmt: skip
+    assert {SUITES["perception"].scenario(seed).weather for seed in range(40)} == {"clear", "wet", "rain", "snow", "fog"}
 
 
 @pytest.mark.data

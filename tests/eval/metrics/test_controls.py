@@ -153,6 +153,28 @@ def noticing(after: float | None) -> Drive:
     return replace(found, header=replace(found.header, parameters={"faults.0.start_s": 5.0})), References()
 
 
+def perceiving(
+    existence: float = 0.9, *, off: float = 0.1, var: float = 0.01, doubled: bool = False, ghost: bool = False
+) -> Drive:
+    """The other is perceived so far off; `doubled`, it is perceived a second time beside that; `ghost`, it is not there."""
+    other = steady(TICKS, 0.0, 5.0)
+    said = {"existence": existence, "var_x": var, "var_y": var, "var_vx": var, "var_vy": var, "vy": 5.0}
+    arrays = []
+    for s in other:
+        rows = np.zeros((1 + doubled, len(PERCEPT_COLUMNS)))
+        for name, value in said.items():
+            rows[:, PERCEPT_COLUMNS.index(name)] = value
+        rows[:, PERCEPT_COLUMNS.index("x")] = off
+        rows[:, PERCEPT_COLUMNS.index("y")] = s - MIDDLE
+        rows[1:, PERCEPT_COLUMNS.index("x")] = off + 0.5
+        arrays.append(rows)
+    found = recording(standing(TICKS), other, arrays={"percepts": arrays})
+    found.rows["status"] = found.header.status_active
+    if ghost:
+        found.rows["status"][1::2] = 0
+    return found, References()
+
+
 FAIR, RUDE = crossing(50, 60), crossing(70, 80)
 PAIRS: dict[str, tuple[Callable[[], Drive], Callable[[], Drive]]] = {
     "delay": (lambda: meeting(FAIR, crossing(50, 90)), lambda: meeting(FAIR, crossing(50, 200))),
@@ -193,6 +215,8 @@ PAIRS: dict[str, tuple[Callable[[], Drive], Callable[[], Drive]]] = {
     "phantom_stops": (lambda: fearing(False), lambda: fearing(True)),
     "fault_noticed": (lambda: noticing(0.2), lambda: noticing(None)),
     "time_to_notice": (lambda: noticing(0.2), lambda: noticing(2.0)),
+    "existence_log_loss": (perceiving, lambda: perceiving(ghost=True)),
+    "position_miscoverage": (perceiving, lambda: perceiving(off=1.0)),
 }
 
 
@@ -250,3 +274,30 @@ def test_a_drive_without_a_fault_has_nothing_to_notice():
     sound = replace(found, header=replace(found.header, parameters={}))
     assert not METRICS["fault_noticed"](sound, references).valid
     assert METRICS["time_to_notice"](found, references).value == pytest.approx(0.2)
+
+
+def test_percepts_are_held_against_what_is_there():
+    def value(name: str, drive: Drive) -> float:
+        return METRICS[name](*drive).value
+
+    assert value("existence_log_loss", perceiving(0.9)) == pytest.approx(-np.log(0.9))
+    assert value("existence_log_loss", perceiving(0.9, ghost=True)) == pytest.approx(-np.log(0.1))
+    doubled = value("existence_log_loss", perceiving(0.9, doubled=True))
+    assert doubled == pytest.approx(-0.5 * (np.log(0.9) + np.log(0.1))), "of two percepts of one body one is of nothing"
+    assert value("position_nees", perceiving(off=0.2)) == pytest.approx(0.5 * 0.2**2 / 0.01, rel=1e-3)
+    assert value("position_coverage", perceiving(off=0.2)) == 1.0
+    assert value("position_coverage", perceiving(off=0.3)) == 0.0, "0.09 / 0.01 is more than 5.991"
+    assert value("velocity_coverage", perceiving()) == 1.0
+    assert not METRICS["position_nees"](*perceiving(ghost=True)).valid
+    assert not METRICS["existence_log_loss"](*ramming(False)).valid, "its driver traces no percepts"
+
+
+def test_honest_percepts_are_covered_as_often_as_they_say():
+    draws = np.random.default_rng(4)
+    found, references = perceiving(var=0.04)
+    _, rows = found.arrays["percepts"]
+    for traced in rows:
+        place = np.asarray(traced, np.float64)  # the array itself
+        place[:, [PERCEPT_COLUMNS.index("x"), PERCEPT_COLUMNS.index("y")]] += 0.2 * draws.standard_normal((1, 2)) - [0.1, 0.0]
+    assert METRICS["position_coverage"](found, references).value == pytest.approx(0.95, abs=0.03)
+    assert METRICS["position_nees"](found, references).value == pytest.approx(1.0, abs=0.15)
