@@ -89,7 +89,11 @@ def gate(run: str, baseline: str, anytime: bool, store: Path, as_json: bool) -> 
 @click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True, help="The file.")
 @click.option("--baseline", metavar="RUN", help="Judge it against this run, as the gate does.")
 @click.option(
-    "--replays", default=6, show_default=True, type=click.IntRange(0, 40), help="So many of the worst episodes to watch."
+    "--replays",
+    default=6,
+    show_default=True,
+    type=click.IntRange(0, 40),
+    help="So many of the worst episodes to watch, as far as they fit in 2 MB.",
 )
 @_STORE
 def report(run: str, out: Path, baseline: str | None, replays: int, store: Path) -> None:

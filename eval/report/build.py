@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import click
@@ -10,11 +12,16 @@ import click
 from eval.gate import judge
 from eval.outputs import check_folder
 from eval.progress import progress
-from eval.report.page import drivers_of, page
-from eval.report.replays import Replay, drive_again, worst
+from eval.report.page import drivers_of, page, weight
+from eval.report.replays import Replay, drive_again, thinned, worst
 from eval.runs import arm, paired
 from eval.store import Store
 from scenarios.errors import InputError
+
+MOST_BYTES = 2_000_000
+"""Of a page, whatever it is asked to show: it is to be mailed and kept."""
+THINNED = (1, 2, 4)
+"""Every so many-th plan, list of percepts and set of joint futures of a replay is kept, as few as need be left out."""
 
 
 def report(store: Store, name: str, out: Path, *, baseline: str | None, replays: int) -> None:
@@ -34,16 +41,30 @@ def report(store: Store, name: str, out: Path, *, baseline: str | None, replays:
     arms = [
         replace(shown, driver=driver, rows=store.rows(shown.run.sets[driver], shown.run.seeds)) for driver in drivers_of(shown)
     ]
-    found: list[Replay] = []
+    room = MOST_BYTES - len(page(arms, shown, [], tests).encode())
     chosen = worst(shown.rows.values(), replays)
+    found: list[Replay] = []
     with progress(len(chosen)) as advance:
         for row, why in chosen:
             found.append(drive_again(shown.run.suite, shown.driver, shown.run.sensing, row, why))
             advance()
+            if len(fitted(found, room)) < len(found):
+                break
+    found = fitted(found, room)
     part = out.with_name(out.name + ".part")
     part.write_text(page(arms, shown, found, tests), encoding="utf-8")
     part.replace(out)
-    click.echo(f"report: {out} ({out.stat().st_size / 1e6:.2f} MB)", err=True)
+    fewer = f"; {len(found)} of {len(chosen)} replays fit in {MOST_BYTES / 1e6:g} MB" if len(found) < len(chosen) else ""
+    click.echo(f"report: {out} ({out.stat().st_size / 1e6:.2f} MB{fewer})", err=True)
+
+
+def fitted(replays: Sequence[Replay], room: int) -> list[Replay]:
+    """Replays in so many bytes: as much of ego's mind as there is room for, then as many, the first first; one at least."""
+    for times in THINNED:
+        thin = [thinned(one, times) for one in replays]
+        if sum(map(weight, thin)) <= room:
+            return thin
+    return [one for one, total in zip(thin, accumulate(map(weight, thin)), strict=True) if total <= room] or thin[:1]
 
 
 def first_driver(store: Store, name: str) -> str:

@@ -67,13 +67,23 @@ def page(arms: Sequence[Arm], shown: Arm, replays: Sequence[Replay], gate: tuple
         _opponents(arms),
         f"<h2>Every episode</h2><div class=episodes>{_episodes(rows)}</div>",
     )
-    data = json.dumps([replay.data for replay in replays], separators=(",", ":")).replace("</", "<\\/")
+    data = ",".join(map(packed, replays))
     style, script = (_HERE.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "player.js"))
     return (
         f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">'
         f'<link rel=icon href="data:,"><title>{html.escape(title)}</title><style>{style}</style>{"".join(body)}'
-        f'<script type="application/json" id=replays>{data}</script><script>{script}</script></html>'
+        f'<script type="application/json" id=replays>[{data}]</script><script>{script}</script></html>'
     )
+
+
+def packed(replay: Replay) -> str:
+    """What the player draws of one replay, as text for a script element."""
+    return json.dumps(replay.data, separators=(",", ":")).replace("</", "<\\/")
+
+
+def weight(replay: Replay) -> int:
+    """Bytes that a replay adds to the page."""
+    return len(packed(replay).encode()) + len(_traces(0, replay).encode()) + len(_pick(replay).encode())
 
 
 def _verdict(rows: Sequence[Row], gate: tuple[Sequence[Test], str] | None) -> str:
@@ -151,14 +161,8 @@ def _opponents(arms: Sequence[Arm]) -> str:
 
 
 def _player(replays: Sequence[Replay]) -> str:
-    picks = "".join(f"<button type=button>seed {one.seed}: {html.escape(one.why)}</button>" for one in replays)
-    traces = "".join(
-        f"<div class=plots data-episode={k} hidden>"
-        f"{trace('speed of ego', 'm/s', one.time_s, one.speed)}"
-        f"{trace('jerk of ego', 'm/s³', one.time_s, one.jerk, (-JERK_ALARM, JERK_ALARM))}"
-        f"<p class=faint>{_told(one)}</p></div>"
-        for k, one in enumerate(replays)
-    )
+    picks = "".join(map(_pick, replays))
+    traces = "".join(_traces(k, one) for k, one in enumerate(replays))
     rates = "".join(f"<option value={rate}{' selected' if rate == 1 else ''}>{rate} ×</option>" for rate in (0.25, 0.5, 1, 2, 4))
     keys = " ".join(f"<kbd>{html.escape(key)}</kbd> {what} " for key, what in _KEYS)
     return (
@@ -176,6 +180,19 @@ def _player(replays: Sequence[Replay]) -> str:
         "a diamond: only that something is in the way; crossed: it may be driven through. Dotted with arrows: the others' ways "
         "in each likely joint future, the thicker the likelier. Dashed in colour: where they then went.</p></div></div>"
         f"<p class=faint>{keys}</p>{traces}"
+    )
+
+
+def _pick(replay: Replay) -> str:
+    return f"<button type=button>seed {replay.seed}: {html.escape(replay.why)}</button>"
+
+
+def _traces(number: int, replay: Replay) -> str:
+    return (
+        f"<div class=plots data-episode={number} hidden>"
+        f"{trace('speed of ego', 'm/s', replay.time_s, replay.speed)}"
+        f"{trace('jerk of ego', 'm/s³', replay.time_s, replay.jerk, (-JERK_ALARM, JERK_ALARM))}"
+        f"<p class=faint>{_told(replay)}</p></div>"
     )
 
 

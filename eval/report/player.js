@@ -97,7 +97,7 @@
   // Where ego means to be, with a dot a second.
   function drawPlan() {
     const plan = since(episode.plans, tick);
-    if (!plan || tick - plan[0] > 5 || plan[1].length < 2) return;
+    if (!plan || tick - plan[0] > 5 * episode.every || plan[1].length < 2) return;
     path(plan[1], false); pen.strokeStyle = "#ffffff"; pen.lineWidth = 4; pen.stroke(); pen.strokeStyle = "#c43c00"; pen.lineWidth = 2; pen.stroke();
     for (const [x, y] of plan[1].slice(1)) { const [a, b] = px(x, y); pen.beginPath(); pen.arc(a, b, 3.5, 0, 7); pen.fillStyle = "#ffffff"; pen.fill(); pen.lineWidth = 1.5; pen.stroke(); }
   }
@@ -105,7 +105,7 @@
   // What ego perceives: 95 % ellipses, solid of the model that knows kinds, dashed with a diamond of the one that knows only what is in the way.
   function drawPercepts() {
     const seen = since(episode.percepts, tick);
-    if (!layers.percepts || !seen || tick - seen[0] > 5) return;
+    if (!layers.percepts || !seen || tick - seen[0] > 5 * episode.every) return;
     for (const [x, y, major, minor, degrees, trust, kind] of seen[1]) {
       const [a, b] = px(x / 10, y / 10), coarse = kind % 2 === 1, size = (cm) => Math.max(3, cm / 100 * view.scale);
       pen.strokeStyle = coarse ? "#963c82" : "#005aa0"; pen.lineWidth = 2;
@@ -125,7 +125,7 @@
   // The others' ways in each likely joint future, the likelier the thicker; the likeliest with its probability.
   function drawFutures() {
     const found = since(episode.futures, tick);
-    if (!layers.futures || !found || tick - found[0] > 5) return;
+    if (!layers.futures || !found || tick - found[0] > 5 * episode.every) return;
     const joint = found[1], best = Math.max(...joint.map(([share]) => share));
     let told = false;
     for (const [share, ...ways] of joint) for (const way of ways) {

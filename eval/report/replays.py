@@ -35,6 +35,7 @@ FUTURE_TICKS, FUTURE_S = 4, 6
 """The same of joint futures, and how far they are shown."""
 SHOWN_EXISTENCE, SHOWN_M, SHOWN_THINGS = 0.3, 45.0, 16
 """Percepts that are shown: likelier to exist than this, this near [m], and so many of the nearest."""
+_MINDS = ("plans", "percepts", "futures")
 _CM, _DM, _MRAD = 100.0, 10.0, 1000.0
 
 
@@ -99,6 +100,12 @@ def drive_again(suite: str, driver: str, sensing: str, row: Row, why: str) -> Re
     )  # fmt: skip
 
 
+def thinned(replay: Replay, times: int) -> Replay:
+    """The same with each so many-th of what ego planned, perceived and foresaw; everybody's motion and the beliefs stay whole."""
+    data = {name: value[::times] if name in _MINDS and isinstance(value, list) else value for name, value in replay.data.items()}
+    return replace(replay, data=data | {"every": times})
+
+
 def player_data(recording: Recording) -> dict[str, object]:
     """What the player draws."""
     cast = choose_cast(recording)
@@ -109,6 +116,7 @@ def player_data(recording: Recording) -> dict[str, object]:
     return {
         "tick": recording.header.tick_s,
         "last": recording.last_tick,
+        "every": 1,
         "focus": None if middle is None else [round(float(middle[k]) - corner[k], 1) for k in (0, 1)],
         "size": [round(x1 - x0, 1), round(y1 - y0, 1)],
         "map": _map(recording.road_map, corner, (x0 - 30.0, y0 - 30.0, x1 + 30.0, y1 + 30.0)),

@@ -13,9 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from eval.cli import program
-from eval.report.page import page
+from eval.report.build import fitted
+from eval.report.page import page, weight
 from eval.report.plots import histogram, reliability, trace
-from eval.report.replays import Replay, worst
+from eval.report.replays import Replay, thinned, worst
 from eval.runs import Arm
 from eval.store import Row, Run, Value
 from scenarios.errors import InputError
@@ -177,3 +178,27 @@ def test_a_browser_plays_it_without_an_error(made: tuple[Path, Path]):
             tab.keyboard.press(key)
         browser.close()
     assert errors == []
+
+
+def test_a_page_has_room_for_so_much(made: tuple[Path, Path]):
+    still, data = np.arange(3.0), replays_in(made[1].read_text(encoding="utf-8"))[0]
+    one = Replay(seed=2, why="", same=True, data=data, time_s=still, speed=still, jerk=still)
+    whole, half = (weight(thinned(one, times)) for times in (1, 2))
+    assert half < 0.8 * whole
+    assert [replay.data["every"] for replay in fitted([one] * 3, 3 * whole)] == [1, 1, 1]
+    assert [replay.data["every"] for replay in fitted([one] * 3, 3 * whole - 1)] == [2, 2, 2]
+    few = fitted([one] * 40, 3 * whole)
+    assert 3 < len(few) < 40
+    assert sum(map(weight, few)) <= 3 * whole
+    assert [replay.data["every"] for replay in few] == [4] * len(few)
+    assert thinned(one, 4).data["actors"] == one.data["actors"], "everybody's motion stays whole"
+    assert len(fitted([one], 0)) == 1
+
+
+def test_a_report_stays_small(made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    usual = len(made[1].read_bytes())
+    monkeypatch.setattr("eval.report.build.MOST_BYTES", usual - 50_000)
+    out = tmp_path / "small.html"
+    call("report", "small", "-o", out, "--store", made[0], "--replays", "2")
+    assert len(out.read_bytes()) <= usual - 50_000
+    assert {episode["every"] for episode in replays_in(out.read_text())} <= {2, 4}
