@@ -200,4 +200,28 @@ def bench_alks(folder: Path, driver: str, seeds: str, sensing: str, workers: str
 
 
 COMMANDS = (list_runs, compare, gate, report, safety_case, metrics, realism)
-BENCHES = (bench_gate, bench_intervals, bench_alks)
+
+
+@click.command(name="throughput")
+@click.option("--suite", default="four_way_stop", show_default=True, help="What is driven: a suite, a family or a file.")
+@click.option("--driver", default="joint", show_default=True, help="Who drives ego.")
+@click.option(
+    "--level", "levels", multiple=True, default=("state", "objects", "lidar"), show_default=True, help="May be repeated."
+)
+@click.option(
+    "--workers", multiple=True, default=(1, 2), show_default=True, type=click.IntRange(1, 1000),
+    help="Worker processes; may be repeated.",
+)  # fmt: skip
+@click.option("--episodes", default=8, show_default=True, type=click.IntRange(1, 100_000), help="That a worker drives.")
+@_JSON
+def bench_throughput(
+    suite: str, driver: str, levels: tuple[str, ...], workers: tuple[int, ...], episodes: int, as_json: bool
+) -> None:
+    """Measure how many episodes of an evaluation are driven in a second, and what recording and metrics take of that."""
+    from eval.bench.throughput import format_bench, run_bench
+
+    found = run_bench(suite, driver, levels, workers, episodes)
+    click.echo(json.dumps(found) if as_json else format_bench(found))
+
+
+BENCHES = (bench_gate, bench_intervals, bench_alks, bench_throughput)

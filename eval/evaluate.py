@@ -192,7 +192,7 @@ def run_job(job: Job) -> dict[str, Row]:
     suite = suite_of(job.suite)
     scenario = replace(suite.scenario(job.seed), sensing=job.sensing)
     with tempfile.TemporaryDirectory(prefix="avstack-eval-") as folder:
-        references = replace(_references(scenario, suite), road_map=scenario.road_map)
+        references = replace(references_of(scenario, suite), road_map=scenario.road_map)
         return {name: _episode(scenario, name, suite, references, Path(folder), job.time_limit_s) for name in job.drivers}
 
 
@@ -260,7 +260,7 @@ def _run(store: Store, keys: Mapping[str, str], jobs: Sequence[Job], workers: Wo
     return False
 
 
-def _references(scenario: Scenario, suite: Suite) -> References:
+def references_of(scenario: Scenario, suite: Suite) -> References:
     """What an episode is held against; runs of everybody else only where ego's arrival does not end the episode, for otherwise
     nobody knows what the others did."""
     if scenario.ego is None:
