@@ -424,11 +424,22 @@ def bench_sim(as_json: bool) -> None:
 
 
 @bench.command(name="env")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="cuda: extra `cuda`, a GPU.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def bench_env(as_json: bool) -> None:
+def bench_env(device: str, as_json: bool) -> None:
     """Measure the environments for reinforcement learning."""
     import json
 
+    if device == "cuda":
+        from eval.bench.envs_cuda import format_cuda_bench, run_cuda_bench
+        from sim.envs import EnvError
+
+        try:
+            on_gpu = run_cuda_bench()
+        except EnvError as error:
+            raise click.ClickException(str(error)) from None
+        click.echo(json.dumps(on_gpu) if as_json else format_cuda_bench(on_gpu))
+        return
     from eval.bench.envs import format_bench, run_bench
 
     figures = run_bench()

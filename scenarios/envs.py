@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from scenarios.nearest import nearest
 
 if TYPE_CHECKING:
     from sim.envs import BatchEnv, EnvConfig
+    from sim.envs.cuda import CudaBatchEnv
     from sim.envs.gymnasium_views import DrivingEnv, DrivingVectorEnv
     from sim.envs.parallel import DrivingParallelEnv
     from sim.envs.sb3 import DrivingVecEnv
@@ -116,9 +117,22 @@ def make_sb3_env(scenario: str, num_envs: int = 1, *, render_mode: str | None = 
     return DrivingVecEnv(compile_episodes(scenario, **stock), num_envs, config, render_mode=render_mode)
 
 
-def make_batch(scenario: str, worlds: int = 1, **options: Any) -> BatchEnv:
-    """The batch itself: `worlds` worlds of one or several agents each."""
-    from sim.envs import BatchEnv
+@overload
+def make_batch(scenario: str, worlds: int = 1, *, device: Literal["cpu"] = "cpu", **options: Any) -> BatchEnv: ...
+@overload
+def make_batch(scenario: str, worlds: int = 1, *, device: Literal["cuda"], **options: Any) -> CudaBatchEnv: ...
 
+
+def make_batch(scenario: str, worlds: int = 1, *, device: str = "cpu", **options: Any) -> BatchEnv | CudaBatchEnv:
+    """The batch itself: `worlds` worlds of one or several agents each. device: `cpu`, or `cuda` for a GPU (extra `cuda`)."""
+    from sim.envs import BatchEnv, EnvError
+
+    if device not in ("cpu", "cuda"):
+        raise EnvError(f"unknown device {device!r}{nearest(str(device), ['cpu', 'cuda'])}; known: cpu, cuda")
     stock, config = _split(options)
-    return BatchEnv(compile_episodes(scenario, **stock), worlds, config)
+    if device == "cpu":
+        return BatchEnv(compile_episodes(scenario, **stock), worlds, config)
+    from sim.envs.cuda import CudaBatchEnv, require_device
+
+    require_device()  # before episodes are compiled
+    return CudaBatchEnv(compile_episodes(scenario, **stock), worlds, config)

@@ -60,7 +60,7 @@ class _Part(JITCodeLibrary):
         self._finalized = True
 
 
-def _plain(kind: Any) -> Any:
+def plain_type(kind: Any) -> Any:
     """The type that stands for all alike: no versions of a kernel for each constant and each width of an integer."""
     kind = types.unliteral(kind)
     return types.int64 if isinstance(kind, types.Integer) and kind != types.uint64 else kind
@@ -110,7 +110,7 @@ class Kernel(CPUDispatcher):
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """What numba asks for a call from another kernel."""
         shape, folded = self._folding.fold_argument_types(args, kws)
-        kinds = tuple(map(_plain, folded))
+        kinds = tuple(map(plain_type, folded))
         if kinds not in self._parts:
             self._parts[kinds] = self._part(kinds)
         name = self.py_func.__name__

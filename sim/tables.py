@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numba
@@ -23,12 +23,13 @@ from numba.core.imputils import lower_setattr_generic
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import NativeValue, lower_builtin, lower_getattr, lower_getattr_generic, register_model, typeof_impl, unbox
 from numba.np.arrayobj import record_getattr, record_setattr
+from numpy.typing import NDArray
 
 from sim.jit import CHECKED
 
 _WORD = ir.IntType(64)
 _BYTES = ir.IntType(8).as_pointer()
-_MAX_DIMENSIONS = 3
+_MAX_DIMENSIONS = 4
 _WORDS = 1 + 2 * _MAX_DIMENSIONS  # data, strides, shape of one array
 # Words of numpy's array object on a 64-bit machine: object head (2), data, number of dimensions, pointers to shape and strides,
 # base and dtype (2), flags, of which the first tells that the elements lie in C order without gaps.
@@ -130,6 +131,16 @@ def _element(dtype: np.dtype[Any]) -> types.Type:
         return kind
     fields: Any = [(name, field._asdict()) for name, field in kind.fields.items()]
     return FieldsType(fields, kind.size, kind.aligned)
+
+
+def block_words(arrays: Sequence[tuple[int, tuple[int, ...], tuple[int, ...]]]) -> NDArray[np.int64]:
+    """What `_unbox` makes of a set, from (address, strides, shape) of each of its arrays."""
+    words = np.zeros((len(arrays), _WORDS), np.int64)
+    for row, (address, strides, shape) in zip(words, arrays, strict=True):
+        row[0] = address
+        row[1 : 1 + len(strides)] = strides
+        row[1 + _MAX_DIMENSIONS : 1 + _MAX_DIMENSIONS + len(shape)] = shape
+    return words.ravel()
 
 
 def share(kind: type, fields: Mapping[str, tuple[np.dtype[Any], int]]) -> None:

@@ -219,6 +219,7 @@ def _threads(scenarios: Sequence[Scenario], repeats: int) -> tuple[float, float]
     takes as long and is shared out alike; runs with one and two alternate."""
     pairs = [_ready(scenarios, 256, replace(PLAIN, threads=threads)) for threads in (1, 2)]
     crew = Crew(1)
+    _spins(None, 1, 1)  # compiles
     step_s = _step_us(*pairs[0], 20) * 1e-6
     rounds = round(0.5 * step_s * _spins(None, SPIN_ROUNDS, 1))
     gains, controls = [], []

@@ -31,20 +31,29 @@ _SHOWS_LEFT, _SHOWS_RIGHT = int(Indicator.LEFT), int(Indicator.RIGHT)
 
 
 @kernel
-def first_bad(agents: Agents, kind: int) -> int:
-    """Flat place (world, agent, component) of the first action out of range or not a number; -1 where all are good."""
+def bad_in(agents: Agents, w: int, kind: int) -> int:
+    """Flat place (world, agent, component) of the first action of world w out of range or not a number; -1 where all are good."""
     actions = agents.actions
     components = 2 if kind in (CONTINUOUS, JERKS) else 1
-    for w in range(actions.shape[0]):
-        for k in range(actions.shape[1]):
-            for c in range(components):
-                value = actions[w, k, c]
-                if kind == MANOEUVRE:
-                    good = value >= 0.0 and value < _CHOICES
-                else:
-                    good = abs(value) <= _SLACK
-                if not good:
-                    return int((w * actions.shape[1] + k) * 2 + c)
+    for k in range(actions.shape[1]):
+        for c in range(components):
+            value = actions[w, k, c]
+            if kind == MANOEUVRE:
+                good = value >= 0.0 and value < _CHOICES
+            else:
+                good = abs(value) <= _SLACK
+            if not good:
+                return int((w * actions.shape[1] + k) * 2 + c)
+    return -1
+
+
+@kernel
+def first_bad(agents: Agents, kind: int) -> int:
+    """As `bad_in`, of all worlds."""
+    for w in range(agents.actions.shape[0]):
+        bad = bad_in(agents, w, kind)
+        if bad >= 0:
+            return bad
     return -1
 
 

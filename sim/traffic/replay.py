@@ -16,6 +16,7 @@ from sim.interface import TICK_S, Floats
 from sim.jit import kernel
 from sim.scenario import Actor, Model, Scenario
 from sim.state import Status, WorldState
+from sim.trigonometry import sincos
 
 _WAITING, _ACTIVE, _FINISHED = int(Status.WAITING), int(Status.ACTIVE), int(Status.FINISHED)
 _ROUNDING_S = 1e-6
@@ -119,8 +120,7 @@ def replay(state: WorldState, tracks: Floats, w: int, a: int, tick: int) -> None
     body.x = tracks[row, 1] + share * (tracks[following, 1] - tracks[row, 1])
     body.y = tracks[row, 2] + share * (tracks[following, 2] - tracks[row, 2])
     body.heading = heading
-    body.cos = math.cos(heading)
-    body.sin = math.sin(heading)
+    body.sin, body.cos = sincos(heading)
     body.speed = tracks[row, 4] + share * (tracks[following, 4] - tracks[row, 4])
     body.accel = (tracks[following, 4] - tracks[row, 4]) * inverse
     body.jerk = 0.0
