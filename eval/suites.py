@@ -223,6 +223,10 @@ SUITES: Mapping[str, Suite] = {
         summary="Two to four copies of the driver meet from mirrored starts.", sources=("copies_2", "copies_3", "copies_4"),
         others=(SAME,), to_the_end=True,
     ),
+    "hesitant": Suite(
+        summary="Four-way ties among timid drivers: somebody has to show what it means to do.", sources=("chicken_tie",),
+        others=("timid",), to_the_end=True,
+    ),
     "late_car": Suite(
         summary="A car that neither stops nor looks, at each 0.1 s of ego's crossing.", sources=("late_car",),
         steps=("traffic.users.0.at.before_stop", 40.0, 0.1 * _FAST, 80), to_the_end=True,
