@@ -169,6 +169,7 @@ _REAL_HELD_OUT = ("opendrive/Town07.xodr", "opendrive/multi_intersections.xodr")
 _PERCEIVED = ("debris", "blocked_lane", "crosswalk", "four_way_stop", "occluded_pedestrian", "t_junction")
 _CONDITIONS = "weather={choice: [clear, wet, rain, snow, fog], weights: [2, 1, 1, 1, 1]}"
 """Weather that perception was trained in."""
+_FOUR_ALONE = ("traffic.demand.0.count=0", "traffic.cyclists=0", "traffic.pedestrians.count=0")
 _SEEN = ("debris", "blocked_lane", "crosswalk", "four_way_stop")
 _FAULTY = ("four_way_stop", "crosswalk", "blocked_lane")
 
@@ -224,8 +225,8 @@ SUITES: Mapping[str, Suite] = {
         others=(SAME,), to_the_end=True,
     ),
     "hesitant": Suite(
-        summary="Four-way ties among timid drivers: somebody has to show what it means to do.", sources=("chicken_tie",),
-        others=("timid",), to_the_end=True,
+        summary="Four-way ties with three timid drivers: somebody has to show what it means to do.", sources=("chicken_tie",),
+        settings=_FOUR_ALONE, others=("timid",), to_the_end=True,
     ),
     "late_car": Suite(
         summary="A car that neither stops nor looks, at each 0.1 s of ego's crossing.", sources=("late_car",),
