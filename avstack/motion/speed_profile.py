@@ -36,6 +36,7 @@ BRAKING_STEPS = 8
 """How finely braking is graded between comfort and emergency."""
 DONE_M = 0.3  # m past its stop within which a car that hardly moves has stopped there
 LET_GO_MARGIN = 1.1
+LET_GO_JERK = 8.0  # m/s³, with which the hardest brake is let go of: the actuators lag behind what is faster
 SOLVED_FOR, NO_WAY = "constrained", "no way within the limits"
 
 
@@ -77,11 +78,10 @@ def plan_speed(start: Start, bounds: SpeedBounds, previous: Profile | None, conf
     if previous is not None and previous.frozen and _still_right(previous, bounds, upper, config):
         return previous
     levels = _open_levels(start, config)
-    run, begun = _free(start, bounds, config)
+    run, begun = _free(start, bounds, levels[0], config)
     nodes = run[_NODE_ROWS]
     best: tuple[float, Profile] | None = None
-    for level in levels:
-        limits = planned_limits(config, level)
+    for level, limits in _attempts(levels, config):
         if _keeps(run[:, 2], limits, start.a) and _within(nodes, bounds, upper, config):
             whole = _whole_stop(start, bounds.stop, run) if begun == 0 else run
             return run_profile(
@@ -92,7 +92,7 @@ def plan_speed(start: Start, bounds: SpeedBounds, previous: Profile | None, conf
             stop = _bounded_stop(start, bounds.stop, limits, level)
             if stop is not None and _within(_at_nodes(stop), bounds, upper, config):
                 return stop
-        found = _constrained(start, bounds, upper, nodes, level, config)
+        found = _constrained(start, bounds, upper, nodes, (level, limits), config)
         if found is not None and (found[1].feasible or (level == Level.COMFORT and found[0] <= config.speed.late_stop)):
             return found[1]
         if found is not None and (best is None or found[0] < best[0]):
@@ -120,10 +120,22 @@ def _open_levels(start: Start, config: MotionConfig) -> tuple[Level, ...]:
 
     Where only emergency can, it is open too, to let go; otherwise nothing is planned there, but braked.
     """
-    mildest = Level.FIRM if start.a < -config.comfort.brake - 0.05 else Level.COMFORT
-    levels = (Level.COMFORT, Level.FIRM)
-    found = tuple(level for level in levels if level >= mildest and _can_let_go(start, planned_limits(config, level)))
+    declared = [level for level in (Level.COMFORT, Level.FIRM) if start.a >= -config.levels[level].brake - 0.05]
+    found = tuple(level for level in declared if _can_let_go(start, planned_limits(config, level)))
     return found or (Level.EMERGENCY,)
+
+
+def _attempts(levels: tuple[Level, ...], config: MotionConfig) -> list[tuple[Level, Limits]]:
+    """Levels with what plans may use of their limits, in the order in which they are tried.
+
+    Under emergency braking, first with a firm brake, let go of at the jerk which that takes: that the brake is on is no reason to
+    go on braking so for what is worth less, such as the gap to a leader.
+    """
+    attempts = [(level, planned_limits(config, level)) for level in levels]
+    mildest, limits = attempts[0]
+    if mildest < Level.EMERGENCY:
+        return attempts
+    return [(mildest, replace(planned_limits(config, Level.FIRM), jerk=limits.jerk)), *attempts]
 
 
 def _can_let_go(start: Start, limits: Limits) -> bool:
@@ -139,9 +151,14 @@ def planned_limits(config: MotionConfig, level: Level) -> Limits:
     )
 
 
-def _free(start: Start, bounds: SpeedBounds, config: MotionConfig) -> tuple[Floats, int]:
-    """The run (RUN_STEPS + 1, 3) without gaps or windows to keep, and the row where the stop begins (-1: not yet)."""
+def _free(start: Start, bounds: SpeedBounds, level: Level, config: MotionConfig) -> tuple[Floats, int]:
+    """The run (RUN_STEPS + 1, 3) without gaps or windows to keep, and the row where the stop begins (-1: not yet).
+
+    level: the mildest that is open: a brake put on harder than at comfort is let go of at that level's jerk, or it would hold the
+    car back long after its reason has gone.
+    """
     limits, speed = planned_limits(config, Level.COMFORT), config.speed
+    limits = replace(limits, jerk=min(planned_limits(config, level).jerk, max(limits.jerk, LET_GO_JERK)))
     caps = np.minimum(bounds.caps, bounds.target)
     lower_caps(caps, bounds.caps_spacing, speed.cruise_brake)
     run = np.zeros((RUN_STEPS + 1, 3))
@@ -238,10 +255,10 @@ def _bounded_stop(start: Start, stop: float, limits: Limits, level: Level) -> Pr
 
 
 def _constrained(
-    start: Start, bounds: SpeedBounds, upper: Floats, free: Floats, level: Level, config: MotionConfig
+    start: Start, bounds: SpeedBounds, upper: Floats, free: Floats, within: tuple[Level, Limits], config: MotionConfig
 ) -> tuple[float, Profile] | None:
     """(metres by which it breaks a bound, the profile nearest to the free run (N, 3) within all bounds at one level)."""
-    limits, speed = planned_limits(config, level), config.speed
+    (level, limits), speed = within, config.speed
     gently = _brake_rows(start, limits)[_NODE_ROWS]
     recovering = start.a + limits.jerk * NODES_S
     easing = start.a - limits.jerk * NODES_S

@@ -74,6 +74,7 @@ class Verdict:
     need and does not have, NONE where verified; other: id of whom it concerns, -1 nobody. rests_on: the assumption of the latest
     point of no return that is still passed; broken: an assumption that somebody has broken. go: nothing stops the ego in time any
     more and it is out before the other comes: going on is the better of the two. seen: nearest place by id of who is around.
+    tails: of who drives ahead, where the plan fails for nobody else: see `_tail`.
     """
 
     verified: bool
@@ -85,6 +86,7 @@ class Verdict:
     go: bool = False
     latches: tuple[Latch, ...] = ()
     seen: dict[int, float] = field(default_factory=dict)
+    tails: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def past_no_return(self) -> bool:
@@ -96,15 +98,16 @@ class Verdict:
 class SafetyMemory:
     """What the envelope carries from tick to tick. rows: of the ego's body along `way`, the last that was driven along.
 
-    active: the fallback drives; calm: ticks in a row for which the plan would have been safe to return to; seen: nearest places
-    by id as verdicts had them on `way`, let go of by FADE_M a tick; around: ids of everybody at the last tick, None before the
-    first; upstream only remembers what was worked out.
+    active: the fallback drives; opens: it opens a gap that was too near for a way out; calm: ticks in a row for which the plan
+    would have been safe to return to; seen: nearest places by id as verdicts had them on `way`, let go of by FADE_M a tick;
+    around: ids of everybody at the last tick, None before the first; upstream only remembers what was worked out.
     """
 
     lanes: Lanes
     crosswalks: Floats
     latches: tuple[Latch, ...] = ()
     active: bool = False
+    opens: bool = False
     calm: int = 0
     way: Way | None = None
     rows: Floats = field(default_factory=lambda: np.zeros((0, 4)))
@@ -260,7 +263,9 @@ class _Judge:
                 failed.append(k)
         latches = tuple(latch for _, latch in sorted(kept.items()) if latch.other != NOBODY)
         rests_on = max(kept.values(), key=lambda latch: latch.tick).assumption if kept else Assumption.NONE
-        verdict = Verdict(verified=not failed, bar=bar, rests_on=rests_on, broken=broken, latches=latches, seen=seen)
+        ahead = conflicts[conflicts["kind"] == AHEAD] if self.memory.opens or failed else conflicts[:0]
+        tails = tuple(self._tail(c) for c in ahead) if np.all(conflicts["kind"][failed] == AHEAD) else ()
+        verdict = Verdict(verified=not failed, bar=bar, rests_on=rests_on, broken=broken, latches=latches, seen=seen, tails=tails)
         return self._failed(verdict, conflicts[failed], earlier) if failed else verdict
 
     def _failed(self, verdict: Verdict, failed: NDArray[np.void], earlier: Latches) -> Verdict:
@@ -277,6 +282,12 @@ class _Judge:
             broken = Assumption.PERSON if c["sort"] == PERSON else Assumption.HIDDEN if c["sort"] == HIDDEN else Assumption.LANES
         go = all(each["kind"] == ZONE and self._better_gone(each) for each in failed)
         return replace(verdict, failing=failing, other=known, broken=broken, go=go)
+
+    def _tail(self, c: np.void) -> tuple[float, float, float]:
+        """Where the ego would touch one who drives ahead now [m along the path], its speed, and how hard it brakes now."""
+        v = float(c["v"])
+        rest = v * v / (2.0 * self.assumptions.leader_brake * self.assumptions.friction)
+        return float(c["enter"]) - rest, v, max(-float(self.percepts.things["accel"][int(c["thing"])]), 0.0)
 
     def _latch(self, k: int, conflicts: NDArray[np.void], earlier: Latches, room: float) -> Latches:
         """Points of no return passed with the one before conflict k: itself, and whatever lies before that zone's end.
@@ -394,7 +405,10 @@ def guard(
     memory = along(memory, way, motion.spec)
     seen = {known: max(place, memory.seen.get(known, -math.inf) - FADE_M) for known, place in verdict.seen.items()}
     around = frozenset(percepts.things["id"].tolist())
-    memory = replace(memory, latches=verdict.latches, active=active, calm=calm if active else 0, seen=seen, around=around)
+    opens = active and (memory.opens or not secured)
+    memory = replace(
+        memory, latches=verdict.latches, active=active, opens=opens, calm=calm if active else 0, seen=seen, around=around
+    )
     trace = trace_of(verdict, active, secured)
     return LastWord(
         trajectory=trajectory, motion=motion, memory=memory, verdict=verdict, plan_verified=plan_verified, trace=trace
@@ -424,9 +438,27 @@ def _way_out(
         if on.verified:
             return onward, motion, replace(on, failing=verdict.failing, other=verdict.other), True, way
     level, secured = _gentlest(trajectory, verdict, way, config, assumptions)
+    if verdict.tails and (memory.opens or not secured):
+        firmly, motion = fall_back(vehicle, way.path, before, Level.FIRM, config)
+        if _keeps_behind(firmly, verdict.tails, assumptions.stop_margin):
+            return firmly, motion, verdict, False, way
     trajectory, motion = fall_back(vehicle, way.path, before, level, config)
     verdict = _blamed(verdict) if secured else verdict
     return trajectory, motion, verdict, secured, way
+
+
+def _keeps_behind(trajectory: Trajectory, tails: tuple[tuple[float, float, float], ...], margin: float) -> bool:
+    """Whether a trajectory stays `margin` [m] behind all tails, each of which goes on as it does now.
+
+    Who is nearer than a safe distance, and did not come so near itself, has to open the gap, firmly and until it is safe again
+    (the proper response of Shalev-Shwartz et al., "On a formal model of safe and scalable self-driving cars", 2017, definition
+    4). Braking as hard as one can is for a collision that is coming: before, it only hands the danger on to who drives behind.
+    """
+    for place, v, brake in tails:
+        t = np.minimum(trajectory.t, v / brake) if brake > 0.0 else trajectory.t
+        if np.any(trajectory.s > place + v * t - 0.5 * brake * t * t - margin):
+            return False
+    return True
 
 
 def _blamed(verdict: Verdict) -> Verdict:

@@ -115,6 +115,14 @@ def test_emergency_and_back(first, ticks):
     assert min(row[1] for row in run.substeps) < -CONFIG.comfort.brake
 
 
+def test_the_hardest_brake_is_let_go_of_as_soon_as_its_reason_has_gone():
+    # the car keeps most of the speed at which the emergency is over: whoever follows counts on that
+    run = closed_loop(lambda tick, *_: Constraints(target_speed=12.0, emergency=20 <= tick < 30), 120, 12.0)
+    speeds = [substep[0] for substep in run.substeps]
+    assert min(speeds) > 0.25 * speeds[2 * 31]
+    assert broken(run) == []
+
+
 def test_the_check_can_fail():
     run = closed_loop(lambda *_: Constraints(target_speed=12.0), 20)
     run.substeps[10] = (8.0, 5.0, 9.0, 0.5)

@@ -315,3 +315,20 @@ def test_who_crosses_a_left_turn_or_turns_across_still_is():
     assert len(across)
     assert across["enter"].min() > AT_THE_LINE + 5.0
     assert len(conflicts_with(THROUGH, Body(0.8, 4.1, -0.96, 5.0), AT_THE_LINE))
+
+
+@pytest.mark.parametrize("gap", [3.5, 5.0, 7.0])
+def test_who_begins_too_near_a_slower_leader_opens_the_gap_firmly_and_no_harder(gap):
+    ahead = straight_on(X0 + 5.0 + SPEC.length / 2 + gap + 4.7 / 2, Y0, 0.0, 8.5)
+    run = drive(STRAIGHT, ROAD, [ahead], speed=10.0, seconds=6.0, target=lambda tick: 8.0)
+    assert run.unsecured()[0] == 0
+    assert not run.collided
+    assert max(run.levels) == Level.FIRM
+    assert run.unsecured()[-1] < 30
+    assert broken_limits(run) == []
+
+
+def test_who_begins_too_near_one_that_brakes_hard_brakes_as_hard_as_it_can():
+    ahead = braking(X0 + 5.0 + SPEC.length / 2 + 6.0 + 4.7 / 2, Y0, 0.0, 8.5, 6.0, 0.5)
+    run = drive(STRAIGHT, ROAD, [ahead], speed=10.0, seconds=6.0, target=lambda tick: 8.0)
+    assert max(run.levels) == Level.EMERGENCY
