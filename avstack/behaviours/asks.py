@@ -83,7 +83,7 @@ def _ask_one(
     pair = scene.board.pairs[0, world[j]["path"]]
     if pair["start"] < 0 or float(world[j]["s"]) > float(pair["other_leave"]) or scene.s > float(pair["leave"]):
         return False
-    low, high = blocked(scene, int(world[j]["path"]), np.concatenate([[float(world[j]["s"])], motion[:-1, 0]]))
+    low, high = blocked(scene, int(world[j]["path"]), np.concatenate([[float(world[j]["s"])], motion[:, 0]]))
     here = low <= high
     along = float(pair["along"])
     known = scene.agents[j - 1].id

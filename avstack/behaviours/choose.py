@@ -195,7 +195,7 @@ def _future(scene: Scene, weighed: Weighed, k: int, config: BehaviourConfig) -> 
     times = np.array([config.branch_s, config.horizon_s])
     then = int(weighed.verdict.then[weighed.best, k])
     pair = weighed.policies[[weighed.best, then]]
-    written = np.zeros((round(config.horizon_s / STEP_S) + 1, n, 3))
+    written = np.zeros((round(config.horizon_s / STEP_S), n, 3))
     scripted = config.prediction != "reactive"
     script = weighed.scripts[k]
     record_rollout(

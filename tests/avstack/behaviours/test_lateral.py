@@ -226,6 +226,14 @@ def test_on_an_acceleration_lane_the_ego_slows_down_for_those_it_wants_to_get_in
     assert (decision.ask.cap < 20.0) == (memory.eased < 20.0) == slows
 
 
+def test_the_plan_of_a_decision_runs_to_its_horizon(ramp):
+    atlas, named = ramp
+    config = BehaviourConfig()
+    decision, scene, _ = decide(seen_from(atlas, named["entry_along"], 40.0, 20.0), atlas, CAR, 1, BehaviourMemory(), config)
+    assert len(decision.plan) == round(config.horizon_s / decision.step_s)
+    assert np.all(np.diff(decision.plan[:, 0], prepend=scene.s) > 0.0)
+
+
 def test_where_nobody_drives_on_the_other_lane_nothing_keeps_the_ego_back(ramp):
     decision, scene = behind(ramp, 20.0, 10.0, 20.0)
     assert _eased(replace(decision, ask=Ask()), scene) == math.inf
