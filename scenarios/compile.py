@@ -31,7 +31,7 @@ from scenarios.yaml_tree import combined
 from sim.interface import SPECS, Floats, Kind, VehicleSpec
 from sim.rng import Purpose, generator
 from sim.roads.lane_map import LaneKind
-from sim.roads.route import Route
+from sim.roads.route import Route, Schedule
 from sim.scenario import Actor, Criteria, Model, Region, Scenario
 from sim.sensors.beams import LidarSpec
 from sim.sensors.faults import Fault
@@ -93,14 +93,16 @@ def compile_scenario(spec: ScenarioSpec, seed: int) -> Scenario:
         raise combined(cast.errors)
     if not cast.actors:
         raise spec.error(("traffic",), f"scenario {spec.name!r} has nobody in it for seed {seed}", "add an ego, users or demand")
-    conditions = episode.conditions
+    conditions, criteria = episode.conditions, _criteria(episode.criteria)
+    if episode.ego is not None:
+        cast.actors[0] = replace(cast.actors[0], route=_scheduled(cast.ground, cast.actors[0].route, criteria.regions))
     return Scenario(
         name=episode.name, road_map=cast.ground.road_map, actors=tuple(cast.actors), seed=seed,
         ego=0 if episode.ego is not None else None, duration_s=_duration(cast),
         friction=conditions.friction or 0.0, visibility_m=conditions.visibility_m or 0.0, weather=conditions.name,
         rate=conditions.rate, sensing=episode.sensing, lidar=LidarSpec(**episode.lidar.model_dump()),
         faults=tuple(Fault(**fault.model_dump()) for fault in episode.faults), latency_ticks=episode.latency_ticks,
-        criteria=_criteria(episode.criteria),
+        criteria=criteria,
         occluders=tuple(_outline(outline) for outline in episode.occluders), tags=tuple(episode.tags),
         parameters=tuple(sorted(parameters.items())),
     )  # fmt: skip
@@ -131,6 +133,19 @@ def _criteria(given: CriteriaSpec) -> Criteria:
         for region in given.regions
     )  # fmt: skip
     return Criteria(**{**given.model_dump(), "regions": regions})
+
+
+def _scheduled(ground: Ground, route: Route | None, regions: Sequence[Region]) -> Route | None:
+    """Ego's route with when to be where on it, by the first of the regions that it leads through."""
+    if route is None:
+        return None
+    for region in regions:
+        span = ground.stretch_in(route, region.outlines)
+        if span is not None:
+            least = 0.0 if region.speeds is None else max(region.speeds[0], 0.0)
+            schedule = Schedule(enter=span[0], leave=span[1], earliest=region.window_s[0], least_speed=least)
+            return replace(route, schedule=schedule)
+    return route
 
 
 def _outline(points: Sequence[tuple[float, float]]) -> Floats:

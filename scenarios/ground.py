@@ -7,6 +7,7 @@ or out of a junction; on a map without any, of one that begins or ends there.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -265,6 +266,29 @@ class Ground:
         """Metres from the start of a route's first lane to its goal."""
         along = [before for before, after in pairwise(route.lanes) if after in self.successors[before]]
         return sum(self.length[lane] for lane in along) + route.goal_s
+
+    def span_in(self, lane: int, outlines: Sequence[Floats]) -> tuple[float, float] | None:
+        """The first and the last place [m] at which a lane's centre is in one of these outlines; None for nowhere."""
+        from shapely import Polygon, contains_xy, make_valid
+
+        points, spacing = self.road_map.lane_points(lane), float(self.road_map.lanes["spacing"][lane])
+        within = np.zeros(len(points), bool)
+        for outline in outlines:
+            within |= contains_xy(make_valid(Polygon(outline)), points["x"], points["y"])
+        found = np.flatnonzero(within)
+        return (float(found[0]) * spacing, min(float(found[-1]) * spacing, self.length[lane])) if len(found) else None
+
+    def stretch_in(self, route: Route, outlines: Sequence[Floats]) -> tuple[float, float] | None:
+        """From where to where a route's lanes are in one of these outlines [m before its end]; None for nowhere."""
+        ahead = route.goal_s
+        enter, leave = -math.inf, math.inf
+        for lane, following in zip(reversed(route.lanes), (None, *reversed(route.lanes)), strict=False):
+            if following is not None and following in self.successors[lane]:
+                ahead += self.length[lane]
+            span = self.span_in(lane, outlines)
+            if span is not None:
+                enter, leave = max(enter, ahead - span[0]), min(leave, ahead - span[1])
+        return (enter, max(leave, 0.0)) if enter > 0.0 else None
 
     def pose(self, spot: Spot) -> tuple[float, float, float]:
         """x, y, heading of a spot, along its lane."""

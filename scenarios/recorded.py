@@ -31,6 +31,7 @@ THINGS = {"constructionZone": "barrier"}
 EGO_BODY = {"length": 4.508, "width": 1.61, "wheelbase": 2.5789, "rear_overhang": 0.8313, "steer_rate_max": 0.4}
 """[m, rad/s] of CommonRoad's vehicle 2, a BMW 320i, which solutions are mostly written for."""
 SAME_START = 0.5  # m, at the same step: whose record is the ego's
+LEAST_GOAL_M = 1.0  # m of a lane inside a goal, below which they only touch
 TAIL_S = 1.0  # s that a recording without a planning problem goes on after its last state
 
 
@@ -129,13 +130,17 @@ def _ego(problem: Problem, recording: CommonRoad, ground: Ground) -> Data:
     if not starts:
         raise problem.element.error(f"starts at ({x:.1f}, {y:.1f}), where no lanelet leads that way", "Start on a lanelet.")
     goals = [outline for goal in problem.goals for outline in _outlines(goal, recording, ground)]
-    start, lanes = _way(ground, starts, [_lanes_in(ground, outline) for outline in goals], problem)
+    start, lanes = _way(ground, starts, goals, problem)
     names = ground.road_map.lane_names
-    return {
+    ego: Tree = {
         "at": {"lane": names[start.lane], "s": start.s, "d": start.d, "turned": start.turned},
         "route": [names[lane] for lane in lanes], "speed": max(speed, 0.0), "depart_s": step * recording.step_s,
         "body": dict(EGO_BODY),
     }  # fmt: skip
+    ends = ground.span_in(lanes[-1], goals)
+    if ends is None or (len(lanes) == 1 and ends[1] <= start.s):
+        return ego
+    return {**ego, "to": {"lane": names[lanes[-1]], "s": ends[1]}}
 
 
 def _lanes_in(ground: Ground, outline: Floats) -> list[int]:
@@ -149,15 +154,27 @@ def _lanes_in(ground: Ground, outline: Floats) -> list[int]:
     return [int(lane) for lane in lanes[order] if ground.kind[int(lane)] == 0]
 
 
-def _way(ground: Ground, starts: list[Fit], goals: list[list[int]], problem: Problem) -> tuple[Fit, list[int]]:
-    """The best start and the lanes from it through a goal to the end of the road; straight on for a goal that is anywhere."""
+def _further_in(ground: Ground, lane: int, goals: list[Floats]) -> list[int]:
+    """The lanes after this one along which a goal goes on for a way."""
+    found = []
+    for onward in ground.onward(lane, False)[1:]:
+        span = ground.span_in(onward, goals)
+        if span is None or span[1] - span[0] < LEAST_GOAL_M:
+            break
+        found.append(onward)
+    return found
+
+
+def _way(ground: Ground, starts: list[Fit], goals: list[Floats], problem: Problem) -> tuple[Fit, list[int]]:
+    """The best start and the lanes from it to a goal's last lane; straight on to the end of the road for a goal anywhere."""
     if not goals:
         return starts[0], ground.onward(starts[0].lane, False)
+    lanes_in = [_lanes_in(ground, outline) for outline in goals]
     for start in starts:
-        for goal in (lane for lanes in goals for lane in lanes):
+        for goal in (lane for lanes in lanes_in for lane in lanes):
             try:
                 lanes = list(ground.to_lane(start.lane, goal, None).lanes)
-                lanes += [lane for lane in ground.onward(goal, False)[1:] if lane not in lanes]
+                lanes += [lane for lane in _further_in(ground, goal, goals) if lane not in lanes]
                 check_route(ground.road_map, ground.end_of(lanes))
             except (PlaceError, RouteError):
                 continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from avstack.behaviours import own_path
-from avstack.behaviours.atlas import EASY_BRAKE, Atlas
+from avstack.behaviours.atlas import EASY_BRAKE, Atlas, on_route
 from avstack.behaviours.belief import Belief, Privilege, update_belief
 from avstack.behaviours.choose import Chosen, choose
 from avstack.behaviours.config import BehaviourConfig
@@ -17,7 +17,7 @@ from avstack.behaviours.lateral import onto_neighbour, past_obstacles, wanted_si
 from avstack.behaviours.own_path import Recipe
 from avstack.behaviours.scene import Scene, Seen, read_scene, start_seeing
 from avstack.perception.percepts import Percepts
-from sim.interface import Indicator, VehicleSpec
+from sim.interface import TICK_S, Indicator, VehicleSpec
 
 URGENT_M = 120.0  # m before the last chance from which a lane change presses
 PRESSING = 12.0  # s of delay that the last chance is worth
@@ -27,6 +27,8 @@ SIGNAL_M = 25.0
 LEAD_ROOM_M, LEAD_ROOM_S = 3.5, 2.0  # m, s of closing speed: room behind whom one changes lanes
 SLIP = 3.0  # m/s, by which one may pass those whom one wants to get in between
 EASES = 0.5  # m/s², braking that is no reason against a lane change
+LEAST_PACE = 2.0  # m/s, slower than which nobody drives for being early
+EASES_OFF = 1.0  # m/s less than one drives, which is let go of without a jolt
 TURN_BEND = 0.5  # rad of bend ahead that is signalled
 
 
@@ -95,7 +97,8 @@ def decide(
         if changed is not None and _has_room(changed[0], changed[3]) and changed[2] + config.cost.change < cost + pressing:
             decision, chosen, _, scene, seen = changed
             decision, eased = replace(decision, reason=Reason.CHANGES_LANE), math.inf
-    decision = replace(decision, ask=replace(decision.ask, cap=min(decision.ask.cap, eased)))
+    cap = min(decision.ask.cap, eased, _pace(atlas, scene))
+    decision = replace(decision, ask=replace(decision.ask, cap=cap))
     decision = replace(decision, indicator=_indicator(scene, side))
     return decision, scene, BehaviourMemory(seen=seen, belief=learned, chosen=chosen, aborted=aborted, eased=eased)
 
@@ -138,6 +141,22 @@ def _eased(decision: Decision, scene: Scene) -> float:
         way = max(float(lead.s[0]) - scene.s - LEAD_ROOM_M, 0.0)
         most = min(most, math.sqrt((_speed(lead) + SLIP) ** 2 + 2.0 * EASY_BRAKE * way))
     return most
+
+
+def _pace(atlas: Atlas, scene: Scene) -> float:
+    """Most speed [m/s] with which the ego comes no earlier than it should to the middle of where it is to be.
+
+    inf where any time will do, the time has come, or that place lies behind. Nobody brakes for being early: one eases off.
+    """
+    schedule, lane = atlas.route.schedule, scene.path.lane_at(scene.s)
+    if schedule is None or lane < 0 or not on_route(atlas, lane):
+        return math.inf
+    left = float(atlas.steps["to_goal"][lane]) - (scene.s - scene.path.starts[scene.path.lanes.index(lane)])
+    early = schedule.earliest - scene.tick * TICK_S
+    if left <= schedule.leave or early <= 0.0:
+        return math.inf
+    even = 0.5 * (max(left - schedule.enter, 0.0) + left - schedule.leave) / early
+    return max(even, schedule.least_speed, LEAST_PACE, scene.speed - EASES_OFF)
 
 
 def _braking_asked(decision: Decision, scene: Scene) -> float:

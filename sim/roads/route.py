@@ -26,14 +26,29 @@ RANDOM_TRIES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When to be where on the way: between `enter` and `leave` [m before the route's end], from `earliest` on [scenario s].
+
+    least_speed: no slower than so [m/s].
+    """
+
+    enter: float
+    leave: float
+    earliest: float
+    least_speed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """A lane sequence and the position s [m] on its last lane that completes it.
 
-    Consecutive lanes are successors, or same-direction neighbours (a lane change somewhere along them).
+    Consecutive lanes are successors, or same-direction neighbours (a lane change somewhere along them). schedule: None where any
+    time will do.
     """
 
     lanes: tuple[int, ...]
     goal_s: float
+    schedule: Schedule | None = None
 
 
 class RouteError(ValueError):

@@ -47,6 +47,24 @@ def test_ego_starts_as_the_planning_problem_says(tmp_path: Path) -> None:
     assert other["length"] == pytest.approx(4.5)
 
 
+def test_the_way_ends_in_the_goal_and_is_driven_for_its_time(tmp_path: Path) -> None:
+    """The goal lies 14 to 34 m ahead from 12 s on: too early at the limit, and then past it."""
+    file = tmp_path / "timed.xml"
+    goal = "<rectangle><length>20</length><width>4</width><center><x>-16</x><y>0</y></center></rectangle>"
+    file.write_text(cr.crossroads(cr.problem(70, START, position=goal, steps=(120, 140)), following(300.0, 1.0)))
+    job = Job(target=str(file), seed=0, driver="joint", out=tmp_path)
+    scenario = prepare(job)
+    route = scenario.actors[0].route
+    schedule = None if route is None else route.schedule
+    assert schedule is not None
+    assert schedule.earliest == pytest.approx(12.0)
+    assert schedule.leave == pytest.approx(0.0, abs=0.5)
+    assert schedule.enter == pytest.approx(20.0, abs=1.0)
+    result = run_episode(job)
+    assert result.passed, result.reasons
+    assert read_recording(Path(result.recording or "")).track(0)["speed"].min() > 1.0
+
+
 def test_replay_is_the_record(tmp_path: Path) -> None:
     result = run_episode(Job(target=write(tmp_path, following(20.0, 5.0)), seed=0, settings=("mode=replay",), out=tmp_path))
     assert result.divergence_m == 0.0
