@@ -16,7 +16,7 @@ from typing import Any
 from numba import cuda
 from numba.core import types
 from numba.cuda import typing
-from numba.cuda.compiler import compile_cuda
+from numba.cuda.compiler import compile_cuda, kernel_fixup
 from numba.cuda.cudadecl import registry as declared
 from numba.cuda.cudadrv import nvvm
 from numba.cuda.cudaimpl import registry as lowered
@@ -160,4 +160,5 @@ def translate_launched(function: Any, arguments: tuple[Any, ...], capability: tu
     """Name and modules, in LLVM's language, of what `compile_launched` gives to NVIDIA's compiler."""
     with _at(capability):
         made = compile_cuda(function.py_func, types.void, arguments, nvvm_options=_NVVM, cc=(*capability, ""))
+        kernel_fixup(made.library.get_function(made.fndesc.llvm_func_name), False)
     return str(made.fndesc.llvm_func_name), [str(text) for text in made.library.llvm_strs]
