@@ -38,23 +38,29 @@ from commonroad_rp.utility.utils_coordinate_system import create_coordinate_syst
 EXAMPLE = {"time_steps_computation": 20, "low_vel_mode_threshold": 2.0}, {"t_min": 1.0}
 """Planning and sampling of the configuration that comes with the planner's example, ZAM_Tjunction-1_42_T-1: a horizon of 2 s."""
 SAME_START = 0.5  # m, at the same step: whose record is the ego's
-DRAWN_OUT = 10.0  # m that the reference path is longer at both ends: a rear axle may stand before its first lanelet
+DRAWN_OUT = 10.0  # m that the reference path is longer at both ends, at least
 
 
 def drive(scenario: Path, out: Path) -> dict[str, Any]:
-    """How the planner did with its defaults, and where these fail as its example is configured; writes what it drove longest."""
-    tries = []
-    for name, changes in (("defaults", ({}, {})), ("example", EXAMPLE)):
-        tries.append(_driven(scenario, out.with_stem(f"{out.stem}-{name}"), changes) | {"configuration": name})
+    """How the planner did as far as it came: with its defaults, where these fail as its example is configured, and where both do
+    on a reference path that is drawn out. Writes what it drove longest."""
+    tries: list[dict[str, Any]] = []
+    for drawn_out in (False, True):
+        for name, changes in (("defaults", ({}, {})), ("example", EXAMPLE)):
+            name += ", drawn out" * drawn_out
+            parts = out.with_stem(f"{out.stem}-{len(tries)}")
+            tries.append(_driven(scenario, parts, changes, drawn_out) | {"configuration": name})
+            if tries[-1]["why"] is None:
+                break
         if tries[-1]["why"] is None:
             break
     best = max(tries, key=lambda found: (found["why"] is None, found["steps"]))
     if best["steps"]:
-        out.with_stem(f"{out.stem}-{best['configuration']}").replace(out)
+        out.with_stem(f"{out.stem}-{tries.index(best)}").replace(out)
     return {"tries": tries, "configuration": best["configuration"], "steps": best["steps"], "why": best["why"]}
 
 
-def _driven(scenario: Path, out: Path, changes: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
+def _driven(scenario: Path, out: Path, changes: tuple[dict[str, Any], dict[str, Any]], drawn_out: bool) -> dict[str, Any]:
     """One closed-loop run: steps driven, CPU seconds, and why it ended before its goal (None where it did not)."""
     config = ReactivePlannerConfiguration()
     config.debug.multiproc, config.debug.logging_level = False, "CRITICAL"
@@ -67,7 +73,9 @@ def _driven(scenario: Path, out: Path, changes: tuple[dict[str, Any], dict[str, 
     try:
         path = create_initial_ref_path(config.scenario.lanelet_network, config.planning_problem)
         planner = ReactivePlanner(config)
-        planner.set_reference_path(coordinate_system=_told_none(create_coordinate_system(_drawn_out(path))))
+        planner.set_reference_path(
+            coordinate_system=_told_none(create_coordinate_system(_drawn_out(path) if drawn_out else path))
+        )
         states = planner.record_state_list
         why = _loop(planner, config)
     except Exception as error:  # whatever their planner raises is its result
@@ -92,10 +100,10 @@ def _read(scenario_file: Path) -> tuple[Any, Any]:
 
 
 def _drawn_out(path: Any) -> Any:
-    """(N, 2) points, with one more straight ahead of either end."""
-    ends = path[[0, -1]] - path[[1, -2]]
-    ends *= DRAWN_OUT / np.hypot(*ends.T)[:, None]
-    return np.vstack([path[0] + ends[0], path, path[-1] + ends[1]])
+    """(N, 2) points, with more of them straight ahead of either end, as far apart as its own: it is smoothed by a spline."""
+    first, last = path[0] - path[1], path[-1] - path[-2]
+    more = np.arange(1.0, 1.0 + DRAWN_OUT / min(np.hypot(*first), np.hypot(*last)))[:, None]
+    return np.vstack([path[0] + more[::-1] * first, path, path[-1] + more * last])
 
 
 def _told_none(system: Any) -> Any:
