@@ -38,7 +38,7 @@ from commonroad_rp.utility.utils_coordinate_system import create_coordinate_syst
 EXAMPLE = {"time_steps_computation": 20, "low_vel_mode_threshold": 2.0}, {"t_min": 1.0}
 """Planning and sampling of the configuration that comes with the planner's example, ZAM_Tjunction-1_42_T-1: a horizon of 2 s."""
 SAME_START = 0.5  # m, at the same step: whose record is the ego's
-DRAWN_OUT = 10.0  # m that the reference path is longer at both ends, at least
+DRAWN_OUT = 10.0  # m that the reference path is longer at both ends
 
 
 def drive(scenario: Path, out: Path) -> dict[str, Any]:
@@ -100,10 +100,11 @@ def _read(scenario_file: Path) -> tuple[Any, Any]:
 
 
 def _drawn_out(path: Any) -> Any:
-    """(N, 2) points, with more of them straight ahead of either end, as far apart as its own: it is smoothed by a spline."""
+    """(N, 2) points, with more of them straight ahead of either end, a metre apart: one far point would bend the spline that
+    smooths them."""
     first, last = path[0] - path[1], path[-1] - path[-2]
-    more = np.arange(1.0, 1.0 + DRAWN_OUT / min(np.hypot(*first), np.hypot(*last)))[:, None]
-    return np.vstack([path[0] + more[::-1] * first, path, path[-1] + more * last])
+    metres = np.arange(1.0, DRAWN_OUT + 0.5)[:, None]
+    return np.vstack([path[0] + metres[::-1] * first / np.hypot(*first), path, path[-1] + metres * last / np.hypot(*last)])
 
 
 def _told_none(system: Any) -> Any:
