@@ -23,10 +23,11 @@ from avstack.perception.classes import Class
 from avstack.perception.detect import DETECTION_DTYPE, Detections
 from avstack.perception.maps import STRIDE
 from avstack.perception.percepts import COARSE, RICH
-from sim.interface import Floats
+from sim.interface import TICK_S, Floats
 from sim.jit import kernel
 
 BESIDE_M = 0.6  # m round a box within which returns are of the thing
+FASTEST = 30.0  # m/s that are believed of what one sweep says moves
 LONGEST_M = 6.0  # m; what hangs together over more is told in pieces of at most that
 ANSWERS = ("layered", "rich", "coarse")
 LEAST = 0.05  # probability below which nothing is told
@@ -100,18 +101,20 @@ def _likelihoods(
 def _explain(things: NDArray[np.void], places: Floats, likely: NDArray[np.float32], explained: NDArray[np.bool_]) -> None:
     """Note which returns are of a thing; one that is not trusted is as likely as they are, if that is more. Where no return
     that blocks is in its box, nobody but the rich model answers for it: it is in nobody's way, or not there. Objects, of all
-    sizes, reach as far as their returns do."""
+    sizes, reach as far as their returns do. Returns of what moves are where it was, up to a sweep ago."""
     for n in range(len(things)):
         thing = things[n]
         trusted, sure = thing.source == RICH, thing.score >= SURE
         x, y, cos, sin = thing.mean[0], thing.mean[1], math.cos(thing.mean[2]), math.sin(thing.mean[2])
         length, width = 0.5 * thing.mean[5] + BESIDE_M, 0.5 * thing.mean[6] + BESIDE_M
+        moved = TICK_S * min(max(thing.mean[3] * cos + thing.mean[4] * sin, -FASTEST), FASTEST)
+        back, front = -length - max(moved, 0.0), length - min(moved, 0.0)
         most, low_a, high_a = 0.0, -0.5 * thing.mean[5], 0.5 * thing.mean[5]
         low_b, high_b = -0.5 * thing.mean[6], 0.5 * thing.mean[6]
         for k in range(len(places)):
             dx, dy = places[k, 0] - x, places[k, 1] - y
             a, b = dx * cos + dy * sin, dy * cos - dx * sin
-            if abs(a) <= length and abs(b) <= width:
+            if back <= a <= front and abs(b) <= width:
                 explained[k] = explained[k] or trusted or sure
                 most = max(most, float(likely[k]))
                 low_a, high_a, low_b, high_b = min(low_a, a), max(high_a, a), min(low_b, b), max(high_b, b)

@@ -81,7 +81,8 @@ def _persistent(features: NDArray[np.float32], out: NDArray[np.bool_]) -> None:
         for j in range(SHAPE[1]):
             now = 0.0
             for k in range(BINS + 1, BINS + 6):
-                now += math.expm1(features[i, j, k])
+                if features[i, j, k] > 0.0:
+                    now += math.expm1(features[i, j, k])
             if now < RETURNS - 0.5:
                 continue
             for a in range(max(i - 1, 0), min(i + 2, SHAPE[0])):

@@ -77,7 +77,7 @@ def propose(maps: NDArray[np.float32]) -> NDArray[np.void]:
     count = _peaks(warm, found, strength)
     found = found[:count][np.argsort(-strength[:count], kind="stable")]
     _read_first(maps, found)
-    _suppress(found, 0.8, 0.8, 0.3)
+    _suppress(found, 0.8, 0.8, 0.3, MOST)
     kept: NDArray[np.void] = found[found["suppressed"] == 0][:MOST]
     return kept
 
@@ -108,7 +108,7 @@ def settle(proposals: NDArray[np.void], said: NDArray[np.float32], standing: NDA
     strength = np.max(found["heat"], axis=1) if len(found) else np.zeros(0, np.float32)
     found = found[np.argsort(-strength, kind="stable")]
     found = found[found["heat"].sum(axis=1) >= LEAST_PROBABILITY]
-    _suppress(found, 0.6, 0.8, 0.4)
+    _suppress(found, 0.6, 0.8, 0.4, MOST)
     kept: NDArray[np.void] = found[found["suppressed"] == 0]
     _count_points(kept, standing)
     return kept
@@ -282,20 +282,24 @@ def _quantity(box: NDArray[np.float32], q: int, axis: float) -> float:
 
 
 @kernel
-def _suppress(found: NDArray[np.void], alike: float, unlike: float, share: float) -> None:
+def _suppress(found: NDArray[np.void], alike: float, unlike: float, share: float, most: int) -> None:
     """Of two candidates for one thing the first stays: closer than so many metres, of one class or of two, or the other's centre
-    within this share of its box to each side."""
+    within this share of its box to each side. Once `most` stay, nobody asks for the rest."""
+    stay = 0
     for n in range(len(found)):
         one = found[n]
         if one.suppressed:
             continue
+        stay += 1
+        if stay > most:
+            break
+        cos, sin = math.cos(one.mean[2]), math.sin(one.mean[2])
         for m in range(n + 1, len(found)):
             other = found[m]
             if other.suppressed:
                 continue
             dx, dy = one.mean[0] - other.mean[0], one.mean[1] - other.mean[1]
-            along = abs(dx * math.cos(one.mean[2]) + dy * math.sin(one.mean[2]))
-            across = abs(dy * math.cos(one.mean[2]) - dx * math.sin(one.mean[2]))
+            along, across = abs(dx * cos + dy * sin), abs(dy * cos - dx * sin)
             near = alike if one.best == other.best else unlike
             inside = along < share * one.mean[5] and across < share * one.mean[6]
             if dx * dx + dy * dy < near * near or inside:

@@ -276,11 +276,13 @@ def _seen_through(track: np.record, ego: NDArray[np.float64], sight: NDArray[np.
 
 @kernel
 def _is_within(x: float, y: float, track: np.record, beside: float) -> bool:
-    """Whether a place is in the box of a track, or no more than `beside` [m] from it."""
+    """Whether a place is in the box of a track, or no more than `beside` [m] from it; behind what moves, also where it was when
+    the sweep that lasts a tick began."""
     m = track.state
     dx, dy = x - m[0], y - m[1]
     cos, sin = math.cos(m[2]), math.sin(m[2])
-    return bool(abs(dx * cos + dy * sin) < 0.5 * m[6] + beside and abs(dy * cos - dx * sin) < 0.5 * m[7] + beside)
+    along, reach, moved = dx * cos + dy * sin, 0.5 * m[6] + beside, m[3] * TICK_S
+    return bool(-reach - max(moved, 0.0) < along < reach - min(moved, 0.0) and abs(dy * cos - dx * sin) < 0.5 * m[7] + beside)
 
 
 @kernel

@@ -125,8 +125,10 @@ def figures_of(sample: Sample) -> dict[str, object]:
     kinds: dict[str, object] = {}
     for kind in sorted({cell[0] for cell in sample.there}):
         of = table[:, 0] == kind
+        rows = [_bin(sample, errors, table, kind, k) for k in range(len(RANGES) - 1)]
         kinds[Kind(kind).name.lower()] = {
-            "by_range": [_bin(sample, errors, table, kind, k) for k in range(len(RANGES) - 1)],
+            "by_range": rows,
+            "by_metre": {name: _line(rows, name) for name in GROUPS},
             "reversed": _share(flags[of, 0]), "other_kind": _share(flags[of, 1]), "pairs": int(of.sum()),
         }  # fmt: skip
     return {
@@ -146,6 +148,22 @@ def _bin(sample: Sample, errors: Floats, table: Floats, kind: int, k: int) -> di
     for name, (a, b) in GROUPS.items():
         found[name] = float(1.4826 * np.median(np.abs(at[:, a:b]))) if len(at) >= LEAST_PAIRS else None
     return found
+
+
+def _line(rows: Sequence[Mapping[str, object]], name: str) -> tuple[float, float] | None:
+    """(at no distance, per metre) of a quantity's standard error over the bins, weighted by how much was found; no bin's is
+    taken to shrink with range. None where nothing was measured."""
+    middles = [0.5 * (RANGES[k] + RANGES[k + 1]) for k in range(len(RANGES) - 1)]
+    found = [(m, row[name], row["there"]) for m, row in zip(middles, rows, strict=True) if row[name] is not None]
+    if not found:
+        return None
+    at, sigma, count = np.array(found, np.float64).T
+    if len(at) == 1:
+        return float(sigma[0]), 0.0
+    slope, base = np.polyfit(at, sigma, 1, w=np.sqrt(count))
+    if slope < 0.0 or base < 0.0:
+        slope, base = (0.0, float(np.average(sigma, weights=count))) if slope < 0.0 else (float(sigma @ at / (at @ at)), 0.0)
+    return float(base), float(slope)
 
 
 def _share(flags: NDArray[np.bool_]) -> float | None:
@@ -201,6 +219,10 @@ def errors_text(figures: Mapping[str, object]) -> str:
         for row in found["by_range"]:
             table.add_row(f"{row['from_m']:.0f}", *(_cell_text(row[name]) for name in names))
         parts.append(render(table).rstrip("\n"))
+        lines = (
+            f"{name} {'-' if line is None else f'{line[0]:.3g} + {line[1]:.2g}'}" for name, line in found["by_metre"].items()
+        )
+        parts.append(f"standard error at no distance and per metre: {', '.join(lines)}")
     parts.append(f"readings of nothing: {_cell_text(figures['unreal_per_frame'])} a frame")
     for title, name in (("errors in stated standard errors", "stated"), ("errors that last, share and time [s]", "in_time")):
         values = figures[name]
