@@ -51,11 +51,11 @@ class TrackingConfig:
     misread; trust_weight: of one frame's trust. Log odds are natural.
     """
 
-    share: float = 0.7
-    position_time: float = 1.0
-    heading_time: float = 1.0
-    velocity_time: float = 0.5
-    size_time: float = 2.0
+    share: float = 0.6
+    position_time: float = 3.0
+    heading_time: float = 0.7
+    velocity_time: float = 3.0
+    size_time: float = 3.0
     accel_spread: float = 1.1
     accel_time: float = 1.2
     walker_accel: float = 0.7

@@ -150,7 +150,7 @@ def _bin(sample: Sample, errors: Floats, table: Floats, kind: int, k: int) -> di
     return found
 
 
-def _line(rows: Sequence[Mapping[str, object]], name: str) -> tuple[float, float] | None:
+def _line(rows: Sequence[Mapping[str, object]], name: str) -> list[float] | None:
     """(at no distance, per metre) of a quantity's standard error over the bins, weighted by how much was found; no bin's is
     taken to shrink with range. None where nothing was measured."""
     middles = [0.5 * (RANGES[k] + RANGES[k + 1]) for k in range(len(RANGES) - 1)]
@@ -159,11 +159,11 @@ def _line(rows: Sequence[Mapping[str, object]], name: str) -> tuple[float, float
         return None
     at, sigma, count = np.array(found, np.float64).T
     if len(at) == 1:
-        return float(sigma[0]), 0.0
+        return [float(sigma[0]), 0.0]
     slope, base = np.polyfit(at, sigma, 1, w=np.sqrt(count))
     if slope < 0.0 or base < 0.0:
         slope, base = (0.0, float(np.average(sigma, weights=count))) if slope < 0.0 else (float(sigma @ at / (at @ at)), 0.0)
-    return float(base), float(slope)
+    return [float(base), float(slope)]
 
 
 def _share(flags: NDArray[np.bool_]) -> float | None:

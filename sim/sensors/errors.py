@@ -19,7 +19,7 @@ from sim.interface import TICK_S, Kind
 
 QUANTITIES = 8
 """Correlated errors of one thing: position x and y, heading, velocity x and y, length, width, score."""
-LAGS = 64
+LAGS = 96
 """Past ticks that make up one correlated error; the slowest has died down to 4 % by then."""
 POSE_LAGS = 160
 
@@ -33,12 +33,12 @@ class KindErrors:
     it stands. confused: share of time it is taken for one of `mistaken`, the first of them twice as often.
     """
 
-    position: tuple[float, float] = (0.08, 0.002)
-    heading: tuple[float, float] = (0.03, 0.0008)
-    velocity: tuple[float, float] = (0.16, 0.003)
-    length: float = 0.40
-    width: float = 0.15
-    reach: float = 90.0
+    position: tuple[float, float] = (0.13, 0.004)
+    heading: tuple[float, float] = (0.045, 0.0005)
+    velocity: tuple[float, float] = (0.40, 0.015)
+    length: float = 0.30
+    width: float = 0.09
+    reach: float = 60.0
     flip: float = 0.02
     confused: float = 0.03
     mistaken: tuple[Kind, Kind] = (Kind.VAN, Kind.TRUCK)
@@ -48,10 +48,10 @@ KIND_ERRORS: Mapping[Kind, KindErrors] = {
     Kind.CAR: KindErrors(),
     Kind.VAN: KindErrors(length=0.5, mistaken=(Kind.CAR, Kind.TRUCK), confused=0.08),
     Kind.TRUCK: KindErrors(
-        position=(0.12, 0.003), length=0.9, width=0.2, flip=0.03, confused=0.08, mistaken=(Kind.BUS, Kind.VAN)
+        position=(0.20, 0.006), length=0.9, width=0.2, flip=0.03, confused=0.08, mistaken=(Kind.BUS, Kind.VAN)
     ),
     Kind.BUS: KindErrors(
-        position=(0.12, 0.003), length=1.0, width=0.2, flip=0.03, confused=0.06, mistaken=(Kind.TRUCK, Kind.VAN)
+        position=(0.20, 0.006), length=1.0, width=0.2, flip=0.03, confused=0.06, mistaken=(Kind.TRUCK, Kind.VAN)
     ),
     Kind.MOTORCYCLE: KindErrors(
         heading=(0.08, 0.002), length=0.25, reach=70.0, flip=0.05, confused=0.12, mistaken=(Kind.BICYCLE, Kind.CAR)
@@ -60,7 +60,7 @@ KIND_ERRORS: Mapping[Kind, KindErrors] = {
         heading=(0.10, 0.003), length=0.25, reach=65.0, flip=0.06, confused=0.12, mistaken=(Kind.MOTORCYCLE, Kind.PEDESTRIAN)
     ),
     Kind.PEDESTRIAN: KindErrors(
-        position=(0.06, 0.002), heading=(0.35, 0.005), length=0.12, width=0.12, reach=60.0, flip=0.12, confused=0.06,
+        position=(0.09, 0.001), heading=(0.22, 0.002), velocity=(0.25, 0.003), length=0.05, width=0.03, reach=42.0, flip=0.12, confused=0.06,
         mistaken=(Kind.BICYCLE, Kind.OBJECT),
     ),
     Kind.OBJECT: KindErrors(
@@ -102,14 +102,14 @@ class ObjectErrors:
     latency_ticks: int = 1
     reach_ahead: float = 80.0  # m, the network's grid
     reach_beside: float = 50.0  # m
-    share: float = 0.7
-    position_time: float = 1.0
-    heading_time: float = 1.0
-    velocity_time: float = 0.5
-    size_time: float = 2.0
+    share: float = 0.6
+    position_time: float = 3.0
+    heading_time: float = 0.7
+    velocity_time: float = 3.0
+    size_time: float = 3.0
     hidden_sigma: float = 1.0  # factor on errors, added when almost all of a thing is hidden
-    miss: float = 0.02  # share of single readings missing near by
-    miss_bursts: float = 0.015  # share of time in which a thing is not seen for burst_ticks on end
+    miss: float = 0.01  # share of single readings missing near by
+    miss_bursts: float = 0.01  # share of time in which a thing is not seen for burst_ticks on end
     burst_ticks: int = 6
     flip_ticks: int = 12
     flip_moving: float = 0.1  # factor on flips above 2 m/s

@@ -20,7 +20,8 @@ from avstack.perception.tracking import MOST, start_tracking, track
 from sim.interface import OBJECT_DTYPE, SECTORS, Indicator, Kind, Odometry, SensorFrame
 
 SIGMA = np.array([0.1, 0.03, 0.2, 0.3, 0.1])
-TIMES = (1.0, 1.0, 1.0, 0.5, 0.5, 2.0, 2.0)
+BELIEF = TrackingConfig()
+TIMES = (*(BELIEF.position_time,) * 2, BELIEF.heading_time, *(BELIEF.velocity_time,) * 2, *(BELIEF.size_time,) * 2)
 
 
 def frame(rows: np.ndarray, tick: int, age: int = 0) -> SensorFrame:
@@ -51,11 +52,11 @@ def drifting(random: np.random.Generator, ticks: int, share: float) -> np.ndarra
 
 
 def consistency(stated: float, believed_share: float, runs: int = 60, ticks: int = 60) -> tuple[float, float]:
-    """Shares of NEES and NIS below their 97.5 % bound for things that move as the filter believes; errors are 70 % correlated."""
+    """Shares of NEES and NIS below their 97.5 % bound for things that move as the filter believes; errors are correlated as it does."""
     config, nees, nis = TrackingConfig(share=believed_share), [], []
     for run in range(runs):
         random = np.random.default_rng(run)
-        errors = drifting(random, ticks, 0.7)
+        errors = drifting(random, ticks, BELIEF.share)
         x, v, a = 20.0, 8.0, random.normal() * config.accel_spread
         keep = np.exp(-0.1 / config.accel_time)
         memory = start_tracking()
@@ -81,12 +82,12 @@ def consistency(stated: float, believed_share: float, runs: int = 60, ticks: int
 
 
 def test_errors_are_as_large_as_stated():
-    nees, nis = consistency(1.0, 0.7)
+    nees, nis = consistency(1.0, BELIEF.share)
     assert 0.955 <= nees <= 0.999
     assert 0.955 <= nis <= 0.995
 
 
-@pytest.mark.parametrize(("stated", "share"), [(0.5, 0.7), (1.0, 0.0)])
+@pytest.mark.parametrize(("stated", "share"), [(0.5, BELIEF.share), (1.0, 0.0)])
 def test_an_overconfident_tracker_is_found_out(stated, share):
     """The control: a sensor said to be twice as good, or correlated errors taken for white noise."""
     assert consistency(stated, share, runs=20)[0] < 0.9
