@@ -53,9 +53,9 @@ class TrackingConfig:
 
     share: float = 0.6
     position_time: float = 3.0
-    heading_time: float = 0.7
+    heading_time: float = 0.75
     velocity_time: float = 3.0
-    size_time: float = 3.0
+    size_time: float = 2.5
     accel_spread: float = 1.1
     accel_time: float = 1.2
     walker_accel: float = 0.7
@@ -67,7 +67,7 @@ class TrackingConfig:
     miss_cost: float = 30.0
     part_cost: float = 0.0  # what it costs to take a box round some returns for something that has a name
     outlier: float = 12.0  # squared normalised innovation of one number above which it counts for less
-    score_prior: float = 4.0  # log odds of the detector's scores as trained
+    score_prior: float = 3.0  # log odds of the detector's scores as trained
     score_weight: float = 0.3  # scores of one thing resemble each other
     forget: float = 0.0
     birth: float = 0.0  # log odds of existence before the first reading, of whose score birth_weight counts

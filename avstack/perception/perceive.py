@@ -27,12 +27,12 @@ from sim.interface import OBJECT_DTYPE, TICK_S, Floats, SensorFrame
 from sim.roads.lane_map import LaneMap
 
 LIDAR_TRACKING = TrackingConfig(
-    share=0.6, position_time=2.0, velocity_time=4.0, size_time=2.0, score_prior=0.0, score_weight=0.45, forget=0.3, hit=0.0,
+    position_time=2.0, velocity_time=4.0, size_time=2.0, score_prior=0.0, score_weight=0.45, forget=0.3, hit=0.0,
     birth=-1.0, birth_weight=0.45, flip_prior=-1.0, absorb=1.0, part_cost=40.0,
 )  # fmt: skip
 """What the tracker believes of the learned models' readings: their scores are probabilities, which sum up to existence, and their
 errors last (`avstack bench tracking --sensing lidar`)."""
-STATED = (2.0, 1.5, 3.0, 2.0, 2.0)
+STATED = (2.0, 1.5, 3.0, 2.5, 1.5)
 """Factors on the models' stated errors of position, heading, velocity, length and width: they hold for one sweep, while a model
 that takes a thing for longer or faster than it is does so as long as it sees it."""
 APPEARS_MPS = 10.0  # m/s, by which what is observed shrinks while nothing new is seen

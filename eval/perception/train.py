@@ -37,7 +37,7 @@ class TrainConfig:
     """How long and how fast the stages learn. passes over the samples; rate: the highest one of a one-cycle schedule."""
 
     seed: int = 1
-    passes: int = 3
+    passes: int = 6
     batch: int = 4
     rate: float = 3e-3
     second_passes: int = 9

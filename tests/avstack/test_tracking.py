@@ -52,7 +52,7 @@ def drifting(random: np.random.Generator, ticks: int, share: float) -> np.ndarra
 
 
 def consistency(stated: float, believed_share: float, runs: int = 60, ticks: int = 60) -> tuple[float, float]:
-    """Shares of NEES and NIS below their 97.5 % bound for things that move as the filter believes; errors are correlated as it does."""
+    """Shares of NEES and NIS below their 97.5 % bound for things that move and errors that last as the filter believes."""
     config, nees, nis = TrackingConfig(share=believed_share), [], []
     for run in range(runs):
         random = np.random.default_rng(run)
