@@ -108,12 +108,39 @@ TARGETS: tuple[Target, ...] = (
     _of_driver("joint", "creep_person", "inching near people [s]", "crept_at_person_s", 0.0),
     *(
         _of_driver("joint", part, what, name)
-        for part in ("catalogue", "catalogue_state", "debris", "debris_held_out", "real_maps", "real_maps_held_out")
+        for part in (
+            "catalogue", "catalogue_state", "catalogue_lidar", "debris", "debris_held_out", "real_maps", "real_maps_held_out"
+        )
         for what, name in (
             ("completed", "completed"), ("collisions", "collisions"), ("at fault", "at_fault"), ("progress", "progress"),
         )
     ),
     Target(what="worst opponent", part="matrix", keys=("worst",)),
+    *(
+        _of_driver(driver, "policy", what, name)
+        for driver in ("policy", "joint", "rules")
+        for what, name in (("completed", "completed"), ("at fault", "at_fault"), ("delay [s]", "ego_delay_s"))
+    ),
+    *(
+        _of_driver("joint", part, what, name)
+        for part in ("chicken_state", "chicken_lidar")
+        for what, name in (
+            ("completed", "completed"), ("collisions", "collisions"), ("at fault", "at_fault"), ("delay [s]", "ego_delay_s")
+        )
+    ),
+    Target(what="a frame from lidar [ms]", part="seeing", keys=("frame_ms",), limit=10.0),
+    Target(what="real-time factor from lidar", part="seeing", keys=("real_time_factor",), limit=4.0, least=True),
+    *(
+        Target(
+            what=f"layered less oracle, collisions, {condition}", part="layers", limit=0.02, bound="high",
+            keys=("conditions", condition, "less_oracle", "layered", "collisions"),
+        )
+        for condition in ("nominal", "fog", "ring loss", "held-out objects")
+    ),
+    *(
+        Target(what=f"mean speed, {layer} [m/s]", part="layers", keys=("conditions", "nominal", "layers", layer, "mean_speed"))
+        for layer in ("layered", "rich only", "coarse only", "oracle")
+    ),
 )  # fmt: skip
 
 
