@@ -32,7 +32,7 @@ LIDAR_TRACKING = TrackingConfig(
 )  # fmt: skip
 """What the tracker believes of the learned models' readings: their scores are probabilities, which sum up to existence, and their
 errors last (`avstack bench tracking --sensing lidar`)."""
-STATED = (2.0, 1.5, 3.0, 2.5, 1.5)
+STATED = (2.5, 1.5, 3.0, 2.5, 1.5)
 """Factors on the models' stated errors of position, heading, velocity, length and width: they hold for one sweep, while a model
 that takes a thing for longer or faster than it is does so as long as it sees it."""
 APPEARS_MPS = 10.0  # m/s, by which what is observed shrinks while nothing new is seen
