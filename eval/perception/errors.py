@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,18 +152,18 @@ def _bin(sample: Sample, errors: Floats, table: Floats, kind: int, k: int) -> di
 
 
 def _line(rows: Sequence[Mapping[str, object]], name: str) -> list[float] | None:
-    """(at no distance, per metre) of a quantity's standard error over the bins, weighted by how much was found; no bin's is
-    taken to shrink with range. None where nothing was measured."""
-    middles = [0.5 * (RANGES[k] + RANGES[k + 1]) for k in range(len(RANGES) - 1)]
+    """(at no distance, per metre) of a quantity's standard error over the bins, weighted by how much was there. Neither is below
+    0: errors do not shrink with range. None where nothing was measured."""
+    middles = [0.5 * (a + b) for a, b in pairwise(RANGES)]
     found = [(m, row[name], row["there"]) for m, row in zip(middles, rows, strict=True) if row[name] is not None]
     if not found:
         return None
     at, sigma, count = np.array(found, np.float64).T
-    if len(at) == 1:
-        return [float(sigma[0]), 0.0]
-    slope, base = np.polyfit(at, sigma, 1, w=np.sqrt(count))
-    if slope < 0.0 or base < 0.0:
-        slope, base = (0.0, float(np.average(sigma, weights=count))) if slope < 0.0 else (float(sigma @ at / (at @ at)), 0.0)
+    slope, base = np.polyfit(at, sigma, 1, w=np.sqrt(count)) if len(at) > 1 else (0.0, sigma[0])
+    if slope < 0.0:
+        return [float(np.average(sigma, weights=count)), 0.0]
+    if base < 0.0:
+        return [0.0, float(sigma @ at / (at @ at))]
     return [float(base), float(slope)]
 
 

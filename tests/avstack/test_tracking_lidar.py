@@ -95,3 +95,17 @@ def test_a_box_round_part_of_a_car_makes_no_thing_and_shows_that_the_car_is_ther
 def test_a_box_apart_from_a_car_is_a_thing_of_its_own():
     both = np.concatenate([car(), heap(x=16.0, y=2.0, score=0.9)]), np.concatenate([signs(1), signs(1, source=COARSE, blob=1)])
     assert sorted(follow([both] * 3)["kind"].tolist()) == [Kind.CAR, Kind.OBJECT]
+
+
+@pytest.mark.parametrize(("speed", "behind", "things"), [(10.0, 1.5, 1), (0.0, 1.5, 2), (10.0, -6.2, 2)])
+def test_returns_up_to_a_sweep_behind_what_moves_are_of_it(speed, behind, things):
+    """behind: m from the rear; the front is 4.7 m ahead of it."""
+    ticks = []
+    for tick in range(15):
+        rows = car()
+        rows["x"], rows["vx"], rows["speed"] = 10.0 + 0.1 * speed * tick, speed, speed
+        ticks.append((rows, signs(1)))
+    rows, told = ticks[-1]
+    part = heap(x=float(rows["x"][0]) - 2.35 - behind, score=0.9)
+    ticks[-1] = np.concatenate([rows, part]), np.concatenate([told, signs(1, source=COARSE, blob=1)])
+    assert len(follow(ticks)) == things

@@ -69,6 +69,13 @@ def test_a_trusted_thing_explains_its_returns_and_keeps_its_score():
     assert found["score"][0] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(("speed", "boxes"), [(15.0, 0), (0.0, 1), (-15.0, 1)])
+def test_returns_of_what_moves_may_lie_where_it_was_a_sweep_ago_and_nowhere_else(speed, boxes):
+    car = thing(16.0, 0.4, length=4.0, width=2.0)
+    car["mean"][0, 3] = speed
+    assert seen([car], HEAP, [BLOCKED])["blob"].sum() == boxes
+
+
 def test_a_doubtful_thing_is_as_likely_as_the_coarse_model_says():
     found = seen([thing(12.2, 0.4, score=SURE + 0.05, source=COARSE)], HEAP, [BLOCKED])
     assert len(found) == 1
