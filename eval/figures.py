@@ -63,6 +63,12 @@ MEANS = {
     "position_coverage": "position_coverage",
     "position_nees": "position_nees",
     "velocity_coverage": "velocity_coverage",
+    "detection_log_loss": "detection_log_loss",
+    "detection_place_loss": "detection_place_loss",
+    "rich_miss": "rich_miss",
+    "coarse_miss": "coarse_miss",
+    "coarse_false_alarms": "coarse_false_alarms",
+    "confident_wrong": "confident_wrong",
     "decision_ms_p99": "decision_ms_p99",
 }
 """Means over the episodes that have the value: name in the report -> name in a row."""

@@ -55,6 +55,12 @@ PRIMARY = (
     Primary(what="belief log loss", column="belief_log_loss", unit="nats", margin=0.02),
     Primary(what="existence log loss of percepts", column="existence_log_loss", unit="nats", margin=0.02),
     Primary(what="miscoverage of percepts' places", column="position_miscoverage", unit="share", margin=0.02),
+    Primary(what="log loss of detections", column="detection_log_loss", unit="nats a thing", margin=0.05),
+    Primary(what="log loss of detections' places", column="detection_place_loss", unit="nats", margin=0.1),
+    Primary(what="things to go around untold by the rich model", column="rich_miss", unit="share", margin=0.01),
+    Primary(what="things to go around untold by the coarse model", column="coarse_miss", unit="share", margin=0.005),
+    Primary(what="false alarms of the coarse model", column="coarse_false_alarms", unit="share", margin=0.01),
+    Primary(what="unfamiliar things trusted to be what they are not", column="confident_wrong", unit="share", margin=0.02),
 )
 """What the gate looks at, and the one place where margins are declared."""
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
 from eval.gate import PRIMARY
 from eval.metrics.registry import METRICS
 from eval.metrics.result import Better, Metric, MetricResult, References
+from eval.perception import scene_metrics
+from eval.perception.scene_metrics import SCENE_METRICS
 from sim.recording import RECORDED_EVENT_DTYPE, TICK_DTYPE, Ending, Footer, Header, Recording
 from sim.roads.outline import MapOutline
 
 _HEAD = """# Metrics
 
 Written by `avstack metrics > docs/metrics.md` from what the metrics say of themselves. Each is a function of a recording and what
-it is held against (`eval/metrics/result.py`), in the file named; what reports make of them is in [evaluation](evaluation.md), the
-rules behind faults and stops in [conventions](conventions.md). *Gate*: the worsening that `avstack gate` puts up with.
+it is held against (`eval/metrics/result.py`), in the file named; those at the end are of what the models answer to samples. What
+reports make of them is in [evaluation](evaluation.md), the rules behind faults and stops in [conventions](conventions.md).
+*Gate*: the worsening that `avstack gate` puts up with.
 """
 
 
@@ -36,15 +39,22 @@ def metrics_page() -> str:
     files: dict[str, dict[str, Metric]] = {}
     for name, metric in METRICS.items():
         files.setdefault(metric.__module__, {})[name] = metric
-    return "\n".join([_HEAD, *(_section(module, found) for module, found in files.items())])
+    sections = [_section(module, [_line(name, metric) for name, metric in found.items()]) for module, found in files.items()]
+    scenes = [(name, metric.meaning, metric.unit, Better.LOWER) for name, metric in SCENE_METRICS.items()]
+    return "\n".join([_HEAD, *sections, _section(scene_metrics.__name__, scenes)])
 
 
-def _section(module: str, found: Mapping[str, Metric]) -> str:
+def _line(name: str, metric: Metric) -> tuple[str, str, str, Better]:
+    """(name, meaning, unit, direction) of a metric."""
+    result = declared(metric)
+    return name, " ".join((inspect.getdoc(metric) or "").split()), result.unit, result.better
+
+
+def _section(module: str, found: Sequence[tuple[str, str, str, Better]]) -> str:
     lines = [f"## {module.rpartition('.')[2].replace('_', ' ')}", "", inspect.getdoc(sys.modules[module]) or "", ""]
     lines += ["| metric | meaning | unit | better | gate |", "|---|---|---|---|---|"]
     margins = {metric.column: metric.margin for metric in PRIMARY}
-    for name, metric in found.items():
-        said, result = " ".join((inspect.getdoc(metric) or "").split()).replace("|", "\\|"), declared(metric)
-        better = "" if result.better is Better.NEITHER else str(result.better)
-        lines.append(f"| `{name}` | {said} | {result.unit} | {better} | {margins.get(name, '')} |")
+    for name, meaning, unit, better in found:
+        direction, said = "" if better is Better.NEITHER else str(better), meaning.replace("|", "\\|")
+        lines.append(f"| `{name}` | {said} | {unit} | {direction} | {margins.get(name, '')} |")
     return "\n".join([*lines, "", f"`{module.replace('.', '/')}.py`", ""])

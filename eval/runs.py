@@ -17,6 +17,8 @@ from eval.figures import PRIVILEGED
 from eval.store import Row, Run, Store, Value
 from scenarios.errors import InputError
 
+MODELS = "models"
+"""The suite of runs that are of perception alone, where nothing is driven."""
 _COMMIT_CHARACTERS = 12
 
 
@@ -57,6 +59,15 @@ def arm(store: Store, name: str) -> Arm:
         raise InputError(f"run {run.name!r} has several drivers", fix=f"Name one: {run.name}:{others[0]}, for example")
     driver = driver or others[0]
     return Arm(run=run, driver=driver, rows=store.rows(run.sets[driver], run.seeds))
+
+
+def driven(arm: Arm) -> Arm:
+    """The same. Raises InputError where nobody drove, for want of episodes or of a driver."""
+    if arm.run.suite == MODELS:
+        raise InputError(f"run {arm.run.name!r} is of perception models: nobody drives in it", fix="Use avstack compare or gate")
+    if not arm.rows:
+        raise InputError(f"run {arm.run.name!r} has no finished episode", fix="Give its avstack eval again: it goes on")
+    return arm
 
 
 def paired(one: Arm, other: Arm, *, unbroken: bool = False) -> list[tuple[Row, Row]]:

@@ -32,7 +32,7 @@ QUANTITY_NAMES = ("x", "y", "heading", "vx", "vy", "length", "width")
 LAST_STOP = (23.0, 31.0)
 """m ahead: where a car at 13.9 m/s that brakes at 4 m/s² after half a second can just still stop."""
 LEAST = 0.02
-"""A candidate counts under a class from this probability on."""
+"""A candidate counts under a class from this probability on, and a thing that is not told counts as told with it."""
 DIRECTED = (Class.VEHICLE, Class.TRUCK, Class.PEDESTRIAN, Class.CYCLIST)
 
 
@@ -134,10 +134,13 @@ def _true_positive_errors(judged: Judged, present: list[Class]) -> dict[str, flo
 def _confidence(judged: Judged) -> dict[str, object]:
     confidence, outcome, marks, away = outcomes(judged)
     score, resolution = measures.brier(confidence, outcome)
+    things = int(np.count_nonzero(scored(judged.frames.boxes)))
+    nll, untold = measures.log_loss(confidence, outcome), things - int(outcome.sum())
     return {
         "d_ece": measures.calibration_error(confidence, outcome), "d_ece_floor": measures.calibration_floor(confidence),
         "la_ece": measures.calibration_error(confidence, measures.location_aware(marks, away)), "brier": score,
-        "brier_resolution": resolution, "nll": measures.log_loss(confidence, outcome),
+        "brier_resolution": resolution, "nll": nll,
+        "nll_per_thing": (len(outcome) * nll - untold * float(np.log(LEAST))) / max(things, 1),
     }  # fmt: skip
 
 
@@ -165,7 +168,10 @@ def _uncertainty(judged: Judged) -> dict[str, object]:
         column = LEVELS.index(level)
         found[f"coverage{round(100 * level)}"] = {name: float(shares[q, column]) for q, name in enumerate(QUANTITY_NAMES)}
     squared = np.sum((errors[:, :2] / sigma[:, :2]) ** 2, axis=1)
-    return {**found, "mca": areas, "nees_in_band": measures.share_in_band(squared, 2)}
+    place_nll = measures.gaussian_log_loss(errors[:, :2], judged.variances[hits][:, :2])
+    return {
+        **found, "mca": areas, "nees_in_band": measures.share_in_band(squared, 2), "place_nll": place_nll, "hits": len(errors)
+    }  # fmt: skip
 
 
 def unfamiliar(judged: Judged) -> NDArray[np.bool_]:
@@ -191,8 +197,8 @@ def misnamed(judged: Judged, least_trust: float) -> NDArray[np.bool_]:
 def _trusting(judged: Judged) -> dict[str, object]:
     strange = unfamiliar(judged)
     matched = judged.matches.any >= 0
-    on_strange = matched & strange[judged.matches.any]
-    right = rightly_known(judged.frames, judged.matches) & matched & scored(judged.frames.boxes)[judged.matches.any] & ~on_strange
+    on_strange, on_scored = (np.append(of, False)[judged.matches.any] for of in (strange, scored(judged.frames.boxes)))
+    right = rightly_known(judged.frames, judged.matches) & on_scored & ~on_strange
     count = max(int(strange.sum()), 1)
     return {
         "auroc": measures.auroc(judged.trust[right], judged.trust[on_strange]),

@@ -155,7 +155,7 @@ def _fit_flip(calibration: Calibration, frames: Frames, matches: Matches) -> Cal
 
 def rightly_known(frames: Frames, matches: Matches) -> NDArray[np.bool_]:
     """Candidates on a thing of a known class that they name."""
-    label = np.where(matches.any >= 0, frames.boxes["label"][matches.any], -1)
+    label = np.append(frames.boxes["label"].astype(np.int64), -1)[matches.any]
     best = frames.candidates["best"]
     return np.asarray((label == best) & (best != Class.UNKNOWN))
 

@@ -89,28 +89,35 @@ def calibrate(folder: Path, weights: Path | None, share: float) -> None:
 @program.command()
 @_place
 @click.option(
-    "--split", type=click.Choice(("development", "test")), default="test", show_default=True, help="Scenes to judge on."
+    "--split", type=click.Choice(("development", "gate", "test")), default="test", show_default=True, help="Scenes to judge on."
 )
 @click.option(
     "--condition", "conditions", multiple=True, type=click.Choice(tuple(CONDITIONS)), help="May be repeated.  [default: all]"
 )
 @click.option("--pictures", type=click.Path(path_type=Path), help="Folder for reliability diagrams.")
 @click.option("--keep", is_flag=True, help="Write the figures beside the weights.")
+@click.option("--uncalibrated", is_flag=True, help="Judge the networks' own numbers.")
+@click.option("--run", metavar="NAME", help="Keep a row a scene as this run, for avstack gate and compare.")
+@click.option(
+    "--store", type=click.Path(path_type=Path), default=Path("out/results.sqlite"), show_default=True, help="File for the run."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(
     folder: Path, weights: Path | None, share: float, split: str, conditions: tuple[str, ...], pictures: Path | None, keep: bool,
-    as_json: bool,
+    uncalibrated: bool, run: str | None, store: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Judge the shipped models, or others, in all conditions."""
     from eval.outputs import check_folder
-    from eval.perception.pipeline import evaluate, write_report
+    from eval.perception.pipeline import figures_of, judge_conditions, write_report
     from eval.perception.table import format_figures
 
     place = _at(folder, weights if weights is not None else WEIGHTS, share)
     if pictures is not None:
         check_folder(pictures, "diagrams")
-    names = conditions or SPLITS[split].conditions
-    figures = evaluate(place, split, names, pictures, _say)
+    if keep and uncalibrated:
+        raise InputError("figures of uncalibrated models are not kept beside weights", fix="Leave out --keep or --uncalibrated")
+    names, kept = conditions or SPLITS[split].conditions, None if run is None else (store, run)
+    figures = figures_of(place, judge_conditions(place, split, names, _say, calibrated=not uncalibrated, kept=kept), pictures)
     if keep:
         write_report(place, figures, _told())
     click.echo(json.dumps(figures) if as_json else format_figures(figures))

@@ -120,6 +120,13 @@ def log_loss(confidence: Floats, outcome: Floats) -> float:
     return float(-np.mean(outcome * np.log(p) + (1.0 - outcome) * np.log(1.0 - p))) if len(p) else 0.0
 
 
+def gaussian_log_loss(errors: Floats, variances: Floats) -> float:
+    """Mean over rows (N, Q) of the negative log-likelihood of errors under independent variances [nats]; 0 without any."""
+    if len(errors) == 0:
+        return 0.0
+    return float(0.5 * np.mean(np.sum(np.square(errors) / variances + np.log(2.0 * math.pi * variances), axis=1)))
+
+
 def coverage(errors: Floats, sigma: Floats, half_width: float) -> float:
     """Share of errors within so many standard errors."""
     return float(np.mean(np.abs(errors) <= half_width * sigma)) if len(errors) else 0.0

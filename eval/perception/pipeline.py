@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,16 @@ from avstack.perception.detect import (
     Detector,
     WeightsError,
     read_network,
+    uncalibrated,
 )
 from eval.outputs import check_folder, write_json
 from eval.perception.samples import Sample, read_samples, sample_of, write_samples
 from eval.perception.scenes import views_of
 from eval.perception.splits import CONDITIONS, SPLITS, Condition, Split
 from scenarios.errors import InputError
+
+if TYPE_CHECKING:
+    from eval.perception.assess import Judged
 
 REPORT_FILE = "report.json"
 LEFT_OUT = "around_without"
@@ -152,24 +157,45 @@ def calibrate(place: Place, say: Say) -> None:
     say(f"calibrated on {len(frames.scene)} samples, {time.process_time() - begun:.0f} s: {place.weights / CALIBRATION_FILE}")
 
 
-def evaluate(place: Place, split: str, names: Sequence[str], pictures: Path | None, say: Say) -> dict[str, object]:
-    """Figures by condition. Samples that are missing are made."""
-    from eval.perception.assess import assess, judge
+def judge_conditions(
+    place: Place, split: str, names: Sequence[str], say: Say, *, calibrated: bool = True, kept: tuple[Path, str] | None = None
+) -> dict[str, Judged]:
+    """What the models answer in each condition, held against the truth. Samples that are missing are made. kept: (store, name) of
+    the run that this is to be in the store, a row a scene."""
+    from eval.perception.assess import judge
+    from eval.perception.gated import keep, open_run
     from eval.perception.judged import run_network
+    from eval.store import Store
 
-    detector = load(place.weights)
+    there = SPLITS[split].conditions
+    if strange := [name for name in names if name not in there]:
+        raise InputError(f"split {split!r} has no condition {strange[0]!r}", fix=f"Use some of {', '.join(there)}")
+    detector = load(place.weights) if calibrated else uncalibrated(load(place.weights))
+    if kept is not None:
+        digest, store = str(_network(place)[1]["digest"]), Store(kept[0])
+        run = open_run(store, kept[1], place.split(split), names, digest, detector.calibration)
     make_data(place, [split], say)
-    left_out = json.loads((place.weights / CALIBRATION_FILE).read_text()).get(LEFT_OUT, {})
-    found: dict[str, object] = {}
+    found: dict[str, Judged] = {}
     for name in names:
-        judged = judge(run_network(detector.network, samples_of(place, split, name)), detector.calibration)
-        found[name] = assess(judged, left_out)
-        if pictures is not None:
-            from eval.perception.diagrams import draw_reliability
-
-            draw_reliability(judged, pictures / f"reliability_{name}.svg", name)
+        found[name] = judge(run_network(detector.network, samples_of(place, split, name)), detector.calibration)
         say(f"evaluated {name}")
+    if kept is not None:
+        keep(store, run, found.values())
+        say(f"run {run.name}")
     return found
+
+
+def figures_of(place: Place, judged: Mapping[str, Judged], pictures: Path | None) -> dict[str, object]:
+    """Figures by condition, and their diagrams."""
+    from eval.perception.assess import assess
+
+    left_out = json.loads((place.weights / CALIBRATION_FILE).read_text()).get(LEFT_OUT, {})
+    if pictures is not None:
+        from eval.perception.diagrams import draw_reliability
+
+        for name, one in judged.items():
+            draw_reliability(one, pictures / f"reliability_{name}.svg", name)
+    return {name: assess(one, left_out) for name, one in judged.items()}
 
 
 def load(weights: Path) -> Detector:

@@ -55,6 +55,8 @@ SPLITS: Mapping[str, Split] = {
     "crowded": Split(first=2_500_000, scenes=1500, crowded=True),
     "calibration": Split(first=3_000_000, scenes=200),
     "development": Split(first=4_000_000, scenes=20, conditions=SEEN_CONDITIONS),
+    "gate": Split(first=6_000_000, scenes=100, conditions=SEEN_CONDITIONS),
     "test": Split(first=5_000_000, scenes=60, conditions=tuple(CONDITIONS)),
 }
-"""Training is on `train` and `crowded`. `development` is what choices were made on; `test` is for the report alone."""
+"""Training is on `train` and `crowded`. `development` is what choices were made on, `gate` what versions of the
+models are held against each other on; `test` is for the report alone."""

@@ -14,7 +14,7 @@ from eval.outputs import check_folder
 from eval.progress import progress
 from eval.report.page import drivers_of, page, weight
 from eval.report.replays import Replay, drive_again, thinned, worst
-from eval.runs import arm, paired
+from eval.runs import arm, driven, paired
 from eval.store import Store
 from scenarios.errors import InputError
 
@@ -31,9 +31,7 @@ def report(store: Store, name: str, out: Path, *, baseline: str | None, replays:
     check_folder(out.parent, "the report")
     if ":" not in name:
         name = f"{name}:{first_driver(store, name)}"
-    shown = arm(store, name)
-    if not shown.rows:
-        raise InputError(f"run {shown.run.name!r} has no finished episode", fix="Give its avstack eval again: it goes on")
+    shown = driven(arm(store, name))
     tests = None
     if baseline is not None:
         other = arm(store, baseline)

@@ -9,7 +9,7 @@ import click
 from eval.errors import ExitCode
 from eval.outputs import check_folder, write_text
 from eval.report.build import first_driver
-from eval.runs import arm
+from eval.runs import arm, driven
 from eval.safety_case.argument import Status
 from eval.safety_case.case import safety_case
 from eval.safety_case.evidence import Dossier
@@ -26,9 +26,7 @@ def write_case(store: Store, name: str, out: Path, verify: int) -> ExitCode:
     if form is None:
         raise InputError(f"cannot write a safety case called {str(out)!r}", fix="End its name in .html or .md")
     check_folder(out.parent, "the safety case")
-    main = arm(store, name if ":" in name else f"{name}:{first_driver(store, name)}")
-    if not main.rows:
-        raise InputError(f"run {main.run.name!r} has no finished episode", fix="Give its avstack eval again: it goes on")
+    main = driven(arm(store, name if ":" in name else f"{name}:{first_driver(store, name)}"))
     dossier = Dossier(store, main)
     case = safety_case(dossier, verify)
     write_text(out, form(case, dossier))
