@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from avstack.behaviours.decision import Ask, Lead, Manoeuvre
 from avstack.behaviours.policies import CREEP_SPEED, ROLLS, Option, Weighed
 from avstack.behaviours.response import MARGIN, NO_LINE, STEP_S, reach_time
-from avstack.behaviours.scene import Scene
+from avstack.behaviours.scene import Agent, Scene
 from avstack.behaviours.zones import COMMITTED_M, ROW
 from sim.geometry import Floats
 from sim.jit import kernel
@@ -22,6 +22,10 @@ START_ACCEL = 1.2  # m/s²
 OPENING_M = 4.0  # m
 SPARE_S = 0.7  # s left between somebody and the ego after it: who sees the ego come sooner brakes for it, whoever is first
 CHANGE_SPARE_S = 0.2  # s, the same behind whom the ego changes lanes
+EVEN = 0.5
+"""Probability that somebody goes first from which the ego stays at its line for it, where else it would do so at their zone."""
+CROSSES, STROLLS = 1.0, 0.3  # m/s, from which a vehicle in the junction, or somebody on foot, does not wait for anybody
+STOPS_YET = 3.0  # m/s², with which a vehicle in the junction might stop for one that sets off
 BACKS = 0.5  # m/s, from which somebody is taken to drive backwards: readings of who stands are not zero
 
 
@@ -35,20 +39,24 @@ def asks_of(
     option = weighed.options[weighed.best]
     stops = [scene.line] if scene.line < NO_LINE else []
     windows: list[tuple[float, float]] = []
+    sure: list[tuple[float, float]] = []
     leads: list[Lead] = []
     wait = float(scene.actors[0, 0]["wait"])
     touches = False
+    likely = _goes_first(scene, weighed, futures, option)
     for k, written in futures:
         world = weighed.scenarios.worlds[k]
         for j in range(1, len(world)):
-            touches |= _ask_one(scene, world, j, written[:, [0, j]], (option, wait), (stops, windows, leads))
+            known, at_line = len(windows), wait if likely[j] >= EVEN else -math.inf
+            touches |= _ask_one(scene, world, j, written[:, [0, j]], (option, at_line), (stops, windows, leads))
+            sure += windows[known:] if likely[j] >= EVEN else []
     cap = CREEP_SPEED if option.manoeuvre == Manoeuvre.CREEP else 100.0
     held, rest = None, False
     if touches:
         # one place, kept: a stop that is where the ego is just now would be rolled past again and again
         held = hold if hold is not None and abs(hold - scene.s) < TOUCH_M else scene.s + scene.speed**2 / (2.0 * TOUCH_BRAKE)
         stops = [*stops, held]
-    elif option.manoeuvre != Manoeuvre.CREEP and (wait >= NO_LINE or scene.s > wait - AT_LINE_M) and _for_nothing(scene, windows):
+    elif option.manoeuvre != Manoeuvre.CREEP and (wait >= NO_LINE or scene.s > wait - AT_LINE_M) and _for_nothing(scene, sure):
         if scene.speed < ROLLS:
             rest = True
         else:
@@ -56,6 +64,27 @@ def asks_of(
     stops += [s for until, s in windows if until == math.inf]
     windows = [window for window in windows if window[0] < math.inf]
     return Ask(tuple(sorted(set(stops))), tuple(windows), tuple(leads), cap, option.brisk, rest=rest), held
+
+
+def _goes_first(scene: Scene, weighed: Weighed, futures: list[tuple[int, Floats]], option: Option) -> Floats:
+    """(N,) probability, over the futures looked at, that each actor passes before the ego; 1 for whom it lets go first."""
+    found, total = np.zeros(len(scene.actors)), 0.0
+    for k, written in futures:
+        world, share = weighed.scenarios.worlds[k], float(weighed.scenarios.share[k])
+        total += share
+        for j in range(1, len(world)):
+            pair = scene.board.pairs[0, world[j]["path"]]
+            if pair["start"] >= 0 and _passes_before(pair, written[:, [0, j]]):
+                found[j] += share
+    for j, agent in enumerate(scene.agents, start=1):
+        found[j] = total if agent.id in option.yields else found[j]
+    return found / total
+
+
+def _passes_before(pair: np.void, motion: Floats) -> bool:
+    """Whether one whose zone with the ego is `pair` comes to it before the ego is in it. motion (T, 2, 3): ego's and its own."""
+    passes = _first_beyond(motion[:, 1, 0], float(pair["other_enter"]))
+    return passes < _first_beyond(motion[:, 0, 0], float(pair["enter"]) + COMMITTED_M)
 
 
 def _for_nothing(scene: Scene, windows: list[tuple[float, float]]) -> bool:
@@ -72,13 +101,13 @@ def _for_nothing(scene: Scene, windows: list[tuple[float, float]]) -> bool:
 
 
 def _ask_one(
-    scene: Scene, world: NDArray[np.void], j: int, motion: Floats, how: tuple[Option, float],
+    scene: Scene, world: NDArray[np.void], j: int, both: Floats, how: tuple[Option, float],
     out: tuple[list[float], list[tuple[float, float]], list[Lead]],
 ) -> bool:  # fmt: skip
     """Add what one actor in one future asks of the ego; whether their boxes touch already, and it must not move on. motion
     (T, 2, 3): the ego's and its own."""
     option, wait = how
-    mine, motion = motion[:, 0], motion[:, 1]
+    motion = both[:, 1]
     stops, windows, leads = out
     pair = scene.board.pairs[0, world[j]["path"]]
     if pair["start"] < 0 or float(world[j]["s"]) > float(pair["other_leave"]) or scene.s > float(pair["leave"]):
@@ -95,9 +124,7 @@ def _ask_one(
             return False
         return True
     # a policy that goes may all the same wait, in its rollout, for somebody who cannot stop any more
-    passes = _first_beyond(motion[:, 0], float(pair["other_enter"]))
-    before = passes < _first_beyond(mine[:, 0], float(pair["enter"]) + COMMITTED_M)
-    first = known in option.yields or bool(here[0]) or before
+    first = known in option.yields or bool(here[0]) or _passes_before(pair, both)
     if along > 0.7 and here[0] and here[1]:
         leads.append(_lead(scene, known, low, here))
         return False
@@ -109,8 +136,9 @@ def _ask_one(
     bar = float(pair["enter"]) - MARGIN if not here[0] else float(low[0]) - MARGIN
     if along < -0.7 and scene.s < float(pair["enter"]):
         bar = float(pair["enter"]) - MARGIN
-    # to who is still on its way in, setting off would look like going; behind who is in the way already one may arrive in time
-    waits = scene.s < wait + (-AT_LINE_M if here[0] else AT_LINE_M)
+    # to who has still to set off, it would look like going; behind who crosses already one may arrive in time
+    under_way = bool(here[0]) or _crosses(scene.agents[j - 1], float(pair["other_enter"]) - float(world[j]["s"]))
+    waits = scene.s < wait + (-AT_LINE_M if under_way else AT_LINE_M)
     if option.manoeuvre != Manoeuvre.CREEP and wait < bar and waits:
         bar = wait
     if here[0] and along < -0.7 and float(scene.agents[j - 1].thing["speed"]) < -BACKS:
@@ -121,6 +149,14 @@ def _ask_one(
     spare = CHANGE_SPARE_S if along > 0.7 and scene.recipe.changes else SPARE_S
     windows.append((STEP_S * (left + 1) + spare if left < len(motion) else math.inf, bar))
     return False
+
+
+def _crosses(agent: Agent, way: float) -> bool:
+    """Whether somebody, `way` metres before the ego's way, is so far on its own that nobody's setting off is a question to it."""
+    speed = math.hypot(float(agent.thing["vx"]), float(agent.thing["vy"]))
+    if agent.walks:
+        return speed > STROLLS
+    return agent.visit.entered >= 0 and speed > CROSSES and way < speed * speed / (2.0 * STOPS_YET)
 
 
 @kernel

@@ -111,6 +111,8 @@ def _lane_ways(atlas: Atlas, thing: np.void) -> list[Route]:
             continue
         if place.s < -1.0 or place.s > float(record["length"]) + 0.5:
             continue
+        if place.s < 0.0 and any(place.lane in atlas.road_map.lane_successors(before.lane) for before in places):
+            continue  # it is still on the lane before, whose line may be ahead of it
         angle = math.acos(min(place.facing, 1.0))
         likely = math.exp(-0.5 * (place.d / ASIDE) ** 2 - 0.5 * (angle / ASKEW) ** 2)
         if likely > 1e-3:

@@ -1,8 +1,8 @@
 """Order violations at an all-way stop: who went although it was another's turn.
 
-i violates j's turn when their ways meet, j arrived more than TIE_S before i, i entered first, and j had had its turn for less
-than UNUSED_S by then: a driver who lets the slot go by cannot complain. j's turn begins when it has arrived and everybody before
-it whose way meets j's has left.
+i violates j's turn when their ways meet, j arrived more than TIE_S before i, i entered first, and j had not left its slot unused
+for UNUSED_S by then: who lets the slot go by cannot complain. Its slot is open from its arrival on while nobody whose way meets
+its own is in the junction, and it goes unused when it has been open for UNUSED_S on end.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ def violates(found: Crossings, junction: Junction, i: int, j: int) -> bool:
     arrived, entered = found.arrived, found.entered
     if not junction.conflicts[i, j] or not np.isfinite(entered[i]) or not arrived[j] < arrived[i] - TIE_S:
         return False
-    before = [k for k in range(len(arrived)) if k not in (i, j) and junction.conflicts[k, j] and entered[k] < entered[i]]
-    turn = max([arrived[j], *(found.left[k] for k in before)])
-    return bool(entered[i] < entered[j] and entered[i] < turn + UNUSED_S)
+    within = [k for k in range(len(arrived)) if k not in (i, j) and junction.conflicts[k, j] and entered[k] < entered[i]]
+    opened = float(arrived[j])
+    for begins, ends in sorted((float(entered[k]), float(found.left[k])) for k in within):
+        if begins - opened >= UNUSED_S:
+            return False
+        opened = max(opened, ends)
+    return bool(entered[i] < entered[j] and entered[i] < opened + UNUSED_S)

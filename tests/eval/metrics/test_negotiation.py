@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from eval.metrics.crossings import Crossings
+from eval.metrics.order import violates
 from eval.metrics.registry import METRICS, measure
 from eval.metrics.result import References
 from sim.interface import Floats
@@ -43,6 +47,19 @@ def test_going_in_turn_violates_nothing_and_going_out_of_turn_does():
 def test_a_tie_and_a_slot_left_unused_are_nobodys_violation():
     assert values(ego=profile(52, 60), other=profile(50, 110))["order_violations"] == 0.0
     assert values(ego=profile(70, 95), other=profile(60, 140))["order_violations"] == 0.0
+
+
+def test_a_slot_that_was_left_unused_stays_so_when_a_third_one_takes_it():
+    """Vehicle 1 comes at 5 s and 2, whose way meets its own, enters the junction and leaves it; 0 enters at 12 s."""
+    everybody = replace(JUNCTION, actors=(0, 1, 2), conflicts=~np.eye(3, dtype=bool))
+
+    def taken(enters: float, leaves: float) -> bool:
+        times = np.array([[6.0, 5.0, 4.0], [12.0, 20.0, enters], [16.0, 24.0, leaves]])
+        return violates(Crossings(arrived=times[0], entered=times[1], left=times[2], end=30.0), everybody, 0, 1)
+
+    assert not taken(enters=9.0, leaves=11.5)
+    assert taken(enters=6.0, leaves=11.5)
+    assert not taken(enters=6.0, leaves=8.5)
 
 
 def test_delay_is_counted_from_what_everybody_needs_alone():
