@@ -67,14 +67,18 @@ def asks_of(
 
 
 def _goes_first(scene: Scene, weighed: Weighed, futures: list[tuple[int, Floats]], option: Option) -> Floats:
-    """(N,) probability, over the futures looked at, that each actor passes before the ego; 1 for whom it lets go first."""
+    """(N,) probability, over the futures looked at, that each actor passes before the ego or is in its way already; 1 for whom it
+    lets go first."""
     found, total = np.zeros(len(scene.actors)), 0.0
     for k, written in futures:
         world, share = weighed.scenarios.worlds[k], float(weighed.scenarios.share[k])
         total += share
         for j in range(1, len(world)):
             pair = scene.board.pairs[0, world[j]["path"]]
-            if pair["start"] >= 0 and _passes_before(pair, written[:, [0, j]]):
+            if pair["start"] < 0:
+                continue
+            low, high = blocked(scene, int(world[j]["path"]), np.array([float(world[j]["s"])]))
+            if low[0] <= high[0] or _passes_before(pair, written[:, [0, j]]):
                 found[j] += share
     for j, agent in enumerate(scene.agents, start=1):
         found[j] = total if agent.id in option.yields else found[j]
@@ -153,9 +157,9 @@ def _ask_one(
 
 def _crosses(agent: Agent, way: float) -> bool:
     """Whether somebody, `way` metres before the ego's way, is so far on its own that nobody's setting off is a question to it."""
-    speed = math.hypot(float(agent.thing["vx"]), float(agent.thing["vy"]))
     if agent.walks:
-        return speed > STROLLS
+        return math.hypot(float(agent.thing["vx"]), float(agent.thing["vy"])) > STROLLS
+    speed = float(agent.thing["speed"])
     return agent.visit.entered >= 0 and speed > CROSSES and way < speed * speed / (2.0 * STOPS_YET)
 
 

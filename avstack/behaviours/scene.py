@@ -143,7 +143,8 @@ def read_scene(
         seen, own=own, past_goal=past_goal, visits=lost(seen.visits, percepts.tick) | {agent.id: agent.visit for agent in agents}
     )
     scene = _assemble(percepts, atlas, spec, seen, path, (s, d), size, chosen)
-    visits = idling(seen.visits, [agent.id for agent in chosen], _kept(scene), percepts.tick)
+    kept = np.maximum(_kept(scene), _kept_by(atlas, chosen, agents))
+    visits = idling(seen.visits, [agent.id for agent in chosen], kept, percepts.tick)
     return replace(scene, static=tuple(static), crowd=len(agents)), replace(seen, s=s, visits=visits)
 
 
@@ -190,7 +191,8 @@ def _read_agent(atlas: Atlas, thing: np.void, percepts: Percepts, seen: Seen) ->
     grow = WALKER_SKIN if walks else 0.0
     size = rounded_size(float(thing["length"]) + grow, float(thing["width"]) + grow)
     moves = not rests(thing) and not (len(routes) == 1 and routes[0].path.length <= ROW)
-    route, speed = routes[0], float(thing["speed"])
+    # speeds measured of who stands are not zero
+    route, speed = routes[0], 0.0 if thing["standing"] > 0 else float(thing["speed"])
     front, lane = route.s + 0.5 * float(thing["length"]), route.path.lane_at(route.s)
     inside = lane >= 0 and bool(atlas.road_map.lanes["junction"][lane] >= 0)
     visit = recognised(seen.visits, known, float(thing["x"]), float(thing["y"]), speed, percepts.tick)
@@ -247,6 +249,25 @@ def _kept(scene: Scene) -> Floats:
                     if likely and pair["start"] >= 0 and way.s < float(pair["other_leave"]):
                         kept[i - 1] = 1.0
     return kept
+
+
+def _kept_by(atlas: Atlas, waiting: list[Agent], agents: list[Agent]) -> Floats:
+    """(W,) the same for those who wait, by those in the junction who are none of the ego's business."""
+    within = [agent for agent in agents if agent.visit.entered >= 0 and agent not in waiting]
+    return np.array([float(any(_keeps(atlas, other, agent) for other in within)) for agent in waiting])
+
+
+def _keeps(atlas: Atlas, other: Agent, agent: Agent) -> bool:
+    """Whether one in the junction has still to leave a likely way of another."""
+    if agent.visit.arrived < 0 or agent.visit.entered >= 0:
+        return False
+    for route in agent.routes:
+        for way in other.routes:
+            if route.weight > LIKELY_WAY and way.weight > LIKELY_WAY:
+                pair = atlas.pair_ahead(route.path, agent.size, way.path, other.size, route.s, way.s)[0][0]
+                if pair["start"] >= 0 and way.s < float(pair["other_leave"]):
+                    return True
+    return False
 
 
 def _assemble(

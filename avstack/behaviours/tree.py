@@ -25,7 +25,7 @@ from avstack.behaviours.response import COLUMNS, FEATURES, SEVERITY, STEP_S, Boa
 from sim.geometry import Floats
 from sim.jit import kernel
 
-SPEED_SPREAD, PLACE_SPREAD = 0.35, 0.6  # m/s, m: what one is sure of about another by the branch time
+SPEED_SPREAD, PLACE_SPREAD = 0.2, 0.35  # m/s, m: what one is sure of about another by the branch time
 ENUMERATED = 3
 MODES = 5
 LEAST_MODE = 0.01

@@ -32,7 +32,8 @@ THING_DTYPE = np.dtype(
         ("flip", "f4"), ("indicator", "f4", (4,)), ("brake_light", "f4"), ("wave", "f4"),
         # RICH or COARSE; probability that driving through it does no harm; trust in the rich answer, 0 to 1
         ("source", "i4"), ("drive_through", "f4"), ("trust", "f4"),
-        # ticks since first seen, since last measured (0: at this tick), and for how long its speed has been below 0.5 m/s
+        # ticks since first seen, since last measured (0: at this tick), and for how long it has stood: from when its speed was
+        # below 0.5 m/s until that is surely exceeded
         ("age", "i4"), ("missed", "i4"), ("standing", "i4"),
     ],
     align=True,

@@ -51,6 +51,7 @@ _FARTHEST, _FASTEST = 1e6, 150.0  # m, m/s; what claims more is no reading
 _LEAST_SIGMA = (0.01, 0.002, 0.01, 0.01, 0.01)
 _MOST_SIGMA = (5.0, 1.5, 10.0, 5.0, 2.0)
 SIGHT_SLACK = 0.5  # m
+SURELY_MOVES = 2.0  # standard errors of its speed, above which one that has stood moves
 _NEVER = 1e6
 _OBJECT = int(Kind.OBJECT)
 _SLIP, _SLIP_ON_FOOT = 0.02, 0.05  # m/s sideways
@@ -359,7 +360,8 @@ def _tidy(tracks: NDArray[np.void], rows: int, next_id: int, packed: NDArray[np.
         if i >= rows:
             track.id = next_id + i - rows
         track.alive = 1 if track.alive and _is_sound(track, packed[0]) else 0
-        track.standing = track.standing + 1 if abs(track.state[3]) < STANDING_SPEED else 0
+        slack = SURELY_MOVES * math.sqrt(track.covariance[3, 3]) if track.standing > 0 else 0.0
+        track.standing = track.standing + 1 if abs(track.state[3]) < STANDING_SPEED + slack else 0
     _drop_doubles(tracks, tracks.shape[0], packed[0])
     for i in range(tracks.shape[0]):
         if tracks[i].alive and count < MOST:

@@ -275,3 +275,16 @@ def test_assignment_is_the_least_one(rows, extra, seed):
     expected = linear_sum_assignment(cost)
     assert len(set(found.tolist())) == rows
     assert cost[np.arange(rows), found].sum() == pytest.approx(cost[expected].sum())
+
+
+def test_one_that_stands_still_stands_when_its_speed_is_measured_a_little_wrong_until_it_surely_moves():
+    speeds = [0.0] * 20 + [1.0, 1.0, 1.0, 0.9] + [0.3 * k for k in range(1, 16)]
+    memory, stands = start_tracking(), []
+    for tick, speed in enumerate(speeds):
+        row = readings(1)
+        row["vx"] = row["speed"] = speed
+        row["sigma"][:, 2] = 0.4
+        percepts, memory = track(frame(row, tick), memory)
+        stands.append(int(percepts.things["standing"][0]))
+    assert stands[23] == 24
+    assert stands[-1] == 0

@@ -220,3 +220,20 @@ def test_a_wave_makes_it_likely_in_a_second_that_one_is_let_in_and_a_flicker_doe
         chances[ticks] = float(belief.of(scene.agents[0])[:, 3:].sum())
     assert chances[1] - chances[0] < 0.15
     assert chances[10] > max(0.85, chances[0] + 0.2)
+
+
+def test_a_bicycle_at_its_line_is_on_no_way_that_begins_beyond_it(junction):
+    atlas, ego, other = junction
+    bicycle = percepts(0, ego, other, 0.0, 0.0, 0.0).things.copy()
+    bicycle["kind"], bicycle["length"], bicycle["width"] = Kind.BICYCLE, 1.8, 0.6
+    forward = 0.5 * (CAR.length - 1.8) + 0.6
+    bicycle["x"] += forward * np.cos(other[2])
+    bicycle["y"] += forward * np.sin(other[2])
+    found = ways(atlas, bicycle[0], 0)
+    assert len(found) > 1
+    for route in found:
+        assert [stop.front - (route.s + 0.9) for stop in route.path.stops] == [pytest.approx(0.05, abs=0.2)]
+    # past the line, in the junction, there is none ahead
+    bicycle["x"] += 3.0 * np.cos(other[2])
+    bicycle["y"] += 3.0 * np.sin(other[2])
+    assert any(not route.path.stops for route in ways(atlas, bicycle[0], 0))

@@ -20,6 +20,7 @@ from avstack.behaviours.commitment import (
 from avstack.behaviours.deadlock import Standoff
 from avstack.behaviours.decision import Manoeuvre
 from avstack.behaviours.policies import CREEP_AWAY, NOSE_TO_CENTRE, PROBED_M, Option, Weighed, nearness_to_people
+from avstack.behaviours.precedence import Visit
 from avstack.behaviours.response import ACTOR_DTYPE, NO_LINE, STEP_S
 from avstack.behaviours.tree import Verdict
 from avstack.behaviours.zones import PAIR_DTYPE, ROW
@@ -35,7 +36,10 @@ ZONES = (20.0, 40.0)
 
 def scene(speed: float = 0.0, s: float = 10.0, order: tuple[float, float] = (1.0, 1.0), tick: int = 100, walker: float = 1e3):
     """The ego at s with two claimants, 7 and 8, whose zones begin at ZONES; somebody on foot `walker` metres from it."""
-    agents = [SimpleNamespace(id=known, thing={"x": 0.0, "y": 50.0, "speed": 0.0}, routes=(0,), walks=False) for known in (7, 8)]
+    agents = [
+        SimpleNamespace(id=known, thing={"x": 0.0, "y": 50.0, "speed": 0.0}, routes=(0,), walks=False, visit=Visit())
+        for known in (7, 8)
+    ]
     agents.append(SimpleNamespace(id=9, thing={"x": s + walker, "y": 0.0}, routes=(0,), walks=True))
     actors = np.zeros((4, 1), ACTOR_DTYPE)
     actors["path"][:, 0] = np.arange(4)
@@ -121,7 +125,7 @@ def test_inching_forward_costs_more_the_nearer_somebody_on_foot_is():
 
 
 def asked(
-    motions: np.ndarray,
+    *motions: np.ndarray,
     along: float = 0.0,
     hold: float | None = None,
     s: float = 10.0,
@@ -129,22 +133,27 @@ def asked(
     wait: float = NO_LINE,
     measured: float = 0.0,
     changes: bool = False,
+    entered: int = -1,
+    shares: tuple[float, ...] = (1.0,),
 ):
-    """What a policy that goes is asked in one future, motions (T, 2, 3) of the ego and of 7; blocks: stretch of the ego's way
-    that 7 blocks all the time; measured: its speed; changes: the ego changes lanes."""
+    """What a policy that goes is asked in futures of these shares, motions (T, 2, 3) of the ego and of 7 in each.
+
+    blocks: stretch of the ego's way that 7 blocks all the time; measured: its speed; entered: when it came into the junction;
+    changes: the ego changes lanes."""
     at = scene(speed=1.0, s=s)
     at.line, at.recipe = NO_LINE, SimpleNamespace(changes=changes)
     at.agents, at.actors = at.agents[:1], at.actors[:2]
-    at.agents[0].thing["speed"] = measured
-    at.actors["wait"], at.actors["moves"], at.actors["s"][1] = NO_LINE, 1, motions[0, 1, 0]
+    at.agents[0].thing["speed"], at.agents[0].visit = measured, Visit(entered=entered)
+    at.actors["wait"], at.actors["moves"], at.actors["s"][1] = NO_LINE, 1, motions[0][0, 1, 0]
     at.actors["wait"][0] = wait
     pairs = at.board.pairs[:2, :2]
     pairs["enter"][0, 1], pairs["leave"][0, 1], pairs["along"][0, 1] = ZONES[0], 30.0, along
     pairs["other_enter"][0, 1], pairs["other_leave"][0, 1], pairs["rows"][1, 0] = 30.0, 40.0, 200
     rows = np.tile(blocks, (200, 1))
     at.board = SimpleNamespace(pairs=pairs, order=at.board.order, rows=rows)
-    one = SimpleNamespace(options=[GO], best=0, scenarios=SimpleNamespace(worlds=at.actors[None, :, 0]))
-    return asks_of(at, one, [(0, motions)], hold)  # type: ignore[arg-type]
+    scenarios = SimpleNamespace(worlds=np.stack(len(shares) * [at.actors[:, 0]]), share=np.array(shares))
+    one = SimpleNamespace(options=[GO], best=0, scenarios=scenarios)
+    return asks_of(at, one, list(enumerate(motions)), hold)  # type: ignore[arg-type]
 
 
 def motions(mine: float, theirs: float) -> np.ndarray:
@@ -189,6 +198,22 @@ def test_from_its_line_the_ego_may_set_off_in_time_behind_who_is_in_the_way_and_
     assert not ask.rest
     assert asked(motions(0.0, 5.0), wait=10.0, blocks=in_the_way)[0].rest
     assert [s for _, s in asked(crosses, wait=10.0)[0].windows] == [10.0]
+
+
+def test_the_ego_sets_off_behind_who_crosses_once_that_one_would_not_stop_any_more():
+    """7 comes to the ego's way in 25 m."""
+    crosses = motions(0.0, 15.0)
+    assert [s for _, s in asked(crosses, wait=10.0, measured=15.0, entered=5)[0].windows] == [pytest.approx(ZONES[0], abs=1.0)]
+    # it might still stop, or has not even set off
+    assert [s for _, s in asked(crosses, wait=10.0, measured=10.0, entered=5)[0].windows] == [10.0]
+    assert [s for _, s in asked(crosses, wait=10.0, measured=15.0)[0].windows] == [10.0]
+
+
+@pytest.mark.parametrize(("shares", "place"), [((0.4, 0.6), 20.0), ((0.6, 0.4), 10.0)])
+def test_at_its_line_the_ego_waits_for_who_likely_goes_first_and_else_before_their_zone(shares, place):
+    """7 goes first in the first of two futures, and stands in the other."""
+    ask = asked(motions(1.0, 10.0), motions(1.0, 0.0), shares=shares, wait=10.0)[0]
+    assert [s for _, s in ask.windows] == [pytest.approx(place, abs=1.0)]
 
 
 @pytest.mark.parametrize(("measured", "comes_after"), [(-1.2, True), (-0.2, False), (1.2, False)])

@@ -10,7 +10,7 @@ import pytest
 from avstack.behaviours.config import BehaviourConfig, CostConfig
 from avstack.behaviours.cost import TERMS, prices, tail_mean
 from avstack.behaviours.response import ACTOR_DTYPE, DELAY, FEATURES
-from avstack.behaviours.tree import Scenarios, confusion, judge
+from avstack.behaviours.tree import PLACE_SPREAD, Scenarios, confusion, judge
 
 WORLDS = np.zeros((2, 2), ACTOR_DTYPE)
 EVEN = Scenarios(WORLDS, np.array([0.5, 0.5]), 0.0)
@@ -48,7 +48,7 @@ def test_what_can_be_told_apart_lies_between_and_grows_with_the_distance():
 
 
 def test_confusion_of_two_is_the_error_of_telling_them_apart():
-    table = confusion(seen_apart(0.6), WORLDS, BehaviourConfig())[0]
+    table = confusion(seen_apart(PLACE_SPREAD), WORLDS, BehaviourConfig())[0]
     assert table.sum(axis=1) == pytest.approx([1.0, 1.0])
     # Phi(-1/2) at one standard deviation
     assert table[0, 1] == pytest.approx(0.3085, abs=1e-3)
