@@ -72,8 +72,7 @@ PARTS = (
         command="eval chicken_negotiator --no-regret --driver joint --driver id_swaps --versus joint --sensing state"
         " --seeds {100}",
     ),
-    Part(name="creep", command="eval hesitant --driver joint --driver no_creep --versus joint --seeds {160}"),
-    Part(name="calibration", command="eval perception --driver joint --driver uncalibrated --versus joint --seeds {40}"),
+    Part(name="creep", command="eval hesitant --driver joint --driver no_creep --versus joint --sensing state --seeds {1400}"),
     Part(name="throughput", command="bench throughput", seeded=False),
     Part(
         name="policy",

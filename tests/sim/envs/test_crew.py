@@ -14,15 +14,14 @@ from sim.envs import BatchEnv, EnvConfig
 from sim.envs.crew import Crew
 
 
-def waiting() -> int:
-    return sum(thread.name.startswith("avstack-worlds") for thread in threading.enumerate())
+def crews() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("avstack-worlds")}
 
 
-def wait_until(count: int) -> None:
-    end = time.monotonic() + 10.0
-    while waiting() != count:
-        assert time.monotonic() < end, f"{waiting()} threads, not {count}"
-        time.sleep(0.01)
+def wait_for_the_end(of: set[threading.Thread]) -> None:
+    for thread in of:
+        thread.join(timeout=10.0)
+        assert not thread.is_alive()
 
 
 def test_calls_run_side_by_side_and_their_results_are_added():
@@ -56,16 +55,19 @@ def test_an_error_is_raised_when_all_have_ended_and_the_crew_goes_on(bad):
 
 
 def test_threads_go_with_the_crew(crossings):
-    before = waiting()
+    before = crews()  # of other tests, whose own are about to end
     env = BatchEnv(crossings, 4, EnvConfig(threads=3))
-    assert waiting() == before + 2
+    own = crews() - before
+    assert len(own) == 2
     env.reset([1, 2, 3, 4])
     env.step(np.zeros(env.action_shape, np.float32))
     env.close()
-    wait_until(before)
+    wait_for_the_end(own)
     env.step(np.zeros(env.action_shape, np.float32))  # by the caller's thread alone
+    assert not crews() - before
     forgotten = Crew(2)
-    assert waiting() == before + 2
+    own = crews() - before
+    assert len(own) == 2
     del forgotten
     gc.collect()
-    wait_until(before)
+    wait_for_the_end(own)
