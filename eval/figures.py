@@ -18,6 +18,7 @@ from avstack.safety.assumptions import Assumption
 from eval.company import collisions_with
 from eval.metrics.foresight import calibration_error, read_bins
 from eval.paired import episodes_for_mean, episodes_for_share, tango_interval
+from eval.perception.scene_metrics import SCENE_METRICS
 from eval.statistics import Estimate, bootstrap, clopper_pearson, mcnemar, ratio_of_sums
 from eval.store import Row
 from sim.interface import Floats
@@ -63,12 +64,7 @@ MEANS = {
     "position_coverage": "position_coverage",
     "position_nees": "position_nees",
     "velocity_coverage": "velocity_coverage",
-    "detection_log_loss": "detection_log_loss",
-    "detection_place_loss": "detection_place_loss",
-    "rich_miss": "rich_miss",
-    "coarse_miss": "coarse_miss",
-    "coarse_false_alarms": "coarse_false_alarms",
-    "confident_wrong": "confident_wrong",
+    **{name: name for name in SCENE_METRICS},
     "decision_ms_p99": "decision_ms_p99",
 }
 """Means over the episodes that have the value: name in the report -> name in a row."""

@@ -47,9 +47,11 @@ def asks_of(
     for k, written in futures:
         world = weighed.scenarios.worlds[k]
         for j in range(1, len(world)):
-            known, at_line = len(windows), wait if likely[j] >= EVEN else -math.inf
-            touches |= _ask_one(scene, world, j, written[:, [0, j]], (option, at_line), (stops, windows, leads))
-            sure += windows[known:] if likely[j] >= EVEN else []
+            even, asked = likely[j] >= EVEN, len(windows)
+            how = (option, wait if even else -math.inf)
+            touches |= _ask_one(scene, world, j, written[:, [0, j]], how, (stops, windows, leads))
+            if even:
+                sure += windows[asked:]
     cap = CREEP_SPEED if option.manoeuvre == Manoeuvre.CREEP else 100.0
     held, rest = None, False
     if touches:
@@ -81,7 +83,8 @@ def _goes_first(scene: Scene, weighed: Weighed, futures: list[tuple[int, Floats]
             if low[0] <= high[0] or _passes_before(pair, written[:, [0, j]]):
                 found[j] += share
     for j, agent in enumerate(scene.agents, start=1):
-        found[j] = total if agent.id in option.yields else found[j]
+        if agent.id in option.yields:
+            found[j] = total
     return found / total
 
 
@@ -108,8 +111,10 @@ def _ask_one(
     scene: Scene, world: NDArray[np.void], j: int, both: Floats, how: tuple[Option, float],
     out: tuple[list[float], list[tuple[float, float]], list[Lead]],
 ) -> bool:  # fmt: skip
-    """Add what one actor in one future asks of the ego; whether their boxes touch already, and it must not move on. motion
-    (T, 2, 3): the ego's and its own."""
+    """Add what one actor in one future asks of the ego; whether their boxes touch already, and it must not move on.
+
+    how: the option, and where on its way the ego waits at its line for this one, -inf: nowhere; both (T, 2, 3): the ego's motion
+    and its own."""
     option, wait = how
     motion = both[:, 1]
     stops, windows, leads = out
