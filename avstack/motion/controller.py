@@ -16,10 +16,12 @@ from avstack.config import ControlConfig, Limits, MotionConfig
 from avstack.motion.path import heading_error
 from avstack.motion.plan import MotionMemory
 from avstack.motion.vehicle import Command, VehicleState, advance, estimate, response, unevenness
-from avstack.types import Trajectory
+from avstack.types import Level, Trajectory
 from sim.interface import TICK_S, Control, Gear, SensorFrame
 
 STANDS = 0.03  # m/s
+AT_REST = 1e-3  # m/s, of a reference
+FINISH_SHARE = 0.5  # of a level's jerk, with which a hard stop is finished: the rest is for ticks
 FEEDBACK_M = 0.5  # m of position error that feedback answers to at most
 FEEDBACK_SPEED = 0.6  # m/s
 FEEDBACK_D = 0.8  # m of lateral error
@@ -51,7 +53,10 @@ def track(
     gear = Gear.REVERSE if trajectory.reverse else Gear.DRIVE
     k = min(control.latency_ticks, len(trajectory.t) - 2)
     along, across, turned = _errors(state, trajectory, k, spec.rear_to_centre)
-    accel = _accelerate(state, trajectory, k, along, config.levels[trajectory.level], memory, control)
+    limits = config.levels[trajectory.level]
+    accel = _accelerate(state, trajectory, k, along, limits, memory, control)
+    if trajectory.level > Level.COMFORT and max(abs(trajectory.speed[k]), abs(trajectory.speed[k + 1])) < AT_REST:
+        accel = _finished(state, accel, limits, spec.accel_lag)
     steer = _steer(state, trajectory, k, (along, across, turned), memory, control)
     command = Command(accel=accel, steer=steer, gear=gear)
     sent = (*memory.pending, command)
@@ -78,7 +83,7 @@ def _accelerate(
     speed, accel = sign * state.speed, sign * state.accel
     wanted_speed, wanted = sign * float(trajectory.speed[k]), sign * float(trajectory.accel[k + 1])
     later = sign * float(trajectory.speed[k + 1])
-    if max(wanted_speed, later) < 1e-3 and speed < STANDS:
+    if max(wanted_speed, later) < AT_REST and speed < STANDS:
         # the reference is at rest: roll out, then put the brake on, little by little in case of a late roll
         if speed > ROLL_OUT:
             return sign * _toward(accel, _roll_out(speed, accel), limits, spec.accel_lag)
@@ -92,6 +97,18 @@ def _accelerate(
         wanted = max(wanted, -_can_brake(speed, accel, limits.jerk / unevenness(spec.accel_lag)))
     low, high = min(-limits.brake, accel), max(limits.accel, accel)
     return sign * _toward(accel, min(max(wanted, low), high), limits, spec.accel_lag)
+
+
+def _finished(state: VehicleState, command: float, limits: Limits, lag: float) -> float:
+    """The command, or harder braking, with which a hard stop ends where its reference has: a car that still rolls when that is at
+    rest comes to rest within the level's jerk, for feedback on its speed alone would take as long as it does at comfort."""
+    if abs(state.speed) < STANDS:
+        return command
+    sign = math.copysign(1.0, state.speed)
+    jerk = FINISH_SHARE * limits.jerk / unevenness(lag)
+    braking = -sign * min(_can_brake(abs(state.speed) - STANDS, sign * state.accel, jerk), limits.brake)
+    needed = _toward(state.accel, braking, limits, lag)
+    return min(command, needed) if sign > 0.0 else max(command, needed)
 
 
 def _can_brake(speed: float, accel: float, jerk: float) -> float:

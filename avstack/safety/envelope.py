@@ -396,7 +396,9 @@ def guard(
     trajectory, motion = planned
     verdict, strict = verify(percepts, way, trajectory, motion.spec, memory, config, assumptions)
     calm = memory.calm + 1 if verdict.verified and strict.verified else 0
-    active = calm < assumptions.settle if memory.active else not (verdict.verified or verdict.go)
+    # a stop is finished: a plan that rests where the car still rolls has nothing better in mind
+    rolls = abs(trajectory.speed[0]) < STANDS < abs(vehicle.speed)
+    active = calm < assumptions.settle or rolls if memory.active else not (verdict.verified or verdict.go)
     secured = plan_verified = verdict.verified
     if active:
         trajectory, motion, verdict, secured, way = _way_out(

@@ -91,6 +91,14 @@ def test_no_collision_with_the_envelope_and_one_without(name):
     assert drive(road, way, scripts, speed=speed, begin=begin, safety=False).collided
 
 
+@pytest.mark.parametrize(("speed", "ahead", "gap"), [(13.0, 28.0, 0.75), (17.0, 34.0, 1.15), (10.0, 24.0, 0.55)])
+def test_a_hard_stop_is_finished_behind_one_who_brakes_harder_than_assumed(speed, ahead, gap):
+    # the last decimetres: a car that still rolls when its reference rests is not left to comfort's feedback
+    run = drive(STRAIGHT, ROAD, [braking(X0 + ahead, Y0, 0.0, speed, 9.81, 3.0)], speed=speed)
+    assert min(run.gaps) > gap
+    assert broken_limits(run) == []
+
+
 def test_a_plan_into_a_standing_car_is_overridden_in_time_and_without_dithering():
     run = drive(STRAIGHT, ROAD, [standing(X0 + 80.0, Y0)], speed=10.0)
     active = run.column("intervention")
