@@ -100,7 +100,7 @@ class SafetyMemory:
 
     active: the fallback drives; opens: it opens a gap that was too near for a way out; calm: ticks in a row for which the plan
     would have been safe to return to; seen: nearest places by id as verdicts had them on `way`, let go of by FADE_M a tick;
-    around: ids of everybody at the last tick, None before the first; upstream only remembers what was worked out.
+    None where that is another than at the last tick; upstream only remembers what was worked out.
     """
 
     lanes: Lanes
@@ -111,8 +111,7 @@ class SafetyMemory:
     calm: int = 0
     way: Way | None = None
     rows: Floats = field(default_factory=lambda: np.zeros((0, 4)))
-    seen: dict[int, float] = field(default_factory=dict)
-    around: frozenset[int] | None = None
+    seen: dict[int, float] | None = None
     upstream: dict[tuple[int, int], Floats] = field(default_factory=dict)
 
 
@@ -148,7 +147,7 @@ def along(memory: SafetyMemory, way: Way, spec: VehicleSpec) -> SafetyMemory:
     """Memory with the ego's body along this way."""
     if memory.way is not None and memory.way.path is way.path:
         return memory if memory.way is way else replace(memory, way=way)
-    return replace(memory, way=way, rows=own_rows(way.path, spec), seen={})
+    return replace(memory, way=way, rows=own_rows(way.path, spec), seen=None)
 
 
 def verify(
@@ -223,6 +222,13 @@ def _key(c: np.void) -> tuple[int, int]:
     return int(c["id"]), int(c["lane"])
 
 
+def _unforeseen(c: np.void) -> Assumption:
+    """What is broken by a conflict with somebody who had none with the ego's way a tick ago."""
+    if c["kind"] == IN_THE_WAY:
+        return Assumption.OWN
+    return Assumption.PERSON if c["sort"] == PERSON else Assumption.HIDDEN if c["sort"] == HIDDEN else Assumption.LANES
+
+
 @dataclass(frozen=True, slots=True)
 class _Judge:
     """One verification."""
@@ -276,10 +282,8 @@ class _Judge:
         relied = next((latch for (other, _), latch in earlier.items() if other == known), None)
         if relied is not None:
             broken = relied.assumption
-        elif known in self.memory.seen and float(c["enter"]) < self.memory.seen[known] - MOVED_M:
-            broken = failing
-        elif self.memory.around is not None and known not in self.memory.around:
-            broken = Assumption.PERSON if c["sort"] == PERSON else Assumption.HIDDEN if c["sort"] == HIDDEN else Assumption.LANES
+        elif self.memory.seen is not None and float(c["enter"]) < self.memory.seen.get(known, math.inf) - MOVED_M:
+            broken = failing if known in self.memory.seen else _unforeseen(c)
         go = all(each["kind"] == ZONE and self._better_gone(each) for each in failed)
         return replace(verdict, failing=failing, other=known, broken=broken, go=go)
 
@@ -396,21 +400,23 @@ def guard(
     trajectory, motion = planned
     verdict, strict = verify(percepts, way, trajectory, motion.spec, memory, config, assumptions)
     calm = memory.calm + 1 if verdict.verified and strict.verified else 0
-    # a stop is finished: a plan that rests where the car still rolls has nothing better in mind
-    rolls = abs(trajectory.speed[0]) < STANDS < abs(vehicle.speed)
-    active = calm < assumptions.settle or rolls if memory.active else not (verdict.verified or verdict.go)
+    # a hard stop is finished: a plan that rests where the car still rolls has nothing better in mind
+    hard = before.profile is not None and before.profile.level > Level.COMFORT
+    rolls = hard and abs(trajectory.speed[0]) < STANDS < abs(vehicle.speed)
+    active = calm < assumptions.settle or rolls if memory.active else not verdict.verified
     secured = plan_verified = verdict.verified
     if active:
-        trajectory, motion, verdict, secured, way = _way_out(
-            percepts, way, trajectory, verdict, before, vehicle, memory, config, assumptions
-        )
+        go = verdict.go and not memory.active
+        out = _way_out(percepts, way, trajectory, verdict, before, vehicle, memory, config, assumptions)
+        if go and not out[3]:
+            active = False
+        else:
+            trajectory, motion, verdict, secured, way = out
     memory = along(memory, way, motion.spec)
-    seen = {known: max(place, memory.seen.get(known, -math.inf) - FADE_M) for known, place in verdict.seen.items()}
-    around = frozenset(percepts.things["id"].tolist())
+    earlier = memory.seen or {}
+    seen = {known: max(place, earlier.get(known, -math.inf) - FADE_M) for known, place in verdict.seen.items()}
     opens = active and (memory.opens or not secured)
-    memory = replace(
-        memory, latches=verdict.latches, active=active, opens=opens, calm=calm if active else 0, seen=seen, around=around
-    )
+    memory = replace(memory, latches=verdict.latches, active=active, opens=opens, calm=calm if active else 0, seen=seen)
     trace = trace_of(verdict, active, secured)
     return LastWord(
         trajectory=trajectory, motion=motion, memory=memory, verdict=verdict, plan_verified=plan_verified, trace=trace
