@@ -77,6 +77,8 @@ def visited(
         return replace(visit, arrived=visit.arrived if visit.arrived >= 0 else entered, entered=entered, idle=idle)
     stop = next_stop(path, front)
     if stop is None or stop.front - front > 3.0 * ARRIVAL_M:
+        if visit.arrived >= 0 and visit.entered < 0 and not moves:
+            return visit  # who stands where it came to is still there, whatever it and its way are taken for now
         return replace(Visit(), x=visit.x, y=visit.y, seen=visit.seen)
     if moves or stop.front - front > ARRIVAL_M:
         # who moves on from where it stood uses its turn

@@ -80,10 +80,10 @@ class TrackingConfig:
     coast_ticks: int = 30
     lost_variance: float = 16.0  # m²
     absorb: float = -1.0  # m beside a measured track within which one that was not is the same; below 0: nowhere
-    kind_weight: float = 0.35
+    kind_weight: float = 0.1  # readings are mistaken in bursts: one counts for little
     trust_weight: float = 0.3
     flip_prior: float = -3.0
-    flip_reading: float = 1.0
+    flip_reading: float = 0.25  # likewise
     flip_motion: float = 0.5
     light_weight: float = 0.5
     light_switch: float = 0.02

@@ -124,6 +124,19 @@ def test_a_reversed_reading_does_not_turn_the_track():
     assert percepts.things["flip"][0] < 0.05
 
 
+def test_a_burst_of_mistakes_about_who_stands_turns_it_neither_round_nor_into_a_thing():
+    memory = start_tracking()
+    for tick in range(60):
+        rows = readings(1, min(tick, 20))
+        if tick > 20:
+            rows["vx"] = rows["speed"] = 0.0
+        if 40 <= tick < 52:
+            rows["heading"], rows["kind"] = np.pi, Kind.OBJECT
+        percepts, memory = track(frame(rows, tick), memory)
+        assert abs(float(percepts.things["heading"][0])) < 0.1
+        assert percepts.things["kind"][0] == Kind.CAR
+
+
 def test_a_track_begun_backwards_is_put_right():
     memory = start_tracking()
     for tick in range(10):

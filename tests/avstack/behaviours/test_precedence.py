@@ -39,6 +39,13 @@ def test_arrival_is_the_first_stop_near_the_line():
     assert arrival(visit, PATH, 49.6, 0.0, 4) == pytest.approx(-2 * TICK_S)
 
 
+def test_who_stands_at_its_line_has_arrived_whatever_its_way_is_taken_for():
+    astray = Path(key="astray", rows=np.zeros((2, 6)))
+    waits = drive([47.0, 49.0, 49.5], [2.0, 0.4, 0.0])
+    assert visited(waits, astray, 0.0, 0.0, 3) == waits
+    assert visited(waits, astray, 0.0, 3.0, 3).arrived == -1
+
+
 def test_who_crosses_the_line_without_a_stop_arrives_as_it_enters():
     visit = drive([47.0, 49.0, 51.5, 53.0], [3.0, 3.0, 3.0, 3.0])
     assert (visit.arrived, visit.entered) == (2, 2)
