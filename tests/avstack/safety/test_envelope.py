@@ -107,6 +107,17 @@ def test_a_plan_into_a_standing_car_is_overridden_in_time_and_without_dithering(
     assert sum(abs(a - b) for a, b in pairwise(active)) <= 3
 
 
+@pytest.mark.parametrize(
+    ("back", "speed", "away", "comes"), [(10.0, 10.0, 24.0, 10.0), (8.0, 8.0, 24.0, 10.0), (12.0, 10.0, 18.0, 8.0)]
+)
+def test_a_stop_that_is_still_there_is_taken_although_the_ego_would_be_out_in_time(back, speed, away, comes):
+    # as the other drives now: it may come faster, and then nothing would be left
+    other = straight_on(float(EAST["x"]) + away, float(EAST["y"]), math.pi, comes)
+    run = drive(STOP_SIGNS, SIGNED, [other], speed=speed, begin=float(SIGNED.starts[1]) - back, seconds=0.6)
+    assert run.unsecured() == []
+    assert run.column("intervention")[-1] == 1
+
+
 @pytest.mark.parametrize("begin", [10.6, 11.0, 12.8, 13.0, 14.2, 14.8])
 def test_a_plan_that_rests_too_close_is_not_let_back_in_before_it_leaves_a_way_out(begin):
     # from a walk the plan is looked at for longer, and stands by then: that alone does not make it safe
