@@ -406,11 +406,10 @@ def guard(
     active = calm < assumptions.settle or rolls if memory.active else not verdict.verified
     secured = plan_verified = verdict.verified
     if active:
-        go = verdict.go and not memory.active
         out = _way_out(percepts, way, trajectory, verdict, before, vehicle, memory, config, assumptions)
-        if go and not out[3]:
-            active = False
-        else:
+        # where no way out is left, going on may be the better of the two
+        active = memory.active or not verdict.go or out[3]
+        if active:
             trajectory, motion, verdict, secured, way = out
     memory = along(memory, way, motion.spec)
     earlier = memory.seen or {}
