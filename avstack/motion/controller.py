@@ -14,7 +14,7 @@ import numpy as np
 
 from avstack.config import ControlConfig, Limits, MotionConfig
 from avstack.motion.path import heading_error
-from avstack.motion.plan import MotionMemory
+from avstack.motion.plan import FALLBACK, MotionMemory
 from avstack.motion.vehicle import Command, VehicleState, advance, estimate, response, unevenness
 from avstack.types import Level, Trajectory
 from sim.interface import TICK_S, Control, Gear, SensorFrame
@@ -55,7 +55,8 @@ def track(
     along, across, turned = _errors(state, trajectory, k, spec.rear_to_centre)
     limits = config.levels[trajectory.level]
     accel = _accelerate(state, trajectory, k, along, limits, memory, control)
-    if trajectory.level > Level.COMFORT and max(abs(trajectory.speed[k]), abs(trajectory.speed[k + 1])) < AT_REST:
+    hard = trajectory.level > Level.COMFORT and trajectory.reason == FALLBACK
+    if hard and max(abs(trajectory.speed[k]), abs(trajectory.speed[k + 1])) < AT_REST:
         accel = _finished(state, accel, limits, spec.accel_lag)
     steer = _steer(state, trajectory, k, (along, across, turned), memory, control)
     command = Command(accel=accel, steer=steer, gear=gear)
@@ -100,8 +101,11 @@ def _accelerate(
 
 
 def _finished(state: VehicleState, command: float, limits: Limits, lag: float) -> float:
-    """The command, or harder braking, with which a hard stop ends where its reference has: a car that still rolls when that is at
-    rest comes to rest within the level's jerk, for feedback on its speed alone would take as long as it does at comfort."""
+    """The command, or harder braking, with which a hard fallback ends where its reference has: a car that still rolls when that
+    is at rest comes to rest within the level's jerk, for feedback on its speed alone would take as long as it does at comfort.
+
+    Only for who goes on with it until the car rests: braking that is taken back before could not be let go of at ease.
+    """
     if abs(state.speed) < STANDS:
         return command
     sign = math.copysign(1.0, state.speed)
