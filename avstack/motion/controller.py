@@ -20,8 +20,7 @@ from avstack.types import Level, Trajectory
 from sim.interface import TICK_S, Control, Gear, SensorFrame
 
 STANDS = 0.03  # m/s
-AT_REST = 1e-3  # m/s, of a reference
-FINISH_SHARE = 0.5  # of a level's jerk, with which a hard stop is finished: the rest is for ticks
+FINISH_SHARE = 0.5  # of a level's jerk, with which a hard fallback is finished: the rest is for ticks
 FEEDBACK_M = 0.5  # m of position error that feedback answers to at most
 FEEDBACK_SPEED = 0.6  # m/s
 FEEDBACK_D = 0.8  # m of lateral error
@@ -53,11 +52,7 @@ def track(
     gear = Gear.REVERSE if trajectory.reverse else Gear.DRIVE
     k = min(control.latency_ticks, len(trajectory.t) - 2)
     along, across, turned = _errors(state, trajectory, k, spec.rear_to_centre)
-    limits = config.levels[trajectory.level]
-    accel = _accelerate(state, trajectory, k, along, limits, memory, control)
-    hard = trajectory.level > Level.COMFORT and trajectory.reason == FALLBACK
-    if hard and max(abs(trajectory.speed[k]), abs(trajectory.speed[k + 1])) < AT_REST:
-        accel = _finished(state, accel, limits, spec.accel_lag)
+    accel = _accelerate(state, trajectory, k, along, config.levels[trajectory.level], memory, control)
     steer = _steer(state, trajectory, k, (along, across, turned), memory, control)
     command = Command(accel=accel, steer=steer, gear=gear)
     sent = (*memory.pending, command)
@@ -84,7 +79,8 @@ def _accelerate(
     speed, accel = sign * state.speed, sign * state.accel
     wanted_speed, wanted = sign * float(trajectory.speed[k]), sign * float(trajectory.accel[k + 1])
     later = sign * float(trajectory.speed[k + 1])
-    if max(wanted_speed, later) < AT_REST and speed < STANDS:
+    rests = max(wanted_speed, later) < 1e-3
+    if rests and speed < STANDS:
         # the reference is at rest: roll out, then put the brake on, little by little in case of a late roll
         if speed > ROLL_OUT:
             return sign * _toward(accel, _roll_out(speed, accel), limits, spec.accel_lag)
@@ -93,26 +89,15 @@ def _accelerate(
     behind = min(max(-sign * ahead, -FEEDBACK_M), FEEDBACK_M) * min(1.0, speed / CREEPING)
     slow = min(max(wanted_speed - speed, -FEEDBACK_SPEED), FEEDBACK_SPEED)
     wanted += config.position_gain * behind + config.speed_gain * slow
+    jerk = limits.jerk / unevenness(spec.accel_lag)
+    if rests and trajectory.level > Level.COMFORT and trajectory.reason == FALLBACK:
+        # a hard fallback, which is gone on with until the car rests, ends where its reference has: feedback would roll on
+        wanted = min(wanted, -_can_brake(speed - STANDS, accel, FINISH_SHARE * jerk))
     if accel < 0.0:
         # let go of the brake in time to come to rest without a jolt, wherever the reference is
-        wanted = max(wanted, -_can_brake(speed, accel, limits.jerk / unevenness(spec.accel_lag)))
+        wanted = max(wanted, -_can_brake(speed, accel, jerk))
     low, high = min(-limits.brake, accel), max(limits.accel, accel)
     return sign * _toward(accel, min(max(wanted, low), high), limits, spec.accel_lag)
-
-
-def _finished(state: VehicleState, command: float, limits: Limits, lag: float) -> float:
-    """The command, or harder braking, with which a hard fallback ends where its reference has: a car that still rolls when that
-    is at rest comes to rest within the level's jerk, for feedback on its speed alone would take as long as it does at comfort.
-
-    Only for who goes on with it until the car rests: braking that is taken back before could not be let go of at ease.
-    """
-    if abs(state.speed) < STANDS:
-        return command
-    sign = math.copysign(1.0, state.speed)
-    jerk = FINISH_SHARE * limits.jerk / unevenness(lag)
-    braking = -sign * min(_can_brake(abs(state.speed) - STANDS, sign * state.accel, jerk), limits.brake)
-    needed = _toward(state.accel, braking, limits, lag)
-    return min(command, needed) if sign > 0.0 else max(command, needed)
 
 
 def _can_brake(speed: float, accel: float, jerk: float) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 
 from scenarios.formats.opendrive_geometry import COORDINATE_MAX
 from scenarios.formats.opendrive_lanes import Layout
@@ -45,14 +46,14 @@ class Whereabouts:
     """Points of strands, to find which of them pass a place."""
 
     strands: Sequence[Strand]
+    tree: shapely.STRtree
     owner: Floats
     points: Floats
 
     def near(self, place: Floats, reach: float) -> dict[Strand, tuple[float, int]]:
         """Strands within `reach` [m] of `place` (3,) on its level: distance and index of the nearest point."""
         found: dict[Strand, tuple[float, int]] = {}
-        aside = self.points[:, :2] - place[:2]
-        for index in np.flatnonzero(np.einsum("ij,ij->i", aside, aside) <= reach * reach):
+        for index in sorted(self.tree.query(shapely.Point(place[:2]), "dwithin", distance=reach)):
             if abs(self.points[index, 2] - place[2]) > LEVEL:
                 continue
             strand = self.strands[int(self.owner[index, 0])]
@@ -68,7 +69,7 @@ def locate(strands: Sequence[Strand]) -> Whereabouts | None:
         return None
     points = np.concatenate([strand.points for strand in strands])
     rows = [np.column_stack((np.full(len(one.points), n), np.arange(len(one.points)))) for n, one in enumerate(strands)]
-    return Whereabouts(strands, np.concatenate(rows), points)
+    return Whereabouts(strands, shapely.STRtree(shapely.points(points[:, :2])), np.concatenate(rows), points)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
