@@ -60,14 +60,16 @@ def _shift_past(atlas: Atlas, base: Path, thing: np.void, spec: VehicleSpec, s: 
     if low_s > s + LOOK or high_s < s or low_d > half + BESIDE or high_d < -half - BESIDE:
         return None
     left, right = _room(atlas, base, low_s - 5.0, high_s + 5.0)
-    ways = [high_d + half + BESIDE, low_d - half - BESIDE]
+    ways = [_rounded_up(d) for d in (high_d + half + BESIDE, low_d - half - BESIDE)]
     open_ways = [d for d, free in zip(ways, (left - half - EDGE, right - half - EDGE), strict=True) if abs(d) <= free]
     if not open_ways:
         return None
-    offset = min(open_ways, key=abs)
-    offset = math.copysign(math.ceil(abs(offset) / STEP_SHIFT - 1e-6) * STEP_SHIFT, offset)
     length = 0.5 * spec.length
-    return round(low_s - length - 0.5, 1), round(high_s + length + 0.5, 1), round(offset, 2)
+    return round(low_s - length - 0.5, 1), round(high_s + length + 0.5, 1), min(open_ways, key=abs)
+
+
+def _rounded_up(offset: float) -> float:
+    return round(math.copysign(math.ceil(abs(offset) / STEP_SHIFT - 1e-6) * STEP_SHIFT, offset), 2)
 
 
 def _room(atlas: Atlas, path: Path, low: float, high: float) -> tuple[float, float]:

@@ -110,9 +110,10 @@ def plan(
     began, previous, direction = _reference(state, path, constraints, memory, config)
     place = direction * began.s
     offsets = offset_profile(place, began.v, memory.offsets, constraints.nudges, config.path) if direction > 0 else memory.offsets
-    acts = began if previous is not None else _when_control_acts(state, began, direction, memory)
+    vehicle = _when_control_acts(state, began, direction, memory)
+    acts = began if previous is not None else vehicle
     bounds = _bounds(acts, path, constraints, direction, memory.spec, previous, config)
-    profile = plan_speed(acts, bounds, previous, config)
+    profile = plan_speed(acts, vehicle, bounds, previous, config)
     if previous is None:
         profile = _led_in(began, profile, TICK_S * len(memory.pending))
     trajectory = _trajectory(profile, path, offsets, direction, memory.spec)
@@ -167,7 +168,7 @@ def _reference(
 
 
 def _when_control_acts(state: VehicleState, now: Start, direction: int, memory: MotionMemory) -> Start:
-    """Where a plan without a reference can begin: what is on its way to the actuators already is not to be changed."""
+    """What the car will be doing, from `now` on: what is on its way to the actuators already is not to be changed."""
     later = state
     for command in memory.pending:
         later = advance(later, command, memory.spec)

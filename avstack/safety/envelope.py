@@ -444,7 +444,7 @@ def _way_out(
         on, _ = verify(percepts, way, onward, before.spec, memory, config, assumptions)
         if on.verified:
             return onward, motion, replace(on, failing=verdict.failing, other=verdict.other), True, way
-    level, secured = _gentlest(trajectory, verdict, way, config, assumptions)
+    level, secured = _gentlest(trajectory, vehicle, verdict, way, config, assumptions)
     if verdict.tails and (memory.opens or not secured):
         firmly, motion = fall_back(vehicle, way.path, before, Level.FIRM, config)
         if _keeps_behind(firmly, verdict.tails, assumptions.stop_margin):
@@ -474,7 +474,7 @@ def _blamed(verdict: Verdict) -> Verdict:
 
 
 def _gentlest(
-    trajectory: Trajectory, verdict: Verdict, way: Way, config: MotionConfig, assumptions: Assumptions
+    trajectory: Trajectory, vehicle: VehicleState, verdict: Verdict, way: Way, config: MotionConfig, assumptions: Assumptions
 ) -> tuple[Level, bool]:
     """The mildest level of braking that rests before the bar, if need be without the margin before it, and whether one does."""
     now = _Plan.of(trajectory, 0.0, (len(way.path.s) - 1) * ROW)
@@ -484,8 +484,8 @@ def _gentlest(
         for level, rest in zip(Level, rests, strict=True):
             if rest + spare <= verdict.bar:
                 return level, True
-    # at rest there is nothing left to be done
-    return Level.EMERGENCY, now.v < STANDS
+    # at rest there is nothing left to be done, whatever the plan sets out to do
+    return Level.EMERGENCY, abs(vehicle.speed) < STANDS
 
 
 def trace_of(verdict: Verdict, active: bool, secured: bool) -> dict[str, NDArray[np.generic]]:

@@ -48,7 +48,7 @@ PARTS = (
     Part(name="chicken", command=f"eval chicken --no-regret {PAIR} --seeds {{3000}}"),
     Part(name="regret", command=f"eval chicken {PAIR} --seeds {{600}}"),
     Part(name="ladder", command=f"eval chicken --no-regret {LADDER} --seeds {{600}}"),
-    Part(name="risk", command="matched-risk chicken_negotiator --seeds {60}"),
+    Part(name="risk", command="matched-risk chicken_negotiator --seeds {180}"),
     Part(name="risk_bare", command="matched-risk chicken_negotiator --set safety=false --seeds {60}"),
     Part(name="risk_held_out", command="matched-risk chicken_held_out --seeds {60}", held_out=True),
     Part(name="risk_held_out_bare", command="matched-risk chicken_held_out --set safety=false --seeds {60}", held_out=True),
