@@ -14,7 +14,7 @@ from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.decide import EASES, BehaviourMemory, _braking_asked, _eased, _has_room, decide
 from avstack.behaviours.decision import Ask, Decision, Lead, Manoeuvre, Reason
 from avstack.behaviours.hypotheses import on_foot, rests, ways
-from avstack.behaviours.lateral import joined_side, past_obstacles, wanted_side, way_left
+from avstack.behaviours.lateral import EDGE, joined_side, past_obstacles, wanted_side, way_left
 from avstack.behaviours.scene import REACH, REACH_BRAKE, reach, read_scene, start_seeing
 from avstack.perception.percepts import THING_DTYPE, EgoEstimate, Percepts
 from sim.interface import SPECS, Kind
@@ -94,6 +94,19 @@ def test_a_shift_ahead_is_given_up_once_nothing_lies_there_and_finished_where_it
     assert past_obstacles(junction, gone, CAR) == replace(shifted, shifts=())
     beside, _ = look(junction, 40.0, box[:0], seen)
     assert past_obstacles(junction, beside, CAR) is None
+
+
+def test_a_shift_that_is_driven_keeps_to_the_road(junction):
+    room = float(junction.road_map.lane_points(junction.route.lanes[0])["room_right"][0]) - 0.5 * CAR.width - EDGE
+    driven = []
+    for aside in np.linspace(0.0, 2.0, 201):
+        x, y, heading = ahead(junction, 45.0, float(aside))
+        scene, _ = look(junction, 15.0, thing_at(x, y, heading, Kind.OBJECT, 0.0, (1.0, 1.0)))
+        shifted = past_obstacles(junction, scene, CAR)
+        driven += [shift[2] for shift in shifted.shifts] if shifted is not None else []
+    right = [-offset for offset in driven if offset < 0.0]
+    assert right
+    assert max(right) <= room + 1e-9
 
 
 def test_a_path_gives_way_where_it_leaves_its_lane_and_nowhere_else(junction):

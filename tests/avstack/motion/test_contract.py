@@ -123,6 +123,14 @@ def test_the_hardest_brake_is_let_go_of_as_soon_as_its_reason_has_gone():
     assert broken(run) == []
 
 
+def test_a_car_that_lags_behind_a_reference_braked_hard_lets_go_at_that_level_too():
+    # the reference could end at comfort already, the car would be at rest while it still brakes
+    run = closed_loop(asking([Wish(first=20, ticks=20, kind="window", way=4.01, speed=0.0)]), 100, 4.01)
+    assert broken(run) == []
+    assert Level.FIRM in run.levels
+    assert run.levels[-1] == Level.COMFORT
+
+
 def test_the_check_can_fail():
     run = closed_loop(lambda *_: Constraints(target_speed=12.0), 20)
     run.substeps[10] = (8.0, 5.0, 9.0, 0.5)
