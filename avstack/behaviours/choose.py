@@ -43,6 +43,7 @@ STANDOFF_S, STUBBORN_S = 2.0, 9.0  # s of standing nose to nose before the one w
 NOSE_M = 25.0
 CLEAR_M = 2.5  # m further back than the narrow place
 NEAR_START = 3.0  # m, never to the very start of the path
+NOBODY = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +84,17 @@ def weigh(scene: Scene, belief: Belief, last: Chosen, config: BehaviourConfig) -
     return Weighed(options, policies, modes, scenarios, scripts, verdict, int(np.argmin(cost)))
 
 
-def choose(scene: Scene, belief: Belief, last: Chosen, seed: int, config: BehaviourConfig) -> tuple[Decision, Chosen, float]:
-    """The decision on the scene's path, what to remember of it, and its cost."""
+def choose(
+    scene: Scene, belief: Belief, last: Chosen, seed: int, config: BehaviourConfig, way_back: float | None = None
+) -> tuple[Decision, Chosen, float]:
+    """The decision on the scene's path, what to remember of it, and its cost.
+
+    way_back: where the ego has to reverse to [m] to get past something that stands.
+    """
     who = claimants(scene) if config.negotiate else []
     meeting = _nose_to_nose(scene)
     standoff = watch(last.standoff, scene, who if meeting is None else [*who, meeting[0]])
-    back = backing_off(scene, last, standoff, meeting)
+    back = backing_off(scene, last, standoff, meeting, way_back)
     if back is not None:
         return back
     weighed = weigh(scene, belief, last, config)
@@ -125,17 +131,22 @@ def _broken(weighed: Weighed, scene: Scene, standoff: Standoff, who: list[int], 
 
 
 def backing_off(
-    scene: Scene, last: Chosen, standoff: Standoff, meeting: tuple[int, float, float] | None
+    scene: Scene, last: Chosen, standoff: Standoff, meeting: tuple[int, float, float] | None, way_back: float | None
 ) -> tuple[Decision, Chosen, float] | None:
-    """Reversing out of a place where two stand nose to nose and only one fits; None where there is no need.
+    """Reversing out of a place where two stand nose to nose and only one fits, or from what stands too near to be passed; None
+    where there is no need.
 
     Whoever has the shorter way back goes back; after STUBBORN_S of standing also the other one. Once begun it is finished.
     """
     under_way = last.back_to is not None and scene.s > last.back_to + 0.4
-    if meeting is None and not under_way:
+    if meeting is None and way_back is None and not under_way:
         return None
     back_to, other = last.back_to, last.other
-    if meeting is not None and not under_way:
+    if meeting is None and not under_way:
+        back_to, other = max(way_back or 0.0, NEAR_START), NOBODY
+        if back_to > scene.s - 0.4:
+            return None
+    elif meeting is not None and not under_way:
         i, mine, theirs = meeting
         lasted = (scene.tick - standoff.since) * TICK_S if standoff.since >= 0 else 0.0
         if not (lasted > STANDOFF_S and mine < theirs + 1.0) and lasted <= STUBBORN_S:
@@ -146,7 +157,7 @@ def backing_off(
         manoeuvre=Manoeuvre.BACK, reason=Reason.BACKS_OFF, path=scene.path, s=scene.s, plan=plan, ask=Ask(back_to=back_to),
         step_s=STEP_S, other=other,
     )  # fmt: skip
-    option = Option(Manoeuvre.BACK, frozenset({other}))
+    option = Option(Manoeuvre.BACK, frozenset({other} - {NOBODY}))
     return decision, Chosen(option=option, standoff=standoff, back_to=back_to, other=other), 0.0
 
 

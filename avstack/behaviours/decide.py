@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from avstack.behaviours import own_path
+from avstack.behaviours import lateral, own_path
 from avstack.behaviours.atlas import EASY_BRAKE, Atlas, on_route
 from avstack.behaviours.belief import Belief, Privilege, update_belief
 from avstack.behaviours.choose import Chosen, choose
@@ -23,6 +23,7 @@ URGENT_M = 120.0  # m before the last chance from which a lane change presses
 PRESSING = 12.0  # s of delay that the last chance is worth
 AGAIN_TICKS = 20  # ticks after a lane change was given up before the next is thought of
 EVERY = 3  # ticks between looks at the neighbouring lane
+STANDS, STUCK_S = 0.1, 2.0  # m/s; s of standing before something that cannot be passed from here, after which the ego backs up
 SIGNAL_M = 25.0
 LEAD_ROOM_M, LEAD_ROOM_S = 3.5, 2.0  # m, s of closing speed: room behind whom one changes lanes
 SLIP = 3.0  # m/s, by which one may pass those whom one wants to get in between
@@ -35,14 +36,15 @@ TURN_BEND = 0.5  # rad of bend ahead that is signalled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourMemory:
     """What the behaviours carry from tick to tick. aborted: when a lane change was last given up; eased: most speed [m/s] with
-    which the ego may come up to those on the lane that it wants to change to; privilege: for one tick, see
-    `belief.Privilege`."""
+    which the ego may come up to those on the lane that it wants to change to; stood: ticks for which the ego has stood;
+    privilege: for one tick, see `belief.Privilege`."""
 
     seen: Seen | None = None
     belief: Belief = field(default_factory=Belief)
     chosen: Chosen = field(default_factory=Chosen)
     aborted: int = -1000
     eased: float = math.inf
+    stood: int = 0
     privilege: Privilege | None = None
 
 
@@ -78,9 +80,11 @@ def decide(
     shifted = past_obstacles(atlas, scene, spec)
     if shifted is not None:
         scene, seen = _look(percepts, atlas, spec, seen, config, shifted)
+    stood = memory.stood + 1 if abs(ego.speed) < STANDS else 0
+    way_back = lateral.way_back(atlas, scene, spec) if stood * TICK_S > STUCK_S else None
     learned = update_belief(memory.belief, scene, config)
     belief = learned if memory.privilege is None else memory.privilege.inform(learned, scene)
-    decision, chosen, cost = choose(scene, belief, memory.chosen, seed, config)
+    decision, chosen, cost = choose(scene, belief, memory.chosen, seed, config, way_back)
     aborted = memory.aborted
     if chosen.option is not None and chosen.option.yields and changing(scene) and _braking_asked(decision, scene) > EASY_BRAKE:
         back = own_path.begin_recipe(atlas, ego.x, ego.y, ego.heading)
@@ -100,7 +104,9 @@ def decide(
     cap = min(decision.ask.cap, eased, _pace(atlas, scene))
     decision = replace(decision, ask=replace(decision.ask, cap=cap))
     decision = replace(decision, indicator=_indicator(scene, side))
-    return decision, scene, BehaviourMemory(seen=seen, belief=learned, chosen=chosen, aborted=aborted, eased=eased)
+    return decision, scene, BehaviourMemory(
+        seen=seen, belief=learned, chosen=chosen, aborted=aborted, eased=eased, stood=stood
+    )  # fmt: skip
 
 
 def _change(

@@ -9,7 +9,7 @@ import numpy as np
 
 from avstack.behaviours import own_path
 from avstack.behaviours.atlas import Atlas, Path, on_route
-from avstack.behaviours.own_path import Recipe, follow_lanes, lane_before
+from avstack.behaviours.own_path import Recipe, Shift, follow_lanes, lane_before
 from avstack.behaviours.scene import Scene
 from sim.geometry import box_corners
 from sim.interface import VehicleSpec
@@ -23,35 +23,69 @@ CHANGE_LEAST = 22.0  # m
 JOINED_LANES = 3  # lanes further on within which two that run side by side become one
 LAST_M = 12.0  # m before a lane's end where changing has to be done
 STEP_SHIFT = 0.1  # m, shifts are rounded up to this
+MOVED_D, MOVED_S = 0.15, 1.5  # m beside and along the way by which a thing is elsewhere than it seemed
+BACK_ROOM = 0.5  # m further back than a shift takes
 
 
 def past_obstacles(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> Recipe | None:
     """The recipe with a shift for each thing that stands in the way and can be passed; None where nothing changes.
 
-    Shifts that have begun are finished; one ahead is given up as soon as nothing lies there any more.
+    Shifts that have begun are finished; one ahead is given up as soon as nothing lies there any more, and made anew where that
+    lies elsewhere than it seemed. Where too little way is left, nothing is shifted: see `way_back`.
     """
     if not scene.static and not scene.recipe.shifts:
         return None
-    base = atlas.lane_path(scene.recipe.lanes, scene.recipe.begin, scene.recipe.beyond)
-    blend = scene.recipe.blend
-    wanted = [_shift_past(atlas, base, thing, spec, scene.s) for thing in scene.static]
-    shifts = [shift for shift in wanted if shift is not None and (blend is None or shift[0] >= blend[0] + blend[1])]
-    begun = [old for old in scene.recipe.shifts if scene.s > old[0] - own_path.ramp(old[2])]
-    ahead = [old for old in scene.recipe.shifts if old not in begun and any(_same(old, shift) for shift in shifts)]
-    kept = [old for old in begun if old[1] > scene.s - 25.0] + ahead
-    kept += [shift for shift in shifts if not any(_same(old, shift) for old in kept)]
+    begun = [old for old in scene.recipe.shifts if scene.s > old.begins]
+    kept = [old for old in begun if old.end > scene.s - 25.0]
+    for shift in _wanted(atlas, scene, spec):
+        if any(_same(old, shift) for old in kept):
+            continue
+        ahead = next((old for old in scene.recipe.shifts if old not in begun and _same(old, shift)), None)
+        way = min(own_path.ramp(shift.offset), shift.start - scene.s)
+        if ahead is not None and not _elsewhere(ahead, shift):
+            kept.append(ahead)
+        elif way >= own_path.least_ramp(shift.offset):
+            kept.append(shift._replace(way=round(way, 2)))
     new = tuple(sorted(kept))
     return None if new == scene.recipe.shifts else replace(scene.recipe, shifts=new)
 
 
-def _same(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+def way_back(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> float | None:
+    """Where to reverse to [m along the path] to get past something that stands too near to be passed from here; None where
+    nothing does, or there is no way past it."""
+    for shift in _wanted(atlas, scene, spec):
+        old = next((old for old in scene.recipe.shifts if _same(old, shift)), None)
+        if old is not None and (not _elsewhere(old, shift) or scene.s > old.end):
+            continue
+        back_to = shift.start - own_path.least_ramp(shift.offset) - BACK_ROOM
+        if old is not None:
+            back_to = min(back_to, old.begins - BACK_ROOM)
+        if back_to < scene.s < shift.start:
+            return back_to
+    return None
+
+
+def _wanted(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> list[Shift]:
+    """The shifts past what stands, as if there was all the way for them."""
+    base = atlas.lane_path(scene.recipe.lanes, scene.recipe.begin, scene.recipe.beyond)
+    blend = scene.recipe.blend
+    found = [_shift_past(atlas, base, thing, spec, scene.s) for thing in scene.static]
+    changed = -math.inf if blend is None or not scene.recipe.changes else blend[0] + blend[1]
+    return [shift for shift in found if shift is not None and shift.start >= changed]
+
+
+def _same(one: Shift, other: Shift) -> bool:
     """Whether two shifts go past the same thing."""
-    return abs(one[0] - other[0]) < 3.0 and abs(one[1] - other[1]) < 3.0
+    return abs(one.start - other.start) < 3.0 and abs(one.end - other.end) < 3.0
 
 
-def _shift_past(atlas: Atlas, base: Path, thing: np.void, spec: VehicleSpec, s: float) -> tuple[float, float, float] | None:
-    """(from s, to s, offset) that passes one thing on the side that asks for less; None where it is not in the way or none is
-    open."""
+def _elsewhere(old: Shift, new: Shift) -> bool:
+    """Whether the thing of an earlier shift lies so far from where it seemed to lie that the shift would not do."""
+    return old.offset * new.offset < 0.0 or abs(new.offset) > abs(old.offset) + MOVED_D or abs(new.start - old.start) > MOVED_S
+
+
+def _shift_past(atlas: Atlas, base: Path, thing: np.void, spec: VehicleSpec, s: float) -> Shift | None:
+    """What passes one thing on the side that asks for less; None where it is not in the way or none is open."""
     corners = box_corners(*(np.array([float(thing[name])]) for name in ("x", "y", "heading", "length", "width")))[0]
     places = [own_path.project(base, float(x), float(y)) for x, y in corners]
     low_s, high_s = min(p[0] for p in places), max(p[0] for p in places)
@@ -65,7 +99,8 @@ def _shift_past(atlas: Atlas, base: Path, thing: np.void, spec: VehicleSpec, s: 
     if not open_ways:
         return None
     length = 0.5 * spec.length
-    return round(low_s - length - 0.5, 1), round(high_s + length + 0.5, 1), min(open_ways, key=abs)
+    offset = min(open_ways, key=abs)
+    return Shift(round(low_s - length - 0.5, 1), round(high_s + length + 0.5, 1), offset, own_path.ramp(offset))
 
 
 def _rounded_up(offset: float) -> float:

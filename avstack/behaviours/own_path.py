@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +22,27 @@ RENEW = 110.0  # m left ahead at which a path is laid anew
 BEYOND = 40.0  # m straight on after the goal
 DEAD_END = -1.0
 RAMP = 8.0  # m of way per metre of shift, at least
-RAMP_LEAST = 7.0  # m
+RAMP_LEAST, RAMP_TIGHTEST = 7.0, 4.0  # m
+TIGHTEST = 0.15  # 1/m, greatest curvature that is asked for
 STRAY = 0.9  # m off the path at which it is laid from where the ego is
+
+
+class Shift(NamedTuple):
+    """A place that is passed `offset` [m] beside the centreline (left), from `start` to `end` [m]; begun `way` metres before."""
+
+    start: float
+    end: float
+    offset: float
+    way: float
+
+    @property
+    def begins(self) -> float:
+        """Where the path begins to leave the centreline [m]."""
+        return self.start - self.way
+
+    def moved(self, by: float) -> Shift:
+        """The same, `by` metres further along."""
+        return self._replace(start=self.start + by, end=self.end + by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +51,15 @@ class Recipe:
     DEAD_END where they end before the goal.
 
     blend: (s, length, offset, slope): at s [m] the path is `offset` beside the centreline, and back on it after `length`.
-    shifts: (from s, to s, offset) of each place that is passed beside the centreline. changes: the blend is a lane change, which
-    gives way to whoever is on that lane.
+    shifts: of each place that is passed beside the centreline. changes: the blend is a lane change, which gives way to whoever is
+    on that lane.
     """
 
     lanes: tuple[int, ...]
     begin: float = 0.0
     beyond: float = 0.0
     blend: tuple[float, float, float, float] | None = None
-    shifts: tuple[tuple[float, float, float], ...] = ()
+    shifts: tuple[Shift, ...] = ()
     changes: bool = False
 
 
@@ -95,9 +115,9 @@ def offsets(recipe: Recipe, s: Floats) -> Floats:
     if recipe.blend is not None:
         total += _blend(s, recipe.blend)
     low, high = np.zeros(len(s)), np.zeros(len(s))
-    for start, end, offset in recipe.shifts:
-        way = ramp(offset)
-        bump = offset * smoothstep((s - start + way) / way) * smoothstep((end + way - s) / way)
+    for shift in recipe.shifts:
+        back = ramp(shift.offset)
+        bump = shift.offset * smoothstep((s - shift.begins) / shift.way) * smoothstep((shift.end + back - s) / back)
         low, high = np.minimum(low, bump), np.maximum(high, bump)
     return total + low + high
 
@@ -128,15 +148,20 @@ def _shifted(key: object, base: Path, recipe: Recipe) -> Path:
 
 def _astray(recipe: Recipe) -> tuple[tuple[float, float], ...]:
     """Stretches on which a recipe leaves its lane: a lane change, which gives way where it goes, and shifts."""
-    found = [(start - ramp(offset), end + ramp(offset)) for start, end, offset in recipe.shifts]
+    found = [(shift.begins, shift.end + ramp(shift.offset)) for shift in recipe.shifts]
     if recipe.changes and recipe.blend is not None:
         found.append((recipe.blend[0], recipe.blend[0] + recipe.blend[1]))
     return tuple(found)
 
 
 def ramp(offset: float) -> float:
-    """Way [m] on which a shift by `offset` begins and ends."""
+    """Way [m] on which a shift by `offset` begins, where there is as much, and ends."""
     return max(RAMP_LEAST, RAMP * abs(offset))
+
+
+def least_ramp(offset: float) -> float:
+    """Least way [m] on which a shift by `offset` can be driven: the quintic's greatest curvature is 10/√3 offset / way²."""
+    return max(RAMP_TIGHTEST, math.sqrt(10.0 / math.sqrt(3.0) * abs(offset) / TIGHTEST))
 
 
 def project(path: Path, x: float, y: float, near: float | None = None) -> tuple[float, float]:
@@ -211,6 +236,6 @@ def renewed(atlas: Atlas, recipe: Recipe, path: Path, s: float) -> tuple[Recipe,
     blend = recipe.blend
     if blend is not None:
         blend = None if s > blend[0] + blend[1] else (blend[0] - start, *blend[1:])
-    shifts = tuple((a - start, b - start, d) for a, b, d in recipe.shifts if b + 20.0 > s)
+    shifts = tuple(shift.moved(-start) for shift in recipe.shifts if shift.end + 20.0 > s)
     changes = recipe.changes and blend is not None
     return Recipe(lanes=chain, begin=begin, beyond=beyond, blend=blend, shifts=shifts, changes=changes), s - start

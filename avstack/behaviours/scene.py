@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avstack.behaviours import own_path
 from avstack.behaviours.atlas import Atlas, Path, Stop, needs_stop
-from avstack.behaviours.hypotheses import Route, on_foot, rests, ways
+from avstack.behaviours.hypotheses import Route, on_foot, rests, spot, ways
 from avstack.behaviours.own_path import Recipe
 from avstack.behaviours.precedence import Visit, arrival, idling, lost, next_stop, recognised, rests_beyond, visited
 from avstack.behaviours.response import ACTOR_DTYPE, NO_LINE, RED, SIGN, Board
@@ -39,6 +39,9 @@ END_IN_SIGHT_M, END_ROOM_M = 150.0, 1.0
 PAST_GOAL_BRAKE = 1.3  # m/s², with which the ego stops that has come past its goal
 LINE_M = 0.3  # m before a line at which the ego's front rests
 NOMINAL_ASSUMPTIONS = Assumptions().numbers()
+EXISTS = 0.3  # least probability of who is reckoned with
+STALLED_S = 8.0  # s of standing for no reason after which a vehicle will not move by itself
+QUEUE_M, QUEUE_WIDTH = 15.0, 3.0  # m ahead of one who stands within which a line or somebody is a reason, and to each side
 LIKELY_WAY = 0.25  # share of a way that counts for who keeps whom from going
 
 
@@ -131,7 +134,7 @@ def read_scene(
     near = _near(percepts, path, s)
     agents, static = [], []
     for thing in near:
-        agent = _read_agent(atlas, thing, percepts, seen)
+        agent = _read_agent(atlas, thing, percepts, seen, stalled=stands_for_no_reason(atlas, thing, percepts))
         if agent is not None:
             agents.append(agent)
             if not agent.moves:
@@ -175,22 +178,40 @@ def _near(percepts: Percepts, path: Path, s: float) -> list[np.void]:
     away = np.hypot(things["x"][:, None] - rows[:, 0], things["y"][:, None] - rows[:, 1])
     ahead = 0.15 * 4.0 * np.arange(len(rows))
     score = (away + ahead).min(axis=1)
-    keep = (
-        (away.min(axis=1) < 30.0 + 6.5 * np.abs(things["speed"])) & (things["existence"] > 0.3) & (things["drive_through"] < 0.6)
-    )
+    keep = (things["existence"] > EXISTS) & (things["drive_through"] < 0.6)
+    keep &= away.min(axis=1) < 30.0 + 6.5 * np.abs(things["speed"])
     order = [int(k) for k in np.argsort(score, kind="stable") if keep[k]]
     return [things[k] for k in order[:LOOKED_AT]]
 
 
-def _read_agent(atlas: Atlas, thing: np.void, percepts: Percepts, seen: Seen) -> Agent | None:
+def stands_for_no_reason(atlas: Atlas, thing: np.void, percepts: Percepts) -> bool:
+    """Whether a vehicle has stood for STALLED_S where nothing that one sees keeps it: no line, no junction and nobody ahead."""
+    if float(thing["standing"]) * TICK_S < STALLED_S or on_foot(thing) or rests(thing):
+        return False
+    place = next((p for p in atlas.places(float(thing["x"]), float(thing["y"]), float(thing["heading"])) if p.facing > 0.3), None)
+    if place is None:
+        return False
+    lanes, front = atlas.road_map.lanes, 0.5 * float(thing["length"])
+    to_end = float(lanes["length"][place.lane]) - place.s - front
+    if lanes["junction"][place.lane] >= 0 or to_end < QUEUE_M or 0.0 <= lanes["stop_s"][place.lane] - place.s < QUEUE_M + front:
+        return False
+    things, x, y = percepts.things, float(thing["x"]), float(thing["y"])
+    cos, sin = math.cos(float(thing["heading"])), math.sin(float(thing["heading"]))
+    along = (things["x"] - x) * cos + (things["y"] - y) * sin
+    beside = np.abs((things["y"] - y) * cos - (things["x"] - x) * sin)
+    ahead = (along > 1.0) & (along < front + QUEUE_M) & (beside < QUEUE_WIDTH) & (things["existence"] > EXISTS)
+    return not bool(ahead.any())
+
+
+def _read_agent(atlas: Atlas, thing: np.void, percepts: Percepts, seen: Seen, *, stalled: bool) -> Agent | None:
     known = int(thing["id"])
-    routes = tuple(ways(atlas, thing, percepts.tick))
+    routes = (spot(thing),) if stalled else tuple(ways(atlas, thing, percepts.tick))
     if not routes:
         return None
     walks = on_foot(thing)
     grow = WALKER_SKIN if walks else 0.0
     size = rounded_size(float(thing["length"]) + grow, float(thing["width"]) + grow)
-    moves = not rests(thing) and not (len(routes) == 1 and routes[0].path.length <= ROW)
+    moves = not rests(thing) and not stalled and not (len(routes) == 1 and routes[0].path.length <= ROW)
     # speeds measured of who stands are not zero
     route, speed = routes[0], 0.0 if thing["standing"] > 0 else float(thing["speed"])
     front, lane = route.s + 0.5 * float(thing["length"]), route.path.lane_at(route.s)

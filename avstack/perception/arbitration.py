@@ -35,7 +35,7 @@ SURE = 0.3  # score from which a thing that is not trusted has a box to go by
 LEAST_SIDE = 0.3  # m
 ANGLES = 6
 """Directions between 0 and 90 degrees in which a box may lie."""
-_SPREAD = (0.2, 0.2, 0.8, 10.0, 10.0, 0.8, 0.8)
+_SPREAD = (0.2, 0.2, 0.8, 3.0, 3.0, 0.8, 0.8)
 """Standard errors of x, y, heading, vx, vy, length, width of a box round returns: its far side is not seen, nor its motion."""
 _OBJECTS = int(Class.CONE)
 """First of the classes that are no road users."""

@@ -71,6 +71,7 @@ class TrackingConfig:
     score_weight: float = 0.3  # scores of one thing resemble each other
     forget: float = 0.0
     birth: float = 0.0  # log odds of existence before the first reading, of whose score birth_weight counts
+    blob_birth: float = 0.0  # the same of a box round returns that nothing else explains
     birth_weight: float = 1.0
     hit: float = 0.15
     miss: float = 0.6

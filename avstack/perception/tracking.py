@@ -251,7 +251,8 @@ def _take_in(
     score = min(max(float(seen.score), 1e-4), 1.0 - 1e-4)
     evidence = math.log(score / (1.0 - score)) - config.score_prior
     if track.age == 0:
-        existence = config.birth + config.birth_weight * evidence
+        existence = (config.blob_birth if sign.blob else config.birth) + config.birth_weight * evidence
+        existence = max(existence, config.dropped)
     else:
         existence = (1.0 - config.forget) * track.existence + config.score_weight * evidence + config.hit
     track.existence = min(max(existence, -5.0), 5.0)

@@ -14,10 +14,10 @@ from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.decide import EASES, BehaviourMemory, _braking_asked, _eased, _has_room, decide
 from avstack.behaviours.decision import Ask, Decision, Lead, Manoeuvre, Reason
 from avstack.behaviours.hypotheses import on_foot, rests, ways
-from avstack.behaviours.lateral import EDGE, joined_side, past_obstacles, wanted_side, way_left
+from avstack.behaviours.lateral import EDGE, joined_side, past_obstacles, wanted_side, way_back, way_left
 from avstack.behaviours.scene import REACH, REACH_BRAKE, reach, read_scene, start_seeing
 from avstack.perception.percepts import THING_DTYPE, EgoEstimate, Percepts
-from sim.interface import SPECS, Kind
+from sim.interface import SPECS, TICK_S, Kind
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
 from sim.roads.lane_map import LaneKind
@@ -25,6 +25,7 @@ from sim.roads.route import shortest_route
 
 CAR = SPECS[Kind.CAR]
 SIZE = (5.0, 2.2)
+AT_LINE = math.inf
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +110,82 @@ def test_a_shift_that_is_driven_keeps_to_the_road(junction):
     assert max(right) <= room + 1e-9
 
 
+def box_at(atlas: Atlas, along: float, aside: float) -> np.ndarray:
+    return thing_at(*ahead(atlas, along, aside), Kind.OBJECT, 0.0, (1.0, 1.0))
+
+
+def test_a_shift_ahead_follows_what_is_known_of_the_thing_by_then(junction):
+    scene, seen = look(junction, 15.0, box_at(junction, 45.0, -1.2))
+    first = past_obstacles(junction, scene, CAR)
+    assert first is not None
+    seen = replace(seen, recipe=first)
+    # a few centimetres are no reason to lay the path anew, a quarter of a metre is
+    near, _ = look(junction, 25.0, box_at(junction, 45.0, -1.25), seen)
+    assert past_obstacles(junction, near, CAR) is None
+    off, seen = look(junction, 25.0, box_at(junction, 45.0, -0.9), seen)
+    second = past_obstacles(junction, off, CAR)
+    assert second is not None
+    assert second.shifts[0].offset == pytest.approx(first.shifts[0].offset + 0.3, abs=0.11)
+    # once begun it is finished as it is
+    begun, _ = look(junction, 40.0, box_at(junction, 45.0, -0.6), replace(seen, recipe=second))
+    assert past_obstacles(junction, begun, CAR) is None
+
+
+@pytest.mark.parametrize("along", [34.5, 36.0, 37.0])
+def test_a_thing_that_turns_up_late_is_passed_on_a_shorter_ramp_without_a_step_in_the_path(junction, along):
+    scene, seen = look(junction, along, box_at(junction, 48.0, -0.6))
+    shifted = past_obstacles(junction, scene, CAR)
+    assert shifted is not None
+    (shift,) = shifted.shifts
+    assert own_path.least_ramp(shift.offset) <= shift.way < own_path.ramp(shift.offset)
+    after, _ = look(junction, along, box_at(junction, 48.0, -0.6), replace(seen, recipe=shifted))
+    assert abs(after.d) < 0.02
+
+
+@pytest.mark.parametrize(("along", "back"), [(38.0, True), (42.0, True), (30.0, False)])
+def test_from_a_thing_too_near_to_be_passed_the_ego_backs_up_until_it_can(junction, along, back):
+    box = box_at(junction, 48.0, -0.6)
+    scene, seen = look(junction, along, box)
+    shifted = past_obstacles(junction, scene, CAR)
+    assert (shifted is None) == back
+    if not back:
+        scene, _ = look(junction, along, box, replace(seen, recipe=shifted))
+        assert way_back(junction, scene, CAR) is None
+        return
+    to = way_back(junction, scene, CAR)
+    assert to is not None
+    assert to < scene.s
+    again, _ = look(junction, along + to - scene.s - 0.5, box)
+    assert past_obstacles(junction, again, CAR) is not None
+
+
+@pytest.mark.parametrize(("aside", "way"), [(0.0, True), (6.0, False)])
+def test_nobody_backs_up_from_what_is_not_in_the_way(junction, aside, way):
+    scene, _ = look(junction, 42.0, box_at(junction, 48.0, aside))
+    assert (way_back(junction, scene, CAR) is not None) == way
+
+
+@pytest.mark.parametrize(
+    ("along", "stood_s", "before", "stalled"),
+    [(25.0, 10.0, None, True), (25.0, 5.0, None, False), (25.0, 10.0, 10.0, False), (AT_LINE, 10.0, None, False)],
+)
+def test_a_vehicle_that_stands_for_long_and_for_no_reason_is_an_obstacle(junction, along, stood_s, before, stalled):
+    along = along if along is not AT_LINE else float(junction.road_map.lanes["stop_s"][junction.route.lanes[0]]) - 3.0
+    things = thing_at(*ahead(junction, along, 0.0), Kind.CAR, 0.0, (4.7, 1.9))
+    things["standing"] = round(stood_s / TICK_S)
+    if before is not None:
+        # one ahead of it: a queue
+        things = np.concatenate([things, thing_at(*ahead(junction, along + before, 0.0), Kind.CAR, 3.0, (4.7, 1.9))])
+        things["id"] = np.arange(len(things))
+    scene, _ = look(junction, 8.0, things)
+    assert (len(scene.static) == 1) == stalled
+
+
 def test_a_path_gives_way_where_it_leaves_its_lane_and_nowhere_else(junction):
     lanes = junction.road_map.lanes
     plain = own_path.begin_recipe(junction, *ahead(junction, 5.0, 0.0))
     # into the lane of those who come the other way, well before the junction
-    shifted = replace(plain, shifts=((30.0, 40.0, 2.5),))
+    shifted = replace(plain, shifts=(own_path.Shift(30.0, 40.0, 2.5, own_path.ramp(2.5)),))
     others = [k for k in range(len(lanes)) if lanes["kind"][k] == LaneKind.DRIVING and lanes["stop_s"][k] >= 0.0]
     compared = 0
     for lane in others:
