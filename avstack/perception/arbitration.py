@@ -3,9 +3,9 @@
 - A thing that the rich model is to be trusted with is what the rich model says, and explains the returns in its box.
 - A thing that it is not to be trusted with, but more or less sure of, is there at least as likely as the coarse model says for
   the returns in its box; one that it is hardly sure of explains nothing.
-- What returns are left on the road, in cells that block, hang together in boxes of unknown class and motion, and are there as
-  likely as the coarse model says. Where nothing returned there is nothing to go around: behind things the road is unseen, not
-  blocked.
+- What returns are left on the road, in cells that block, where something returned in an earlier sweep too, hang together in
+  boxes of unknown class and motion, and are there as likely as the coarse model says. Where nothing returned there is nothing to
+  go around: behind things the road is unseen, not blocked.
 
 Ego frame; a return is a place (x, y) of the newest sweep at which something stands.
 """
@@ -78,9 +78,11 @@ def arbitrate(
     if on_road is not None:
         use &= on_road
     near, likely = places[use][:MOST].astype(np.float64), likely[use][:MOST]
+    lasts = np.ones(len(near), np.bool_) if detections.stood is None else detections.stood[use][:MOST]
     explained = np.zeros(len(near), np.bool_)
-    _explain(things, near, likely, explained)
-    found = np.concatenate([things, _boxes(near[~explained], likely[~explained])])
+    _explain(things, near, likely, lasts, explained)
+    left = lasts & ~explained
+    found = np.concatenate([things, _boxes(near[left], likely[left])])
     found.setflags(write=False)
     return found
 
@@ -98,10 +100,12 @@ def _likelihoods(
 
 
 @kernel
-def _explain(things: NDArray[np.void], places: Floats, likely: NDArray[np.float32], explained: NDArray[np.bool_]) -> None:
+def _explain(
+    things: NDArray[np.void], places: Floats, likely: NDArray[np.float32], lasts: NDArray[np.bool_], explained: NDArray[np.bool_]
+) -> None:
     """Note which returns are of a thing; one that is not trusted is as likely as they are, if that is more. Where no return
     that blocks is in its box, nobody but the rich model answers for it: it is in nobody's way, or not there. Objects, of all
-    sizes, reach as far as their returns do. Returns of what moves are where it was, up to a sweep ago."""
+    sizes, reach as far as their returns do that last. Returns of what moves are where it was, up to a sweep ago."""
     for n in range(len(things)):
         thing = things[n]
         trusted, sure = thing.source == RICH, thing.score >= SURE
@@ -117,7 +121,8 @@ def _explain(things: NDArray[np.void], places: Floats, likely: NDArray[np.float3
             if back <= a <= front and abs(b) <= width:
                 explained[k] = explained[k] or trusted or sure
                 most = max(most, float(likely[k]))
-                low_a, high_a, low_b, high_b = min(low_a, a), max(high_a, a), min(low_b, b), max(high_b, b)
+                if lasts[k]:
+                    low_a, high_a, low_b, high_b = min(low_a, a), max(high_a, a), min(low_b, b), max(high_b, b)
         if thing.label >= _OBJECTS:
             a, b = 0.5 * (low_a + high_a), 0.5 * (low_b + high_b)
             thing.mean[0], thing.mean[1] = x + a * cos - b * sin, y + a * sin + b * cos

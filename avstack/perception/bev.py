@@ -51,6 +51,9 @@ CHANNELS = 21
 """Features: six log counts by height, greatest height, mean offset in the cell (x, y), mean and greatest intensity of what
 stands; log count and mean offset of what stood in each of two earlier sweeps; whether the place is seen; x, y and range."""
 
+NEAR_EARLIER, NEAR_SHARE = 0.3, 0.03
+"""m, and share of the range, within which a return of an earlier sweep is of the same thing."""
+
 _SECTORS, _STEP, _STEPS = 720, 0.75, 128
 _OWN_LENGTH, _OWN_WIDTH = 2.7, 1.2  # m, half: points on the car itself
 _FAR = 25.0  # m
@@ -137,6 +140,40 @@ def moved(places: NDArray[np.float32], motion: tuple[float, float, float]) -> ND
     turned = np.stack([cos * x + sin * y, cos * y - sin * x], axis=1).astype(np.float32)
     turned.setflags(write=False)
     return turned
+
+
+def near_earlier(places: NDArray[np.float32], past: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
+    """(M,) whether places (M, 2) lie near one of earlier sweeps: flakes, drops and fog return here once and there once."""
+    out = np.zeros(len(places), np.bool_)
+    for earlier in past:
+        if len(earlier):
+            _note_near(places, earlier, np.full(SHAPE, -1, np.int32), np.empty(len(earlier), np.int32), out)
+    return out
+
+
+@kernel
+def _note_near(
+    places: NDArray[np.float32], earlier: NDArray[np.float32], first: NDArray[np.int32], following: NDArray[np.int32],
+    out: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    """Note which places have an earlier one within NEAR_EARLIER, or further off NEAR_SHARE of the range: rays are apart there."""
+    for n in range(len(earlier)):
+        i, j = _cell_of(earlier[n, 0], earlier[n, 1])
+        if i >= 0:
+            following[n] = first[i, j]
+            first[i, j] = n
+    for k in range(len(places)):
+        x, y = places[k, 0], places[k, 1]
+        near = min(max(NEAR_EARLIER, NEAR_SHARE * math.sqrt(x * x + y * y)), CELL)
+        u, v = _cell_of(x, y)
+        if out[k] or u < 0:
+            continue
+        for i in range(max(u - 1, 0), min(u + 2, SHAPE[0])):
+            for j in range(max(v - 1, 0), min(v + 2, SHAPE[1])):
+                n = first[i, j]
+                while n >= 0 and not out[k]:
+                    out[k] = (earlier[n, 0] - x) ** 2 + (earlier[n, 1] - y) ** 2 < near * near
+                    n = following[n]
 
 
 @kernel

@@ -65,13 +65,14 @@ class WeightsError(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detections:
     """things: (N,) DETECTION_DTYPE, the rich answer. grid: the coarse one everywhere. standing: (M, 2) places of returns from
-    what stands. signal: (3,) `avstack.perception.bev.density_signal`. sight: (SECTORS,) as `SensorFrame.sight`, None where only
-    maps were read."""
+    what stands; stood: (M,) whether something returned there in an earlier sweep too, None where only maps were read. signal:
+    (3,) `avstack.perception.bev.density_signal`. sight: (SECTORS,) as `SensorFrame.sight`, None likewise."""
 
     things: NDArray[np.void]
     grid: CoarseGrid
     standing: NDArray[np.float32]
     signal: NDArray[np.float32]
+    stood: NDArray[np.bool_] | None = None
     sight: NDArray[np.float32] | None = None
 
 
@@ -121,7 +122,8 @@ class Detector:
         grid = bev.rasterise(points, past)
         maps, candidates = answers(self.network, grid)
         detections = interpret(maps, candidates, grid, self.calibration)
-        detections = replace(detections, sight=lines_of_sight(points, grid.ground, FARTHEST))
+        sight, stood = lines_of_sight(points, grid.ground, FARTHEST), bev.near_earlier(grid.standing, past)
+        detections = replace(detections, sight=sight, stood=stood)
         return detections, DetectorMemory(past=(grid.standing, *past)[: bev.PAST])
 
 

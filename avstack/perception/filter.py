@@ -56,6 +56,7 @@ class TrackingConfig:
     heading_time: float = 0.75
     velocity_time: float = 3.0
     size_time: float = 2.5
+    grows: float = 0.0  # m/√s, by which what is seen of a lying thing grows or shrinks on the way to it
     accel_spread: float = 1.1
     accel_time: float = 1.2
     walker_accel: float = 0.7
@@ -194,6 +195,9 @@ def predict(track: np.record, dt: float, config: np.record) -> None:
     P[1, 1] += 1e-4 * dt
     P[2, 2] += 1e-4 * dt
     P[3, 3] += 1e-3 * dt
+    if track.kind == _OBJECT:
+        P[6, 6] += config.grows * config.grows * dt
+        P[7, 7] += config.grows * config.grows * dt
 
 
 @kernel
@@ -270,6 +274,10 @@ def update(
         else:
             row[7], error = 1.0, sigma[4]
             innovation = seen.width - m[7]
+        if q >= 5 and track.kind == _OBJECT and config.grows > 0.0:
+            # not an error that lasts, but more that is seen
+            total += _correct(track, row, gain, innovation, error * error, config.outlier)
+            continue
         row[_BIAS[q]] = error * shared
         innovation -= error * shared * m[_BIAS[q]]
         total += _correct(track, row, gain, innovation, error * error * own, config.outlier)

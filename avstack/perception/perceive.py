@@ -27,7 +27,7 @@ from sim.interface import OBJECT_DTYPE, TICK_S, Floats, SensorFrame
 from sim.roads.lane_map import LaneMap
 
 LIDAR_TRACKING = TrackingConfig(
-    position_time=2.0, velocity_time=4.0, size_time=2.0, score_prior=0.0, score_weight=0.45, forget=0.3, hit=0.0,
+    position_time=2.0, velocity_time=4.0, size_time=2.0, grows=0.5, score_prior=0.0, score_weight=0.45, forget=0.3, hit=0.0,
     birth=-1.0, blob_birth=-3.0, birth_weight=0.45, kind_weight=0.35, flip_prior=-1.0,
     flip_reading=1.0, absorb=1.0, part_cost=40.0,
 )  # fmt: skip

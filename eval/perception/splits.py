@@ -52,7 +52,7 @@ class Split:
 
 SPLITS: Mapping[str, Split] = {
     "train": Split(first=2_000_000, scenes=600),
-    "crowded": Split(first=2_500_000, scenes=1500, crowded=True),
+    "crowded": Split(first=2_500_000, scenes=2000, crowded=True),
     "calibration": Split(first=3_000_000, scenes=200),
     "development": Split(first=4_000_000, scenes=20, conditions=SEEN_CONDITIONS),
     "gate": Split(first=6_000_000, scenes=100, conditions=SEEN_CONDITIONS),

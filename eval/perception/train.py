@@ -37,10 +37,10 @@ class TrainConfig:
     """How long and how fast the stages learn. passes over the samples; rate: the highest one of a one-cycle schedule."""
 
     seed: int = 1
-    passes: int = 6
+    passes: int = 8
     batch: int = 4
     rate: float = 3e-3
-    second_passes: int = 9
+    second_passes: int = 11
     second_batch: int = 128
     second_rate: float = 2e-3
     decay: float = 1e-2

@@ -80,6 +80,19 @@ def test_a_box_round_returns_takes_more_than_one_sweep_to_be_believed():
     assert after(0.7, 2) < EXISTS < after(0.7, 5)
 
 
+def test_a_thing_of_which_more_is_seen_from_nearer_by_grows():
+    # a heap whose top alone is met by a ring at first
+    def read(size):
+        rows = heap(score=0.9)
+        rows["length"] = rows["width"] = size
+        rows["sigma"] = (0.2, 0.8, 3.0, 0.25 * size, 0.25 * size)
+        return rows, signs(1, source=COARSE)
+
+    (thing,) = follow([read(0.5)] * 25 + [read(1.6)] * 15)
+    assert thing["length"] > 1.3
+    assert thing["width"] > 1.3
+
+
 def test_returns_of_fog_that_are_elsewhere_in_each_sweep_come_to_nothing():
     draw = np.random.default_rng(3)
     worst = 0.0

@@ -29,10 +29,11 @@ def thing(x, y, *, length=2.0, width=1.0, score=0.6, source=RICH):
     return row
 
 
-def seen(things, standing, cells, on_road=None):
+def seen(things, standing, cells, on_road=None, stood=None):
     rows = np.concatenate(things) if things else np.zeros(0, DETECTION_DTYPE)
     places = np.array(standing, np.float32).reshape(-1, 2)
-    detections = Detections(things=rows, grid=grid(*cells), standing=places, signal=np.zeros(3, np.float32))
+    lasts = None if stood is None else np.array(stood)
+    detections = Detections(things=rows, grid=grid(*cells), standing=places, signal=np.zeros(3, np.float32), stood=lasts)
     return arbitrate(detections, on_road)
 
 
@@ -48,6 +49,24 @@ def test_returns_that_nothing_explains_get_a_tight_box_as_likely_as_the_coarse_m
     assert box["score"] == pytest.approx(0.7)
     assert box["mean"][:2] == pytest.approx([12.2, 0.4], abs=0.05)
     assert max(box["mean"][5:7]) < 0.7
+
+
+def test_returns_that_were_not_there_a_sweep_ago_make_no_box_and_stretch_none():
+    assert len(seen([], HEAP, [BLOCKED], stood=[False] * 3)) == 0
+    assert seen([], HEAP, [BLOCKED], stood=[True, False, True])["points"].tolist() == [2]
+    # a flake beside a thing does not make it larger, a part of it does
+    pile = thing(12.0, 0.0, length=0.6, width=0.6)
+    pile["label"] = int(Class.PILE)
+    beside = [(12.0, 0.8)]
+    one, other = (float(seen([pile], beside, [(12.5, 0.5, 0.7)], stood=[lasts])["mean"][0, 6]) for lasts in (False, True))
+    assert one == pytest.approx(0.6)
+    assert other == pytest.approx(1.1)
+
+
+def test_what_is_doubted_is_there_as_likely_as_the_coarse_model_says_also_where_it_was_not_a_sweep_ago():
+    moving = thing(12.2, 0.4, score=0.4, source=COARSE)
+    (found,) = seen([moving], HEAP, [BLOCKED], stood=[False] * 3)
+    assert found["score"] == pytest.approx(0.7)
 
 
 def test_where_nothing_returned_nothing_is_in_the_way():

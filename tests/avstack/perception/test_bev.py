@@ -45,6 +45,24 @@ def test_a_slope_is_ground_and_what_stands_on_it_is_not(slope):
     assert grid.features[cell_of(30.1, 4.2)][TOP] == pytest.approx(1.6, abs=0.1)
 
 
+def test_what_returned_near_the_same_place_in_an_earlier_sweep_is_told_from_what_did_not():
+    places = np.array([[10.0, 0.0], [10.0, 3.0], [30.0, 0.0], [200.0, 0.0]], np.float32)
+    before = np.array([[10.2, 0.1], [10.5, 3.0], [30.4, 0.0]], np.float32)
+    assert bev.near_earlier(places, (before,)).tolist() == [True, False, True, False]
+    assert bev.near_earlier(places, (before[:0], before[1:])).tolist() == [False, False, True, False]
+    assert not bev.near_earlier(places, ()).any()
+    assert len(bev.near_earlier(places[:0], (before,))) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nearness_to_earlier_returns_is_that_of_all_distances(seed):
+    draw = np.random.default_rng(seed)
+    places, before = (draw.uniform((-38.0, -38.0), (78.0, 38.0), (400, 2)).astype(np.float32) for _ in range(2))
+    away = np.hypot(*(places[:, None] - before[None]).transpose(2, 0, 1)).min(axis=1)
+    reach = np.clip(bev.NEAR_SHARE * np.hypot(places[:, 0], places[:, 1]), bev.NEAR_EARLIER, CELL)
+    assert bev.near_earlier(places, (before,)).tolist() == (away < reach).tolist()
+
+
 def test_a_wall_is_no_slope():
     x = np.full(200, 15.0)
     wall = np.stack([x, np.linspace(-9, 9, 200), np.tile(np.linspace(0.1, 2.5, 20), 10), x * 0, x * 0], axis=1)
