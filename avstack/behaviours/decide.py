@@ -81,7 +81,12 @@ def decide(
     if shifted is not None:
         scene, seen = _look(percepts, atlas, spec, seen, config, shifted)
     stood = memory.stood + 1 if abs(ego.speed) < STANDS else 0
-    way_back = lateral.way_back(atlas, scene, spec) if stood * TICK_S > STUCK_S else None
+    stuck = stood * TICK_S > STUCK_S
+    if stuck and lateral.outlived(atlas, scene, spec):
+        scene, seen = _look(percepts, atlas, spec, seen, config, own_path.begin_recipe(atlas, ego.x, ego.y, ego.heading))
+    way_back = lateral.way_back(atlas, scene, spec) if stuck else None
+    if way_back is not None and not lateral.has_room_behind(ego, spec, percepts.things, scene.s - way_back):
+        way_back = None
     learned = update_belief(memory.belief, scene, config)
     belief = learned if memory.privilege is None else memory.privilege.inform(learned, scene)
     decision, chosen, cost = choose(scene, belief, memory.chosen, seed, config, way_back)

@@ -6,16 +6,19 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avstack.behaviours import own_path
 from avstack.behaviours.atlas import Atlas, Path, on_route
 from avstack.behaviours.own_path import Recipe, Shift, follow_lanes, lane_before
-from avstack.behaviours.scene import Scene
+from avstack.behaviours.scene import EXISTS, Scene
+from avstack.perception.percepts import COARSE, EgoEstimate
 from sim.geometry import box_corners
 from sim.interface import VehicleSpec
 from sim.roads.lane_map import LaneKind
 
 BESIDE = 0.5  # m kept to what is passed
+MOST_UNSURE = 0.4  # m kept besides, at most, to what only the coarse model answers for: as one is unsure of where its sides are
 EDGE = 0.2  # m kept to the edge of the road
 LOOK = 70.0  # m ahead that obstacles are looked for
 CHANGE_S = 4.0  # s that a lane change takes
@@ -25,6 +28,7 @@ LAST_M = 12.0  # m before a lane's end where changing has to be done
 STEP_SHIFT = 0.1  # m, shifts are rounded up to this
 MOVED_D, MOVED_S = 0.15, 1.5  # m beside and along the way by which a thing is elsewhere than it seemed
 BACK_ROOM = 0.5  # m further back than a shift takes
+BEHIND_M = 3.0  # m that are left free behind an ego that backs up
 
 
 def past_obstacles(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> Recipe | None:
@@ -65,6 +69,25 @@ def way_back(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> float | None:
     return None
 
 
+def outlived(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> bool:
+    """Whether the ego is on its way round something that is not there any more."""
+    wanted = _wanted(atlas, scene, spec)
+    return any(old.begins < scene.s < old.start and not any(_same(old, shift) for shift in wanted) for old in scene.recipe.shifts)
+
+
+def has_room_behind(ego: EgoEstimate, spec: VehicleSpec, things: NDArray[np.void], way: float) -> bool:
+    """Whether nobody is beside the ego, or behind it, where it would back up by `way` [m]."""
+    cos, sin = math.cos(ego.heading), math.sin(ego.heading)
+    dx, dy = things["x"] - ego.x, things["y"] - ego.y
+    along, across = dx * cos + dy * sin, np.abs(dy * cos - dx * sin)
+    turned = np.abs(np.cos(things["heading"] - ego.heading)), np.abs(np.sin(things["heading"] - ego.heading))
+    long = 0.5 * (things["length"] * turned[0] + things["width"] * turned[1])
+    wide = 0.5 * (things["length"] * turned[1] + things["width"] * turned[0])
+    half = 0.5 * spec.length
+    near = (along - long < half) & (along + long > -half - way - BEHIND_M) & (across - wide < 0.5 * spec.width + BESIDE)
+    return not bool((near & (things["existence"] > EXISTS)).any())
+
+
 def _wanted(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> list[Shift]:
     """The shifts past what stands, as if there was all the way for them."""
     base = atlas.lane_path(scene.recipe.lanes, scene.recipe.begin, scene.recipe.beyond)
@@ -94,13 +117,21 @@ def _shift_past(atlas: Atlas, base: Path, thing: np.void, spec: VehicleSpec, s: 
     if low_s > s + LOOK or high_s < s or low_d > half + BESIDE or high_d < -half - BESIDE:
         return None
     left, right = _room(atlas, base, low_s - 5.0, high_s + 5.0)
-    ways = [_rounded_up(d) for d in (high_d + half + BESIDE, low_d - half - BESIDE)]
+    beside = BESIDE + (min(_unsure_of_sides(thing), MOST_UNSURE) if thing["source"] == COARSE else 0.0)
+    ways = [_rounded_up(d) for d in (high_d + half + beside, low_d - half - beside)]
     open_ways = [d for d, free in zip(ways, (left - half - EDGE, right - half - EDGE), strict=True) if abs(d) <= free]
     if not open_ways:
         return None
     length = 0.5 * spec.length
     offset = min(open_ways, key=abs)
     return Shift(round(low_s - length - 0.5, 1), round(high_s + length + 0.5, 1), offset, own_path.ramp(offset))
+
+
+def _unsure_of_sides(thing: np.void) -> float:
+    """Standard error [m] of where the sides of a thing are: of its place and of half its greater extent."""
+    covariance = thing["covariance"]
+    place = 0.5 * (float(covariance[0, 0]) + float(covariance[1, 1]))
+    return math.sqrt(place + 0.25 * max(float(covariance[5, 5]), float(covariance[6, 6])))
 
 
 def _rounded_up(offset: float) -> float:

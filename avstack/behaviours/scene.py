@@ -18,7 +18,7 @@ from avstack.behaviours.own_path import Recipe
 from avstack.behaviours.precedence import Visit, arrival, idling, lost, next_stop, recognised, rests_beyond, visited
 from avstack.behaviours.response import ACTOR_DTYPE, NO_LINE, RED, SIGN, Board
 from avstack.behaviours.zones import PAIR_DTYPE, ROW
-from avstack.perception.percepts import Percepts
+from avstack.perception.percepts import DRIVEN_THROUGH, Percepts
 from avstack.safety.assumptions import Assumptions
 from sim.geometry import Floats
 from sim.interface import TICK_S, Colour, Kind, VehicleSpec
@@ -178,7 +178,7 @@ def _near(percepts: Percepts, path: Path, s: float) -> list[np.void]:
     away = np.hypot(things["x"][:, None] - rows[:, 0], things["y"][:, None] - rows[:, 1])
     ahead = 0.15 * 4.0 * np.arange(len(rows))
     score = (away + ahead).min(axis=1)
-    keep = (things["existence"] > EXISTS) & (things["drive_through"] < 0.6)
+    keep = (things["existence"] > EXISTS) & (things["drive_through"] < DRIVEN_THROUGH)
     keep &= away.min(axis=1) < 30.0 + 6.5 * np.abs(things["speed"])
     order = [int(k) for k in np.argsort(score, kind="stable") if keep[k]]
     return [things[k] for k in order[:LOOKED_AT]]

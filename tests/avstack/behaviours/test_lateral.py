@@ -14,7 +14,16 @@ from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.decide import EASES, BehaviourMemory, _braking_asked, _eased, _has_room, decide
 from avstack.behaviours.decision import Ask, Decision, Lead, Manoeuvre, Reason
 from avstack.behaviours.hypotheses import on_foot, rests, ways
-from avstack.behaviours.lateral import EDGE, joined_side, past_obstacles, wanted_side, way_back, way_left
+from avstack.behaviours.lateral import (
+    EDGE,
+    has_room_behind,
+    joined_side,
+    outlived,
+    past_obstacles,
+    wanted_side,
+    way_back,
+    way_left,
+)
 from avstack.behaviours.scene import REACH, REACH_BRAKE, reach, read_scene, start_seeing
 from avstack.perception.percepts import THING_DTYPE, EgoEstimate, Percepts
 from sim.interface import SPECS, TICK_S, Kind
@@ -131,7 +140,7 @@ def test_a_shift_ahead_follows_what_is_known_of_the_thing_by_then(junction):
     assert past_obstacles(junction, begun, CAR) is None
 
 
-@pytest.mark.parametrize("along", [34.5, 36.0, 37.0])
+@pytest.mark.parametrize("along", [34.5, 36.0, 36.7])
 def test_a_thing_that_turns_up_late_is_passed_on_a_shorter_ramp_without_a_step_in_the_path(junction, along):
     scene, seen = look(junction, along, box_at(junction, 48.0, -0.6))
     shifted = past_obstacles(junction, scene, CAR)
@@ -157,6 +166,27 @@ def test_from_a_thing_too_near_to_be_passed_the_ego_backs_up_until_it_can(juncti
     assert to < scene.s
     again, _ = look(junction, along + to - scene.s - 0.5, box)
     assert past_obstacles(junction, again, CAR) is not None
+
+
+def test_a_way_round_nothing_is_known_for_one(junction):
+    box = box_at(junction, 45.0, -1.2)
+    scene, seen = look(junction, 15.0, box)
+    shifted = past_obstacles(junction, scene, CAR)
+    assert shifted is not None
+    seen = replace(seen, recipe=shifted)
+    for along, things, gone in [(38.0, box, False), (38.0, box[:0], True), (20.0, box[:0], False), (44.0, box[:0], False)]:
+        scene, _ = look(junction, along, things, seen)
+        assert outlived(junction, scene, CAR) == gone
+
+
+@pytest.mark.parametrize(
+    ("along", "aside", "room"), [(-6.0, 0.0, False), (-6.0, 3.5, True), (-14.0, 0.0, True), (0.0, 2.2, False), (7.0, 0.0, True)]
+)
+def test_the_ego_backs_up_only_where_nobody_is_behind_or_beside_it(along, aside, room):
+    ego = EgoEstimate(x=0.0, y=0.0, heading=0.0, covariance=np.eye(3) * 1e-6, speed=0.0, accel=0.0, yaw_rate=0.0, steer=0.0)
+    other = thing_at(along, aside, math.pi, Kind.CAR, 0.0, (4.7, 1.85))
+    assert has_room_behind(ego, CAR, other, 5.0) == room
+    assert has_room_behind(ego, CAR, other[:0], 5.0)
 
 
 @pytest.mark.parametrize(("aside", "way"), [(0.0, True), (6.0, False)])
