@@ -185,7 +185,8 @@ def _near(percepts: Percepts, path: Path, s: float) -> list[np.void]:
 
 
 def stands_for_no_reason(atlas: Atlas, thing: np.void, percepts: Percepts) -> bool:
-    """Whether a vehicle has stood for STALLED_S where nothing that one sees keeps it: no line, no junction and nobody ahead."""
+    """Whether a vehicle has stood for STALLED_S where nothing that one sees keeps it: no line, no junction, and neither anybody
+    nor the ego ahead."""
     if float(thing["standing"]) * TICK_S < STALLED_S or on_foot(thing) or rests(thing):
         return False
     place = next((p for p in atlas.places(float(thing["x"]), float(thing["y"]), float(thing["heading"])) if p.facing > 0.3), None)
@@ -195,12 +196,12 @@ def stands_for_no_reason(atlas: Atlas, thing: np.void, percepts: Percepts) -> bo
     to_end = float(lanes["length"][place.lane]) - place.s - front
     if lanes["junction"][place.lane] >= 0 or to_end < QUEUE_M or 0.0 <= lanes["stop_s"][place.lane] - place.s < QUEUE_M + front:
         return False
-    things, x, y = percepts.things, float(thing["x"]), float(thing["y"])
+    there = percepts.things[percepts.things["existence"] > EXISTS]
+    dx = np.append(there["x"], percepts.ego.x) - float(thing["x"])
+    dy = np.append(there["y"], percepts.ego.y) - float(thing["y"])
     cos, sin = math.cos(float(thing["heading"])), math.sin(float(thing["heading"]))
-    along = (things["x"] - x) * cos + (things["y"] - y) * sin
-    beside = np.abs((things["y"] - y) * cos - (things["x"] - x) * sin)
-    ahead = (along > 1.0) & (along < front + QUEUE_M) & (beside < QUEUE_WIDTH) & (things["existence"] > EXISTS)
-    return not bool(ahead.any())
+    along, beside = dx * cos + dy * sin, np.abs(dy * cos - dx * sin)
+    return not bool(np.any((along > 1.0) & (along < front + QUEUE_M) & (beside < QUEUE_WIDTH)))
 
 
 def _read_agent(atlas: Atlas, thing: np.void, percepts: Percepts, seen: Seen, *, stalled: bool) -> Agent | None:

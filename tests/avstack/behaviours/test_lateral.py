@@ -211,6 +211,15 @@ def test_a_vehicle_that_stands_for_long_and_for_no_reason_is_an_obstacle(junctio
     assert (len(scene.static) == 1) == stalled
 
 
+@pytest.mark.parametrize(("away", "stalled"), [(12.0, False), (30.0, True)])
+def test_who_stands_nose_to_nose_with_the_ego_has_a_reason(junction, away, stalled):
+    x, y, heading = ahead(junction, 10.0 + away, 1.0)
+    other = thing_at(x, y, heading + math.pi, Kind.CAR, 0.0, (4.7, 1.9))
+    other["standing"] = round(10.0 / TICK_S)
+    scene, _ = look(junction, 10.0, other)
+    assert (len(scene.static) == 1) == stalled
+
+
 def test_a_path_gives_way_where_it_leaves_its_lane_and_nowhere_else(junction):
     lanes = junction.road_map.lanes
     plain = own_path.begin_recipe(junction, *ahead(junction, 5.0, 0.0))
