@@ -43,6 +43,7 @@ STANDOFF_S, STUBBORN_S = 2.0, 9.0  # s of standing nose to nose before the one w
 NOSE_M = 25.0
 CLEAR_M = 2.5  # m further back than the narrow place
 NEAR_START = 3.0  # m, never to the very start of the path
+BACKED_M = 0.4  # m before the place to reverse to from where that is done
 NOBODY = -1
 
 
@@ -138,20 +139,18 @@ def backing_off(
 
     Whoever has the shorter way back goes back; after STUBBORN_S of standing also the other one. Once begun it is finished.
     """
-    under_way = last.back_to is not None and scene.s > last.back_to + 0.4
-    if meeting is None and way_back is None and not under_way:
-        return None
     back_to, other = last.back_to, last.other
-    if meeting is None and not under_way:
-        back_to, other = max(way_back or 0.0, NEAR_START), NOBODY
-        if back_to > scene.s - 0.4:
-            return None
-    elif meeting is not None and not under_way:
+    under_way = back_to is not None and scene.s > back_to + BACKED_M
+    if not under_way and meeting is not None:
         i, mine, theirs = meeting
         lasted = (scene.tick - standoff.since) * TICK_S if standoff.since >= 0 else 0.0
         if not (lasted > STANDOFF_S and mine < theirs + 1.0) and lasted <= STUBBORN_S:
             return None
         back_to, other = max(scene.s - mine - CLEAR_M, NEAR_START), scene.agents[i - 1].id
+    elif not under_way:
+        if way_back is None or max(way_back, NEAR_START) > scene.s - BACKED_M:
+            return None
+        back_to, other = max(way_back, NEAR_START), NOBODY
     plan = np.array([[scene.s, scene.speed, scene.accel]])
     decision = Decision(
         manoeuvre=Manoeuvre.BACK, reason=Reason.BACKS_OFF, path=scene.path, s=scene.s, plan=plan, ask=Ask(back_to=back_to),

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from avstack.behaviours import own_path
 from avstack.behaviours.atlas import Atlas, Path, on_route
 from avstack.behaviours.own_path import Recipe, Shift, follow_lanes, lane_before
-from avstack.behaviours.scene import EXISTS, Scene
-from avstack.perception.percepts import COARSE, EgoEstimate
+from avstack.behaviours.scene import Scene
+from avstack.perception.percepts import COARSE, EXISTS, EgoEstimate
 from sim.geometry import box_corners
 from sim.interface import VehicleSpec
 from sim.roads.lane_map import LaneKind

@@ -18,7 +18,7 @@ from avstack.behaviours.own_path import Recipe
 from avstack.behaviours.precedence import Visit, arrival, idling, lost, next_stop, recognised, rests_beyond, visited
 from avstack.behaviours.response import ACTOR_DTYPE, NO_LINE, RED, SIGN, Board
 from avstack.behaviours.zones import PAIR_DTYPE, ROW
-from avstack.perception.percepts import DRIVEN_THROUGH, Percepts
+from avstack.perception.percepts import DRIVEN_THROUGH, EXISTS, Percepts
 from avstack.safety.assumptions import Assumptions
 from sim.geometry import Floats
 from sim.interface import TICK_S, Colour, Kind, VehicleSpec
@@ -39,7 +39,6 @@ END_IN_SIGHT_M, END_ROOM_M = 150.0, 1.0
 PAST_GOAL_BRAKE = 1.3  # m/s², with which the ego stops that has come past its goal
 LINE_M = 0.3  # m before a line at which the ego's front rests
 NOMINAL_ASSUMPTIONS = Assumptions().numbers()
-EXISTS = 0.3  # least probability of who is reckoned with
 STALLED_S = 8.0  # s of standing for no reason after which a vehicle will not move by itself
 QUEUE_M, QUEUE_WIDTH = 15.0, 3.0  # m ahead of one who stands within which a line or somebody is a reason, and to each side
 LIKELY_WAY = 0.25  # share of a way that counts for who keeps whom from going

@@ -110,7 +110,9 @@ def plan(
     began, previous, direction = _reference(state, path, constraints, memory, config)
     place = direction * began.s
     offsets = offset_profile(place, began.v, memory.offsets, constraints.nudges, config.path) if direction > 0 else memory.offsets
-    vehicle = _when_control_acts(state, began, direction, memory)
+    # a car that was braked harder than at comfort lags behind its reference, and has to let go of the brake too
+    lags = previous is None or previous.level > Level.COMFORT
+    vehicle = _when_control_acts(state, began, direction, memory) if lags else began
     acts = began if previous is not None else vehicle
     bounds = _bounds(acts, path, constraints, direction, memory.spec, previous, config)
     profile = plan_speed(acts, vehicle, bounds, previous, config)

@@ -72,7 +72,7 @@ class SpeedBounds:
 def plan_speed(start: Start, vehicle: Start, bounds: SpeedBounds, previous: Profile | None, config: MotionConfig) -> Profile:
     """Profile from `start`, which lies on `previous` (shifted so that now is its t = 0) where there is one.
 
-    vehicle: what the car itself will be doing when control acts.
+    vehicle: what the car itself will be doing when control acts, where it lags behind; else `start`.
     """
     if bounds.emergency:
         return _braking(start, config.emergency, Level.EMERGENCY, "emergency")
@@ -80,9 +80,7 @@ def plan_speed(start: Start, vehicle: Start, bounds: SpeedBounds, previous: Prof
     upper = np.minimum(_upper(start, bounds), behind)
     if previous is not None and previous.frozen and _still_right(previous, bounds, upper, config):
         return previous
-    # a car that was braked harder than at comfort lags behind its reference, and has to let go too
-    hard = previous is not None and previous.level > Level.COMFORT
-    levels = _open_levels(start, (start, vehicle) if hard else (start,), config)
+    levels = _open_levels(start, vehicle, config)
     run, begun = _free(start, bounds, levels[0], config)
     nodes = run[_NODE_ROWS]
     best: tuple[float, Profile] | None = None
@@ -120,13 +118,15 @@ def _passes_none(profile: Profile, upper: Floats, config: MotionConfig) -> bool:
     return bool(np.all(_at_nodes(profile)[:, 0] <= upper + config.speed.position_tolerance))
 
 
-def _open_levels(start: Start, letting_go: tuple[Start, ...], config: MotionConfig) -> tuple[Level, ...]:
-    """Levels to plan at, mildest first: those that declare the braking under way and let go of it, each before its car stands.
+def _open_levels(start: Start, vehicle: Start, config: MotionConfig) -> tuple[Level, ...]:
+    """Levels to plan at, mildest first: those that declare the braking under way and let go of it before anything stands.
 
     Where only emergency can, it is open too, to let go; otherwise nothing is planned there, but braked.
     """
     declared = [level for level in (Level.COMFORT, Level.FIRM) if start.a >= -config.levels[level].brake - 0.05]
-    found = tuple(level for level in declared if all(_can_let_go(each, planned_limits(config, level)) for each in letting_go))
+    found = tuple(
+        level for level in declared if all(_can_let_go(each, planned_limits(config, level)) for each in (start, vehicle))
+    )
     return found or (Level.EMERGENCY,)
 
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avstack.perception.percepts import COARSE, Percepts
+from avstack.perception.percepts import COARSE, EXISTS, Percepts
 from sim.interface import Floats
 
 OBSERVED_BRAKE, REACTION_S, OBSERVED_MARGIN = 5.0, 0.3, 3.0  # m/s², s, m
 LEAST_TRUST = 0.15
 PASS_MPS, PASS_PER_M, DOUBT_M = 4.0, 4.0, 2.5
 BEFORE_M, BEHIND_M = 4.0, 3.0  # m of way before and behind a doubtful thing that are driven so
-EXISTS, FAINT = 0.3, 0.12
+FAINT = 0.12
 FREE = 100.0  # m/s, no bound
 
 

@@ -274,13 +274,12 @@ def update(
         else:
             row[7], error = 1.0, sigma[4]
             innovation = seen.width - m[7]
-        if q >= 5 and track.kind == _OBJECT and config.grows > 0.0:
-            # not an error that lasts, but more that is seen
-            total += _correct(track, row, gain, innovation, error * error, config.outlier)
-            continue
-        row[_BIAS[q]] = error * shared
-        innovation -= error * shared * m[_BIAS[q]]
-        total += _correct(track, row, gain, innovation, error * error * own, config.outlier)
+        # another size of a lying thing is no error that lasts, but more that is seen
+        grows = q >= 5 and track.kind == _OBJECT and config.grows > 0.0
+        lasts = 0.0 if grows else error * shared
+        row[_BIAS[q]] = lasts
+        innovation -= lasts * m[_BIAS[q]]
+        total += _correct(track, row, gain, innovation, error * error * (1.0 if grows else own), config.outlier)
     m[2] = wrap_angle(m[2])
     return total
 

@@ -42,6 +42,8 @@ THING_DTYPE = np.dtype(
 
 STANDING_SPEED = 0.5
 """m/s, below which a thing counts as standing (METRICS: "stopped")."""
+EXISTS = 0.3
+"""Least probability that a thing is there, from which it is reckoned with."""
 DRIVEN_THROUGH = 0.85
 """Least probability that driving through a thing does no harm, from which that is done."""
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from avstack.motion import ReferencePath
-from avstack.perception.percepts import EgoEstimate, Percepts
+from avstack.perception.percepts import EXISTS, EgoEstimate, Percepts
 from avstack.safety.assumptions import Assumptions
 from avstack.safety.predicate import braking_distance
 from sim.geometry import Floats
@@ -96,7 +96,7 @@ def verge_of(path: ReferencePath, ground: Ground, spec: VehicleSpec) -> Verge:
 
 def _covered(xy: Floats, things: NDArray[np.void], beside: float) -> NDArray[np.bool_]:
     """(N,) whether a thing other than a person is on a place (N, 2), or nearer to it than `beside` [m]."""
-    solid = things[(things["kind"] != PEDESTRIAN) & (things["existence"] > 0.3)]
+    solid = things[(things["kind"] != PEDESTRIAN) & (things["existence"] > EXISTS)]
     boxes = np.empty((len(solid), 6))
     boxes[:, 0], boxes[:, 1] = solid["x"], solid["y"]
     boxes[:, 2], boxes[:, 3] = np.cos(solid["heading"]), np.sin(solid["heading"])
@@ -129,7 +129,7 @@ def screens(percepts: Percepts) -> Floats:
     """(K, 4) x, y, x, y of lines that block sight: both diagonals of what stands, and walls as far as sight shows them."""
     things = percepts.things
     solid = things[
-        (np.abs(things["speed"]) < STANDS) & (things["length"] > FLAT_M) & (things["existence"] > 0.3)
+        (np.abs(things["speed"]) < STANDS) & (things["length"] > FLAT_M) & (things["existence"] > EXISTS)
         & (things["kind"] != PEDESTRIAN)
     ]  # fmt: skip
     cos, sin = 0.5 * np.cos(solid["heading"]), 0.5 * np.sin(solid["heading"])

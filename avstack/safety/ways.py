@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avstack.motion import ReferencePath
-from avstack.perception.percepts import DRIVEN_THROUGH, Percepts
+from avstack.perception.percepts import DRIVEN_THROUGH, EXISTS, Percepts
 from avstack.safety.assumptions import Assumptions
 from avstack.safety.predicate import PERSON, SAME_WAY, VEHICLE
 from sim.geometry import Floats, box_gap
@@ -119,7 +119,7 @@ def things_of(percepts: Percepts, assumptions: Assumptions) -> Floats:
         ],
         axis=1,
     ).astype(np.float64)  # fmt: skip
-    keep = (things["existence"] > 0.3) & (things["drive_through"] < DRIVEN_THROUGH) & np.all(np.isfinite(out), axis=1)
+    keep = (things["existence"] > EXISTS) & (things["drive_through"] < DRIVEN_THROUGH) & np.all(np.isfinite(out), axis=1)
     return np.ascontiguousarray(out[keep])
 
 
