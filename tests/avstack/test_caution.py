@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from avstack.perception.caution import (
-    EXISTS,
     FAINT,
     LEAST_TRUST,
     OBSERVED_MARGIN,
@@ -13,7 +12,7 @@ from avstack.perception.caution import (
     lower,
     stopping_speed,
 )
-from avstack.perception.percepts import COARSE, RICH, THING_DTYPE, EgoEstimate, Percepts
+from avstack.perception.percepts import COARSE, EXISTS, RICH, THING_DTYPE, EgoEstimate, Percepts
 
 LINE = (np.arange(0.0, 200.0, 0.5), np.arange(0.0, 200.0, 0.5), np.zeros(400))
 HALF = 0.9

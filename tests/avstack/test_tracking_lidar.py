@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from avstack.perception.arbitration import _SPREAD
-from avstack.perception.caution import EXISTS, FAINT
+from avstack.perception.caution import FAINT
 from avstack.perception.perceive import LIDAR_TRACKING
-from avstack.perception.percepts import COARSE, RICH
+from avstack.perception.percepts import COARSE, EXISTS, RICH
 from avstack.perception.tracking import SIGN_DTYPE, start_tracking, track
 from sim.interface import OBJECT_DTYPE, Kind
 
