@@ -55,8 +55,8 @@ PARTS = (
     Part(name="risk_sumo", command="matched-risk chicken_sumo --seeds {60}"),
     Part(name="risk_sumo_bare", command="matched-risk chicken_sumo --set safety=false --seeds {60}"),
     Part(name="ablations", command=f"eval chicken --no-regret {ABLATIONS} --seeds {{500}}"),
-    Part(name="slower", command=f"eval chicken_slower {PAIR} --seeds {{500}}"),
-    Part(name="faster", command=f"eval chicken_faster {PAIR} --seeds {{500}}"),
+    Part(name="slower", command="eval chicken_slower --no-regret --driver joint --seeds {500}"),
+    Part(name="faster", command="eval chicken_faster --no-regret --driver joint --seeds {500}"),
     Part(
         name="matrix", held_out=True,
         command="matrix --held-out --driver joint --driver marginal --driver cv --driver idm --driver rules --seeds {40}",
