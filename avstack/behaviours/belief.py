@@ -75,8 +75,13 @@ class Belief:
 
 def asleep_share(agent: Agent) -> float:
     """Probability that it does not see the ego, before any evidence."""
-    speed = float(agent.thing["speed"])
-    return ASLEEP_STOPPED if abs(speed) < STANDS or float(agent.thing["accel"]) < -0.8 else ASLEEP
+    wakes = stands(agent) or agent.visit.stopped >= 0 or float(agent.thing["accel"]) < -0.8
+    return ASLEEP_STOPPED if wakes else ASLEEP
+
+
+def stands(agent: Agent) -> bool:
+    """Whether it stands: told from its places too, for speeds measured of who stands are not zero."""
+    return bool(agent.thing["standing"] > 0) or abs(float(agent.thing["speed"])) < STANDS
 
 
 def prior(agent: Agent) -> Floats:
@@ -148,7 +153,7 @@ def _updated(track: Track | None, agent: Agent, predicted: Floats, ego_speed: fl
         weights = weights * np.where(np.arange(5) >= 3, WAVE_FACTOR ** (TICK_S / WAVE_S), 1.0)[None, :, None]
         weights = weights / weights.sum()
     weights = (1.0 - SWITCH) * weights + SWITCH * fresh
-    if abs(speed) < STANDS:
+    if stands(agent):
         weights = (1.0 - LOOKS_UP) * weights + LOOKS_UP * weights.sum(axis=2, keepdims=True) * _attention(agent)
     return Track(_floored(weights, agent), keys, history, speeds)
 
