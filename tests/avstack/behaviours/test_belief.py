@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from avstack.behaviours.atlas import Atlas
-from avstack.behaviours.belief import LEVELS, NO, Belief, continued, modes_of, update_belief
+from avstack.behaviours.belief import LEVELS, NO, Belief, asleep_share, continued, modes_of, update_belief
 from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.decide import BehaviourMemory, decide
 from avstack.behaviours.hypotheses import ways
@@ -203,6 +203,26 @@ def test_whoever_has_stood_for_a_while_is_hardly_believed_asleep(junction):
         asleep.append(float(belief.of(agent)[:, :, NO].sum()))
     assert asleep[10] > 0.05
     assert asleep[-1] < 0.03
+
+
+def test_neither_a_speed_misread_of_one_who_stands_nor_setting_off_from_its_line_makes_it_asleep(junction):
+    atlas, ego, other = junction
+    config, seen, belief = BehaviourConfig(), start_seeing(atlas, *ego), Belief()
+    for tick in range(40):
+        known = percepts(tick + 30, ego, other, 0.0, 0.7 if tick % 3 == 1 else 0.0, 0.0)
+        known.things["standing"] = tick + 30  # told from its places
+        scene, seen = read_scene(known, atlas, CAR, seen)
+        belief = update_belief(belief, scene, config)
+    agent = scene.agents[0]
+    assert float(belief.of(agent)[:, :, NO].sum()) < 0.01
+    assert agent.visit.stopped >= 0
+    off = percepts(70, ego, other, 0.1, 0.8, 1.3)
+    assert float(off.things["standing"][0]) == 0
+    scene, seen = read_scene(off, atlas, CAR, seen)
+    assert asleep_share(scene.agents[0]) < 0.01
+    coming = percepts(70, ego, other, -20.0, 8.0, 0.0)
+    scene, _ = read_scene(coming, atlas, CAR, start_seeing(atlas, *ego))
+    assert asleep_share(scene.agents[0]) > 0.03, "who comes on without braking may not have seen the ego"
 
 
 def test_a_wave_makes_it_likely_in_a_second_that_one_is_let_in_and_a_flicker_does_not(junction):
