@@ -192,7 +192,7 @@ def constraints_of(ask: Ask, spec: VehicleSpec, care: Caution, unseen: tuple[Flo
     windows = tuple(Window(t_from=0.0, t_to=until, s_max=s) for until, s in ask.windows)
     return Constraints(
         target_speed=min(ask.cap, care.cap), stops=ask.stops, rest=ask.rest or care.rest, leaders=leaders, windows=windows,
-        reverse_to=ask.back_to, emergency=ask.emergency, envelope=lower(unseen, care.envelope),
+        reverse_to=ask.back_to, emergency=ask.emergency, prompt=ask.prompt, envelope=lower(unseen, care.envelope),
     )  # fmt: skip
 
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from avstack.behaviours.decision import Ask, Lead, Manoeuvre
 from avstack.behaviours.policies import CREEP_SPEED, ROLLS, Option, Weighed
-from avstack.behaviours.response import MARGIN, NO_LINE, STEP_S, reach_time
+from avstack.behaviours.response import MARGIN, NO_LINE, SIGN, STEP_S, reach_time
 from avstack.behaviours.scene import Agent, Scene
 from avstack.behaviours.zones import COMMITTED_M, ROW
 from sim.geometry import Floats
 from sim.jit import kernel
+from sim.roads.lane_map import Regulation
 
 AT_LINE_M = 0.5  # m before the place where one waits
 WAITS_BELOW = 6.0  # m/s, above which slowing down is left to the windows
@@ -65,7 +66,18 @@ def asks_of(
             cap = min(cap, scene.speed)
     stops += [s for until, s in windows if until == math.inf]
     windows = [window for window in windows if window[0] < math.inf]
-    return Ask(tuple(sorted(set(stops))), tuple(windows), tuple(leads), cap, option.brisk, rest=rest), held
+    ask = Ask(
+        tuple(sorted(set(stops))), tuple(windows), tuple(leads), cap, option.brisk, rest=rest, prompt=_by_arrival(scene)
+    )  # fmt: skip
+    return ask, held
+
+
+def _by_arrival(scene: Scene) -> bool:
+    """Whether the ego comes to a line at which turns are taken in the order of arrival."""
+    if scene.line >= NO_LINE or scene.line_kind != SIGN:
+        return False
+    stop = next((stop for stop in scene.path.stops if stop.front > scene.line), None)
+    return stop is not None and stop.regulation == Regulation.ALL_WAY_STOP
 
 
 def _goes_first(scene: Scene, weighed: Weighed, futures: list[tuple[int, Floats]], option: Option) -> Floats:

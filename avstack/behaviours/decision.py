@@ -78,7 +78,7 @@ class Lead:
 class Ask:
     """What motion is asked to keep to. stops: places to rest at, the nearest ahead counts; windows: (until [s], s) not to be
     passed before; leads: whom to follow; cap: most speed [m/s]; brisk: speed up firmly; back_to: reverse to this s; rest: wait
-    wherever it is comfortable to come to rest."""
+    wherever it is comfortable to come to rest; prompt: come to rest as soon as comfort allows."""
 
     stops: tuple[float, ...] = ()
     windows: tuple[tuple[float, float], ...] = ()
@@ -88,6 +88,7 @@ class Ask:
     back_to: float | None = None
     emergency: bool = False
     rest: bool = False
+    prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,8 +58,8 @@ class Constraints:
     """What behaviours ask of motion. envelope: speeds (M,) at increasing s (M,), linear between and constant beyond.
 
     stops: positions to rest at, the first counts, and one just passed is still braked for; rest: come to rest where that is
-    gentle, or where the stop under way leads; nudges: sorted by start; reverse_to: back up to this s; emergency: brake as hard as
-    is declared, now.
+    gentle, or where the stop under way leads; prompt: rest at a stop as soon as comfort allows, not as smoothly as can be;
+    nudges: sorted by start; reverse_to: back up to this s; emergency: brake as hard as is declared, now.
     """
 
     target_speed: float = math.inf
@@ -71,6 +71,7 @@ class Constraints:
     nudges: tuple[Nudge, ...] = ()
     reverse_to: float | None = None
     emergency: bool = False
+    prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +241,7 @@ def _bounds(
             stop, tail = behind, tail + (behind + config.speed.standing_gap - tail[-1])
     return SpeedBounds(
         target=target, caps=caps, caps_first=SPACING * first, caps_spacing=SPACING, stop=stop, upper=upper, lower=lower,
-        tail=tail, emergency=constraints.emergency,
+        tail=tail, emergency=constraints.emergency, prompt=constraints.prompt and stop in constraints.stops,
     )  # fmt: skip
 
 

@@ -203,6 +203,27 @@ def brake_run(out: Floats, brake: float, jerk: float) -> float:
     return float(out[out.shape[0] - 1, 0])
 
 
+@kernel
+def prompt_run(out: Floats, stop: float, brake: float, jerk: float, scratch: Floats) -> int:
+    """Let a run, rows (K, 3) of s, v, a, brake to rest before `stop` as late as a limit of braking and jerk allows; the row from
+    where it brakes, K where it does not.
+
+    scratch (K, 3) is overwritten.
+    """
+    for k in range(out.shape[0]):
+        if out[k, 0] + out[k, 1] * (0.5 * out[k, 1] / brake + (brake + max(out[k, 2], 0.0)) / jerk) < stop - out[k, 1]:
+            continue  # not by far yet
+        for m in range(3):
+            scratch[0, m] = out[k, m]
+        if brake_run(scratch, brake, jerk) < stop - out[k, 1] * STEP_S and k + 1 < out.shape[0]:
+            continue
+        for m in range(k, out.shape[0]):
+            for i in range(3):
+                out[m, i] = scratch[m - k, i]
+        return k
+    return int(out.shape[0])
+
+
 def run_profile(run: Floats, *, level: Level, feasible: bool, frozen: bool, stop: float, reason: str) -> Profile:
     """A run (K, 3) at equal steps as a Profile."""
     t = np.arange(len(run), dtype=np.float64) * STEP_S

@@ -23,6 +23,7 @@ from avstack.motion.profile import (
     brake_run,
     free_run,
     lower_caps,
+    prompt_run,
     run_profile,
 )
 from avstack.motion.qp import NODES_S, STEPS_S, STOP_STEPS, SpeedProblem, solve_speed, solve_stop
@@ -37,6 +38,8 @@ BRAKING_STEPS = 8
 DONE_M = 0.3  # m past its stop within which a car that hardly moves has stopped there
 LET_GO_MARGIN = 1.1
 LET_GO_JERK = 8.0  # m/s³, with which the hardest brake is let go of: the actuators lag behind what is faster
+PROMPT_WITHIN_M, PROMPT_ABOVE = 80.0, 1.0  # m before the stop, m/s: where a stop may still be made prompt
+PROMPT_SHARE = 0.95  # of comfort's braking and jerk
 SOLVED_FOR, NO_WAY = "constrained", "no way within the limits"
 
 
@@ -54,8 +57,8 @@ class SpeedBounds:
     """What a profile has to keep. All times are from now.
 
     target: speed to drive at; caps (P,) of speed every `caps_spacing` [m] from `caps_first` on; stop: where to rest at last,
-    inf for nowhere. upper, lower (N,) at NODES_S: positions not to pass, and to have reached; infinite where free. tail
-    (RUN_STEPS + 1,) every STEP_S: where the centre would touch the leader, None without one.
+    inf for nowhere; prompt: there as soon as comfort allows. upper, lower (N,) at NODES_S: positions not to pass, and to have
+    reached; infinite where free. tail (RUN_STEPS + 1,) every STEP_S: where the centre would touch the leader, None without one.
     """
 
     target: float
@@ -67,6 +70,7 @@ class SpeedBounds:
     lower: Floats
     tail: Floats | None
     emergency: bool = False
+    prompt: bool = False
 
 
 def plan_speed(start: Start, vehicle: Start, bounds: SpeedBounds, previous: Profile | None, config: MotionConfig) -> Profile:
@@ -81,6 +85,10 @@ def plan_speed(start: Start, vehicle: Start, bounds: SpeedBounds, previous: Prof
     if previous is not None and previous.frozen and _still_right(previous, bounds, upper, config):
         return previous
     levels = _open_levels(start, vehicle, config)
+    if bounds.prompt and levels[0] == Level.COMFORT:
+        prompt = _prompt(start, bounds, upper, config)
+        if prompt is not None:
+            return prompt
     run, begun = _free(start, bounds, levels[0], config)
     nodes = run[_NODE_ROWS]
     best: tuple[float, Profile] | None = None
@@ -175,6 +183,30 @@ def _free(start: Start, bounds: SpeedBounds, level: Level, config: MotionConfig)
         np.array([speed.stop_brake, speed.stop_jerk, speed.standing_gap, speed.time_gap]),
     )  # fmt: skip
     return run, begun
+
+
+def _prompt(start: Start, bounds: SpeedBounds, upper: Floats, config: MotionConfig) -> Profile | None:
+    """To the stop as soon as comfort allows; None where a bound is in the way, or it is too late for it."""
+    limits = planned_limits(config, Level.COMFORT)
+    way = bounds.stop - start.s
+    if not 0.0 < way < PROMPT_WITHIN_M or start.v < PROMPT_ABOVE:
+        return None
+    run, _ = _free(start, replace(bounds, stop=math.inf), Level.COMFORT, config)
+    begins = prompt_run(run, bounds.stop, PROMPT_SHARE * limits.brake, PROMPT_SHARE * limits.jerk, np.empty_like(run))
+    if begins > 0:
+        if not _within(run[_NODE_ROWS], bounds, upper, config):
+            return None
+        return run_profile(run, level=Level.COMFORT, feasible=True, frozen=False, stop=math.nan, reason="free")
+    short = max(way - float(run[-1, 0] - start.s), 0.0)  # of the stop, where that braking leads: less than a step's way
+    duration = STEP_S * (np.count_nonzero(run[:, 1]) + 1) + 2.0 * short / start.v
+    jerk = solve_stop(start.v, start.a, way, (limits.brake, limits.jerk), duration)
+    if jerk is None:
+        return None
+    steps = np.full(STOP_STEPS, duration / STOP_STEPS)
+    found = _integrated(
+        start, jerk, steps, level=Level.COMFORT, feasible=True, frozen=True, stop=bounds.stop, reason="stop"
+    )  # fmt: skip
+    return found if _within(_at_nodes(found), bounds, upper, config) else None
 
 
 def _whole_stop(start: Start, stop: float, run: Floats) -> Floats:

@@ -54,7 +54,7 @@ class Wish:
     speed: float
 
 
-KINDS = ["stop", "leader", "emergency", "slow", "window", "nudge"]
+KINDS = ["stop", "prompt", "leader", "emergency", "slow", "window", "nudge"]
 WISHES = st.lists(
     st.builds(
         Wish, first=st.integers(0, 60), ticks=st.integers(3, 50), kind=st.sampled_from(KINDS),
@@ -74,8 +74,8 @@ def asking(wishes: list[Wish]):
                 continue
             place = began.setdefault(number, state.x) + wish.way
             passed = TICK_S * (tick - wish.first)
-            if wish.kind == "stop":
-                asked = replace(asked, stops=(*asked.stops, place))
+            if wish.kind in ("stop", "prompt"):
+                asked = replace(asked, stops=(*asked.stops, place), prompt=asked.prompt or wish.kind == "prompt")
             elif wish.kind == "leader":
                 leader = Leader(t=AHEAD, s=place + wish.speed * (passed + AHEAD))
                 asked = replace(asked, leaders=(*asked.leaders, leader))

@@ -282,3 +282,25 @@ def test_a_speed_is_taken_on_no_faster_than_bends_allow():
     caps = np.interp(trajectory.s, path.s, path.caps)
     assert (trajectory.speed <= caps + 0.3).all()
     assert trajectory.speed.max() > 6.0
+
+
+@pytest.mark.parametrize("speed", [6.0, 8.0, 13.0])
+def test_a_prompt_stop_is_sooner_at_its_place_within_comfort(speed):
+    stop = centre_of_front(110.0, SPEC)
+
+    def arrived(drove):
+        return next(k for k, (v, *_) in enumerate(drove.substeps) if v < 0.5)
+
+    smooth = run(lambda *_: Constraints(target_speed=speed, stops=(stop,)), 300, speed)
+    prompt = run(lambda *_: Constraints(target_speed=speed, stops=(stop,), prompt=True), 300, speed)
+    assert (arrived(smooth) - arrived(prompt)) * 0.05 > 0.8
+    assert prompt.poses[-1][0] == pytest.approx(stop, abs=0.2)
+    assert set(prompt.levels) == {Level.COMFORT}
+    accel = np.array([a for _, a, *_ in prompt.substeps])
+    assert accel.min() > -CONFIG.comfort.brake
+
+
+def test_a_prompt_stop_too_near_for_comfort_is_made_as_any_other():
+    near = [Constraints(target_speed=8.0, stops=(52.0,), prompt=prompt) for prompt in (False, True)]
+    ends = [run(lambda *_, ask=ask: ask, 120).poses[-1][0] for ask in near]
+    assert ends[0] == ends[1]
