@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from avstack.behaviours.decision import Ask, Lead, Manoeuvre
 from avstack.behaviours.policies import CREEP_SPEED, ROLLS, Option, Weighed
+from avstack.behaviours.precedence import next_stop
 from avstack.behaviours.response import MARGIN, NO_LINE, SIGN, STEP_S, reach_time
 from avstack.behaviours.scene import Agent, Scene
 from avstack.behaviours.zones import COMMITTED_M, ROW
@@ -76,7 +77,7 @@ def _by_arrival(scene: Scene) -> bool:
     """Whether the ego comes to a line at which turns are taken in the order of arrival."""
     if scene.line >= NO_LINE or scene.line_kind != SIGN:
         return False
-    stop = next((stop for stop in scene.path.stops if stop.front > scene.line), None)
+    stop = next_stop(scene.path, scene.line)
     return stop is not None and stop.regulation == Regulation.ALL_WAY_STOP
 
 

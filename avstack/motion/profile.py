@@ -215,7 +215,7 @@ def prompt_run(out: Floats, stop: float, brake: float, jerk: float, scratch: Flo
             continue  # not by far yet
         for m in range(3):
             scratch[0, m] = out[k, m]
-        if brake_run(scratch, brake, jerk) < stop - out[k, 1] * STEP_S and k + 1 < out.shape[0]:
+        if brake_run(scratch, brake, jerk) < stop - out[k, 1] * STEP_S:
             continue
         for m in range(k, out.shape[0]):
             for i in range(3):

@@ -38,7 +38,8 @@ BRAKING_STEPS = 8
 DONE_M = 0.3  # m past its stop within which a car that hardly moves has stopped there
 LET_GO_MARGIN = 1.1
 LET_GO_JERK = 8.0  # m/s³, with which the hardest brake is let go of: the actuators lag behind what is faster
-PROMPT_WITHIN_M, PROMPT_ABOVE = 80.0, 1.0  # m before the stop, m/s: where a stop may still be made prompt
+PROMPT_WITHIN_M = 80.0  # m before a stop; from further off a prompt one would not be at rest before a run ends
+PROMPT_ABOVE = 1.0  # m/s, below which there is nothing to hurry for
 PROMPT_SHARE = 0.95  # of comfort's braking and jerk
 SOLVED_FOR, NO_WAY = "constrained", "no way within the limits"
 
@@ -199,14 +200,8 @@ def _prompt(start: Start, bounds: SpeedBounds, upper: Floats, config: MotionConf
         return run_profile(run, level=Level.COMFORT, feasible=True, frozen=False, stop=math.nan, reason="free")
     short = max(way - float(run[-1, 0] - start.s), 0.0)  # of the stop, where that braking leads: less than a step's way
     duration = STEP_S * (np.count_nonzero(run[:, 1]) + 1) + 2.0 * short / start.v
-    jerk = solve_stop(start.v, start.a, way, (limits.brake, limits.jerk), duration)
-    if jerk is None:
-        return None
-    steps = np.full(STOP_STEPS, duration / STOP_STEPS)
-    found = _integrated(
-        start, jerk, steps, level=Level.COMFORT, feasible=True, frozen=True, stop=bounds.stop, reason="stop"
-    )  # fmt: skip
-    return found if _within(_at_nodes(found), bounds, upper, config) else None
+    found = _stop_in(start, bounds.stop, duration, limits, Level.COMFORT)
+    return found if found is not None and _within(_at_nodes(found), bounds, upper, config) else None
 
 
 def _whole_stop(start: Start, stop: float, run: Floats) -> Floats:
@@ -284,7 +279,12 @@ def _bounded_stop(start: Start, stop: float, limits: Limits, level: Level) -> Pr
     duration = stop_duration(start.v, start.a, way)
     if duration <= 0.0 or start.v < AT_REST:
         return None
-    jerk = solve_stop(start.v, start.a, way, (limits.brake, limits.jerk), duration)
+    return _stop_in(start, stop, duration, limits, level)
+
+
+def _stop_in(start: Start, stop: float, duration: float, limits: Limits, level: Level) -> Profile | None:
+    """The smoothest stop that takes `duration` [s] at most; None where none keeps the limits."""
+    jerk = solve_stop(start.v, start.a, stop - start.s, (limits.brake, limits.jerk), duration)
     if jerk is None:
         return None
     steps = np.full(STOP_STEPS, duration / STOP_STEPS)
