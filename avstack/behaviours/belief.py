@@ -34,7 +34,6 @@ WINDOW = 5  # ticks
 SPEED_NOISE = 0.1  # m/s, of one measured speed at best
 MODEL_NOISE = 0.7  # m/s², what real drivers do differently from any hypothesis
 SWITCH = 0.004  # share that forgets per tick: people change their minds
-STANDS = 0.5  # m/s
 LOOKS_UP = 0.05  # share that looks round anew per tick of standing: whoever has stopped looks before it sets off
 WAVE_FACTOR = 20.0  # how much likelier a wave makes it that somebody lets the ego go
 WAVE_S = 1.0  # s that a wave lasts
@@ -80,8 +79,8 @@ def asleep_share(agent: Agent) -> float:
 
 
 def stands(agent: Agent) -> bool:
-    """Whether it stands: told from its places too, for speeds measured of who stands are not zero."""
-    return bool(agent.thing["standing"] > 0) or abs(float(agent.thing["speed"])) < STANDS
+    """Whether it stands, as tracking tells it: speeds measured of who stands are not zero."""
+    return bool(agent.thing["standing"] > 0)
 
 
 def prior(agent: Agent) -> Floats:

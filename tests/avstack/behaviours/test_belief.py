@@ -54,7 +54,7 @@ def percepts(tick: int, ego, other, way: float, speed: float, accel: float) -> P
     thing["speed"], thing["accel"] = speed, accel
     thing["vx"], thing["vy"] = speed * np.cos(heading), speed * np.sin(heading)
     thing["indicator"][0, 0] = 1.0
-    thing["standing"] = tick if speed < 0.5 else 0
+    thing["standing"] = tick + 1 if speed < 0.5 else 0
     thing["covariance"][0] = np.eye(7) * 0.04
     pose = EgoEstimate(
         x=ego[0], y=ego[1], heading=ego[2], covariance=np.eye(3) * 1e-6, speed=0.0, accel=0.0, yaw_rate=0.0, steer=0.0
