@@ -23,6 +23,7 @@ URGENT_M = 120.0  # m before the last chance from which a lane change presses
 PRESSING = 12.0  # s of delay that the last chance is worth
 AGAIN_TICKS = 20  # ticks after a lane change was given up before the next is thought of
 EVERY = 3  # ticks between looks at the neighbouring lane
+MISSED_TICKS = 4  # ticks without what the ego goes round after which it is not there
 STANDS, STUCK_S = 0.1, 2.0  # m/s; s of standing before something that cannot be passed from here, after which the ego backs up
 SIGNAL_M = 25.0
 LEAD_ROOM_M, LEAD_ROOM_S = 3.5, 2.0  # m, s of closing speed: room behind whom one changes lanes
@@ -37,7 +38,7 @@ TURN_BEND = 0.5  # rad of bend ahead that is signalled
 class BehaviourMemory:
     """What the behaviours carry from tick to tick. aborted: when a lane change was last given up; eased: most speed [m/s] with
     which the ego may come up to those on the lane that it wants to change to; stood: ticks for which the ego has stood;
-    privilege: for one tick, see `belief.Privilege`."""
+    missed: ticks for which what it goes round was not seen; privilege: for one tick, see `belief.Privilege`."""
 
     seen: Seen | None = None
     belief: Belief = field(default_factory=Belief)
@@ -45,6 +46,7 @@ class BehaviourMemory:
     aborted: int = -1000
     eased: float = math.inf
     stood: int = 0
+    missed: int = 0
     privilege: Privilege | None = None
 
 
@@ -82,8 +84,10 @@ def decide(
         scene, seen = _look(percepts, atlas, spec, seen, config, shifted)
     stood = memory.stood + 1 if abs(ego.speed) < STANDS else 0
     stuck = stood * TICK_S > STUCK_S
-    if stuck and lateral.outlived(atlas, scene, spec):
-        scene, seen = _look(percepts, atlas, spec, seen, config, own_path.begin_recipe(atlas, ego.x, ego.y, ego.heading))
+    gone = lateral.outlived(atlas, scene, spec)
+    missed = memory.missed + 1 if gone else 0
+    if missed > MISSED_TICKS:
+        scene, seen = _look(percepts, atlas, spec, seen, config, own_path.without(scene.recipe, gone, scene.s, scene.speed))
     way_back = lateral.way_back(atlas, scene, spec) if stuck else None
     if way_back is not None and not lateral.has_room_behind(ego, spec, percepts.things, scene.s - way_back):
         way_back = None
@@ -110,7 +114,7 @@ def decide(
     decision = replace(decision, ask=replace(decision.ask, cap=cap))
     decision = replace(decision, indicator=_indicator(scene, side))
     return decision, scene, BehaviourMemory(
-        seen=seen, belief=learned, chosen=chosen, aborted=aborted, eased=eased, stood=stood
+        seen=seen, belief=learned, chosen=chosen, aborted=aborted, eased=eased, stood=stood, missed=missed
     )  # fmt: skip
 
 

@@ -34,8 +34,8 @@ BEHIND_M = 3.0  # m that are left free behind an ego that backs up
 def past_obstacles(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> Recipe | None:
     """The recipe with a shift for each thing that stands in the way and can be passed; None where nothing changes.
 
-    Shifts that have begun are finished; one ahead is given up as soon as nothing lies there any more, and made anew where that
-    lies elsewhere than it seemed. Where too little way is left, nothing is shifted: see `way_back`.
+    Shifts that have begun stay, see `outlived`; one ahead is given up as soon as nothing lies there any more, and made anew
+    where that lies elsewhere than it seemed. Where too little way is left, nothing is shifted: see `way_back`.
     """
     if not scene.static and not scene.recipe.shifts:
         return None
@@ -69,10 +69,11 @@ def way_back(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> float | None:
     return None
 
 
-def outlived(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> bool:
-    """Whether the ego is on its way round something that is not there any more."""
+def outlived(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> set[Shift]:
+    """The shifts that have begun, to pass what is not there any more."""
     wanted = _wanted(atlas, scene, spec)
-    return any(old.begins < scene.s < old.start and not any(_same(old, shift) for shift in wanted) for old in scene.recipe.shifts)
+    begun = [old for old in scene.recipe.shifts if old.begins < scene.s < old.start]
+    return {old for old in begun if not any(_same(old, shift) for shift in wanted)}
 
 
 def has_room_behind(ego: EgoEstimate, spec: VehicleSpec, things: NDArray[np.void], way: float) -> bool:

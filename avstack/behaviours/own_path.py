@@ -24,6 +24,8 @@ DEAD_END = -1.0
 RAMP = 8.0  # m of way per metre of shift, at least
 RAMP_LEAST, RAMP_TIGHTEST = 7.0, 4.0  # m
 TIGHTEST = 0.15  # 1/m, greatest curvature that is asked for
+SLOPE_M = 0.5  # m to each side within which a slope is measured
+ON_IT_M, ALONG_IT = 0.02, 0.01  # m, m/m: off the centreline that is driven without a blend
 STRAY = 0.9  # m off the path at which it is laid from where the ego is
 
 
@@ -214,9 +216,25 @@ def from_here(atlas: Atlas, recipe: Recipe, x: float, y: float, heading: float, 
     slope = math.sin(heading) * row[2] - math.cos(heading) * row[3]
     if abs(d) < 0.15 and abs(slope) < 0.05:
         return plain
-    length = max(8.0, 4.0 * abs(d), min(3.0 * speed, 16.0 * abs(d) + 8.0))
     tangent = min(max(slope / max(math.sqrt(max(1.0 - slope * slope, 0.04)), 0.2), -0.6), 0.6)
-    return replace(plain, blend=(round(s, 2), round(length, 1), round(d, 3), round(tangent, 4)))
+    return replace(plain, blend=(round(s, 2), blend_length(d, speed), round(d, 3), round(tangent, 4)))
+
+
+def blend_length(offset: float, speed: float) -> float:
+    """Way [m] on which a path comes back from `offset` [m] beside its centreline."""
+    return round(max(8.0, 4.0 * abs(offset), min(3.0 * speed, 16.0 * abs(offset) + 8.0)), 1)
+
+
+def without(recipe: Recipe, gone: set[Shift], s: float, speed: float) -> Recipe:
+    """The recipe without some of its shifts, one of which may have begun at s [m]: a blend goes on from where they have brought
+    the path by then."""
+    rest = replace(recipe, shifts=tuple(shift for shift in recipe.shifts if shift not in gone))
+    around = np.array([s - SLOPE_M, s, s + SLOPE_M])
+    left = offsets(recipe, around) - offsets(replace(rest, blend=None), around)
+    offset, slope = float(left[1]), float(left[2] - left[0]) / (2.0 * SLOPE_M)
+    if abs(offset) < ON_IT_M and abs(slope) < ALONG_IT:
+        return rest
+    return replace(rest, blend=(round(s, 2), blend_length(offset, speed), round(offset, 3), round(slope, 4)))
 
 
 def renewed(atlas: Atlas, recipe: Recipe, path: Path, s: float) -> tuple[Recipe, float]:

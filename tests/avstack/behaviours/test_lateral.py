@@ -11,7 +11,7 @@ import pytest
 from avstack.behaviours import own_path
 from avstack.behaviours.atlas import FOLLOWING, Atlas
 from avstack.behaviours.config import BehaviourConfig
-from avstack.behaviours.decide import EASES, BehaviourMemory, _braking_asked, _eased, _has_room, decide
+from avstack.behaviours.decide import EASES, MISSED_TICKS, BehaviourMemory, _braking_asked, _eased, _has_room, decide
 from avstack.behaviours.decision import Ask, Decision, Lead, Manoeuvre, Reason
 from avstack.behaviours.hypotheses import on_foot, rests, ways
 from avstack.behaviours.lateral import (
@@ -168,6 +168,39 @@ def test_from_a_thing_too_near_to_be_passed_the_ego_backs_up_until_it_can(juncti
     assert past_obstacles(junction, again, CAR) is not None
 
 
+def test_the_path_goes_on_without_a_step_where_a_shift_is_given_up(junction):
+    scene, _ = look(junction, 15.0, box_at(junction, 45.0, -1.2))
+    shifted = past_obstacles(junction, scene, CAR)
+    assert shifted is not None
+    for s in np.arange(shifted.shifts[0].begins, shifted.shifts[0].start, 2.3):
+        given_up = own_path.without(shifted, set(shifted.shifts), float(s), 4.0)
+        assert given_up.shifts == ()
+        near = s + np.arange(0.0, 0.5, 0.1)
+        step = own_path.offsets(given_up, near) - own_path.offsets(shifted, near)
+        assert np.abs(step).max() < 0.03
+        after = own_path.lay(junction, given_up)
+        assert np.abs(after.rows[:, 5]).max() < 0.2  # 1/m, what a car can steer
+        assert abs(own_path.offsets(given_up, np.array([s + 25.0]))[0]) < 1e-6
+
+
+@pytest.mark.parametrize(("missed", "given_up"), [(MISSED_TICKS - 1, False), (MISSED_TICKS + 2, True)])
+def test_a_shift_for_what_was_seen_once_is_given_up_after_a_moment(junction, missed, given_up):
+    pose = ahead(junction, 34.5, 0.0)
+    memory, seen = BehaviourMemory(), None
+    box = box_at(junction, 45.0, -1.2)
+    for tick in range(3 + missed):
+        x, y = pose[0] + 0.3 * tick * math.cos(pose[2]), pose[1] + 0.3 * tick * math.sin(pose[2])
+        ego = EgoEstimate(x=x, y=y, heading=pose[2], covariance=np.eye(3) * 1e-6, speed=3.0, accel=0.0, yaw_rate=0.0, steer=0.0)
+        things = box if tick < 3 else box[:0]
+        percepts = Percepts(tick=tick, ego=ego, things=things, signals=np.zeros(0, np.int32), observed_range=100.0)
+        _, _, memory = decide(percepts, junction, CAR, 1, memory, BehaviourConfig())
+        seen = memory.seen
+        assert seen is not None
+        assert tick != 2 or seen.recipe.shifts[0].begins < seen.s
+    assert seen is not None
+    assert (seen.recipe.shifts == ()) == given_up
+
+
 def test_a_way_round_nothing_is_known_for_one(junction):
     box = box_at(junction, 45.0, -1.2)
     scene, seen = look(junction, 15.0, box)
@@ -176,7 +209,7 @@ def test_a_way_round_nothing_is_known_for_one(junction):
     seen = replace(seen, recipe=shifted)
     for along, things, gone in [(38.0, box, False), (38.0, box[:0], True), (20.0, box[:0], False), (44.0, box[:0], False)]:
         scene, _ = look(junction, along, things, seen)
-        assert outlived(junction, scene, CAR) == gone
+        assert (outlived(junction, scene, CAR) == set(shifted.shifts)) == gone
 
 
 @pytest.mark.parametrize(
