@@ -180,27 +180,38 @@ def brake_run(out: Floats, brake: float, jerk: float) -> float:
     Jerk-limited: down to -brake, hold, and let go so that acceleration and speed vanish together.
     """
     for k in range(out.shape[0] - 1):
-        s, v, a = out[k, 0], out[k, 1], out[k, 2]
-        if v <= 1e-6 and a <= 1e-6:
-            out[k + 1, 0], out[k + 1, 1], out[k + 1, 2] = s, 0.0, 0.0
-            continue
-        step = jerk * STEP_S
-        harder = max(a - step, -brake) if a > -brake else min(a + step, -brake)
-        # the least speed from which an acceleration can still be let go of, a step from now
-        if v + 0.5 * (a + harder) * STEP_S >= 0.5 * harder * harder / jerk or a >= 0.0:
-            later = harder
-        else:
-            # along v = a² / (2 j): the jerk that ends at rest, kept as near to the limit as it may
-            later = min(a + min(0.5 * a * a / max(v, 1e-6), jerk) * STEP_S, 0.0)
-        speed = v + 0.5 * (a + later) * STEP_S
-        if speed <= 0.0:
-            # at rest within this step
-            out[k + 1, 0] = s + v * STEP_S / 3.0
-            out[k + 1, 1], out[k + 1, 2] = 0.0, 0.0
-            continue
-        out[k + 1, 0] = s + STEP_S * 0.5 * (v + speed) - (later - a) * STEP_S * STEP_S / 12.0
-        out[k + 1, 1], out[k + 1, 2] = speed, later
+        out[k + 1, 0], out[k + 1, 1], out[k + 1, 2] = _brake_step(out[k, 0], out[k, 1], out[k, 2], brake, jerk)
     return float(out[out.shape[0] - 1, 0])
+
+
+@kernel
+def brake_way(v: float, a: float, brake: float, jerk: float, delay: float) -> float:
+    """Way [m] to rest of `brake_run` from speed v >= 0 and acceleration a, kept for `delay` seconds."""
+    if v + a * delay <= 0.0:
+        return float(-0.5 * v * v / min(a, -1e-9))
+    s, v = delay * (v + 0.5 * a * delay), v + a * delay
+    while v > 1e-6 or a > 1e-6:
+        s, v, a = _brake_step(s, v, a, brake, jerk)
+    return float(s)
+
+
+@kernel
+def _brake_step(s: float, v: float, a: float, brake: float, jerk: float) -> tuple[float, float, float]:
+    """One step of `brake_run` from s, v, a."""
+    if v <= 1e-6 and a <= 1e-6:
+        return s, 0.0, 0.0
+    step = jerk * STEP_S
+    harder = max(a - step, -brake) if a > -brake else min(a + step, -brake)
+    # the least speed from which an acceleration can still be let go of, a step from now
+    if v + 0.5 * (a + harder) * STEP_S >= 0.5 * harder * harder / jerk or a >= 0.0:
+        later = harder
+    else:
+        # along v = a² / (2 j): the jerk that ends at rest, kept as near to the limit as it may
+        later = min(a + min(0.5 * a * a / max(v, 1e-6), jerk) * STEP_S, 0.0)
+    speed = v + 0.5 * (a + later) * STEP_S
+    if speed <= 0.0:
+        return s + v * STEP_S / 3.0, 0.0, 0.0  # at rest within this step
+    return s + STEP_S * 0.5 * (v + speed) - (later - a) * STEP_S * STEP_S / 12.0, speed, later
 
 
 @kernel
@@ -213,15 +224,23 @@ def prompt_run(out: Floats, stop: float, brake: float, jerk: float, scratch: Flo
     for k in range(out.shape[0]):
         if out[k, 0] + out[k, 1] * (0.5 * out[k, 1] / brake + (brake + max(out[k, 2], 0.0)) / jerk) < stop - out[k, 1]:
             continue  # not by far yet
-        for m in range(3):
-            scratch[0, m] = out[k, m]
-        if brake_run(scratch, brake, jerk) < stop - out[k, 1] * STEP_S:
+        if _braking_from(out, k, brake, jerk, scratch) <= stop:
             continue
-        for m in range(k, out.shape[0]):
+        last = max(k - 1, 0)  # from where it is in time
+        _braking_from(out, last, brake, jerk, scratch)
+        for m in range(last, out.shape[0]):
             for i in range(3):
-                out[m, i] = scratch[m - k, i]
-        return k
+                out[m, i] = scratch[m - last, i]
+        return last
     return int(out.shape[0])
+
+
+@kernel
+def _braking_from(run: Floats, row: int, brake: float, jerk: float, out: Floats) -> float:
+    """`brake_run` into `out`, begun at a row of a run."""
+    for i in range(3):
+        out[0, i] = run[row, i]
+    return float(brake_run(out, brake, jerk))
 
 
 def run_profile(run: Floats, *, level: Level, feasible: bool, frozen: bool, stop: float, reason: str) -> Profile:

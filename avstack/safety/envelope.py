@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from avstack.config import MotionConfig
 from avstack.motion import MotionMemory, ReferencePath, VehicleState
 from avstack.motion.plan import BRAKE_SHARE, FALLBACK, JERK_SHARE, fall_back
+from avstack.motion.profile import brake_way
 from avstack.perception.percepts import Percepts
 from avstack.safety.assumptions import Assumption, Assumptions
 from avstack.safety.hidden import NOBODY, conflict_record, hidden_conflicts
-from avstack.safety.predicate import HIDDEN, NEVER, PERSON, RESPONSE_S, SAME_WAY, braking_distance, is_broken, may_pass
+from avstack.safety.predicate import HIDDEN, NEVER, PERSON, RESPONSE_S, SAME_WAY, is_broken, may_pass
 from avstack.safety.ways import AHEAD, HEAD_ON, IN_THE_WAY, ROW, ZONE, Lanes, conflicts_of, index_lanes, own_rows
 from avstack.types import Level, Trajectory
 from sim.geometry import Floats
@@ -162,8 +163,8 @@ def verify(
     memory = along(memory, way, spec)
     plan = _Plan.of(trajectory, assumptions.latency_s, (len(memory.rows) - 1) * ROW)
     rows = memory.rows if not trajectory.reverse else np.ascontiguousarray(memory.rows[::-1] * np.array([1.0, 1.0, -1.0, -1.0]))
-    soft = braking_distance(plan.v, plan.a, *limits_of(Level.COMFORT, config, assumptions), 0.0)
-    hard = plan.s + braking_distance(plan.v, plan.a, *limits_of(Level.EMERGENCY, config, assumptions), 0.0)
+    soft = brake_way(plan.v, plan.a, *limits_of(Level.COMFORT, config, assumptions), 0.0)
+    hard = plan.s + brake_way(plan.v, plan.a, *limits_of(Level.EMERGENCY, config, assumptions), 0.0)
     conflicts = conflicts_of(percepts, memory.lanes, rows, plan.now, soft + BEYOND_M, spec, assumptions)
     if assumptions.hidden and percepts.sight is not None and not trajectory.reverse:
         places = zip(way.lanes, way.starts, strict=True)
@@ -177,7 +178,7 @@ def verify(
     if plan.v < SLOW:
         # about to start: what matters is not that the first tenth of a second is harmless
         plan = _Plan.of(trajectory, START_S, (len(memory.rows) - 1) * ROW)
-        hard = plan.s + braking_distance(plan.v, plan.a, *limits_of(Level.EMERGENCY, config, assumptions), 0.0)
+        hard = plan.s + brake_way(plan.v, plan.a, *limits_of(Level.EMERGENCY, config, assumptions), 0.0)
         judge = replace(judge, plan=plan)
     return verdict, judge.verdict(conflicts, hard, assumptions.stop_margin + assumptions.settle_margin)
 
@@ -437,8 +438,9 @@ def _way_out(
         trajectory, verdict = onward, replace(old, failing=verdict.failing, other=verdict.other)
     onward, motion = fall_back(vehicle, way.path, before, None, config)
     stopping = before.profile is not None and before.profile.reason == FALLBACK and before.path is way.path
-    if stopping and _Plan.of(onward, 0.0, (len(way.path.s) - 1) * ROW).way[-1] <= verdict.bar + assumptions.stop_margin:
-        # the stop under way still does: braking anew each tick would only roughen it
+    ahead = _Plan.of(onward, assumptions.latency_s, (len(way.path.s) - 1) * ROW)
+    if stopping and (ahead.v <= STANDS or ahead.way[-1] <= verdict.bar + assumptions.stop_margin):
+        # the stop under way still does, or is over as good as: braking anew each tick would only roughen it
         return onward, motion, _blamed(verdict), True, way
     if memory.latches:
         on, _ = verify(percepts, way, onward, before.spec, memory, config, assumptions)
@@ -476,12 +478,17 @@ def _blamed(verdict: Verdict) -> Verdict:
 def _gentlest(
     trajectory: Trajectory, vehicle: VehicleState, verdict: Verdict, way: Way, config: MotionConfig, assumptions: Assumptions
 ) -> tuple[Level, bool]:
-    """The mildest level of braking that rests before the bar, if need be without the margin before it, and whether one does."""
+    """The mildest level of braking that rests before the bar without a jolt, if need be without the margin before it, and whether
+    one does."""
     now = _Plan.of(trajectory, 0.0, (len(way.path.s) - 1) * ROW)
     delay = config.control.latency_ticks * TICK_S
-    rests = [now.s + braking_distance(now.v, now.a, *limits_of(level, config, assumptions), delay) for level in Level]
+    rests = []
+    for level in Level:
+        brake, jerk = limits_of(level, config, assumptions)
+        if level == Level.EMERGENCY or now.a >= 0.0 or now.a**2 <= 2.0 * jerk * now.v:  # the brake can be let go of by then
+            rests.append((level, now.s + brake_way(now.v, now.a, brake, jerk, delay)))
     for spare in (assumptions.settle_margin, 0.0, -assumptions.stop_margin):
-        for level, rest in zip(Level, rests, strict=True):
+        for level, rest in rests:
             if rest + spare <= verdict.bar:
                 return level, True
     # at rest there is nothing left to be done, whatever the plan sets out to do

@@ -300,6 +300,17 @@ def test_a_prompt_stop_is_sooner_at_its_place_within_comfort(speed):
     assert accel.min() > -CONFIG.comfort.brake
 
 
+@pytest.mark.parametrize("way", np.arange(26.0, 34.0, 0.37))
+def test_a_prompt_stop_is_prompt_from_wherever_it_is_asked_for(way):
+    """Between two steps in which one speeds up, the way to rest grows by more than a step's way."""
+    stop = 30.0 + float(way)
+    slower = run(lambda *_: Constraints(target_speed=13.0, stops=(stop,)), 200, 8.0)
+    prompt = run(lambda *_: Constraints(target_speed=13.0, stops=(stop,), prompt=True), 200, 8.0)
+    rests = [next(k for k, (v, *_) in enumerate(drove.substeps) if v < 0.5) for drove in (slower, prompt)]
+    assert (rests[0] - rests[1]) * 0.05 > 0.4
+    assert min(a for _, a, *_ in prompt.substeps) < -0.8 * CONFIG.comfort.brake
+
+
 def test_a_prompt_stop_too_near_for_comfort_is_made_as_any_other():
     near = [Constraints(target_speed=8.0, stops=(52.0,), prompt=prompt) for prompt in (False, True)]
     ends = [run(lambda *_, ask=ask: ask, 120).poses[-1][0] for ask in near]

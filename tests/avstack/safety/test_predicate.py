@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avstack.motion.profile import brake_run
+from avstack.motion.profile import brake_run, brake_way
 from avstack.safety.assumptions import Assumption, Assumptions
 from avstack.safety.predicate import HIDDEN, NEVER, PERSON, VEHICLE, arrival_time, braking_distance, may_pass
 
@@ -24,6 +24,22 @@ def test_the_closed_form_is_the_run_that_motion_drives(v, a, limits):
     assert braking_distance(v, a, limits[0], limits[1], 0.0) == pytest.approx(
         driven, abs=0.25
     )  # steps of 0.1 s; less than the margin before a bar
+
+
+@given(
+    st.floats(0.0, 35.0),
+    st.floats(-8.0, 2.0),
+    st.sampled_from([(1.9, 1.3), (3.8, 3.4), (7.6, 10.2)]),
+    st.sampled_from([0.0, 0.1, 0.2]),
+)
+def test_a_way_out_is_reckoned_as_long_as_it_is_driven(v, a, limits, delay):
+    then = v + a * delay
+    run = np.zeros((600, 3))
+    run[0] = v * delay + 0.5 * a * delay**2, max(then, 0.0), a
+    if then > 0.0:
+        assert brake_way(v, a, limits[0], limits[1], delay) == pytest.approx(float(brake_run(run, *limits)), abs=1e-9)
+    else:
+        assert brake_way(v, a, limits[0], limits[1], delay) <= v * delay + 1e-9
 
 
 def test_latency_costs_its_way():
