@@ -40,7 +40,8 @@ RESPONSES = (Assumption.RESPONDS, Assumption.RULES, Assumption.PRIORITY)
 BLAMED = (*RESPONSES, Assumption.WAITS, Assumption.PERSON_WAITS)
 """What others can break whatever the ego plans."""
 SLOW, START_S = 1.0, 1.2  # m/s, s: a plan that starts from below this speed is looked at for so long before the fallback lets go
-MOVED_M = 0.3  # m by which a place comes nearer than anything allowed for before an assumption counts as broken
+MOVED_M = 0.3  # m by which a place comes nearer than anything allowed for before an assumption counts as broken; a stop under way
+# may have used up all margins, and then nothing is left to take that from
 FADE_M = 0.03  # m a tick by which it may do so on end
 SOLID = {AHEAD: Assumption.LEADER, HEAD_ON: Assumption.ONCOMING, IN_THE_WAY: Assumption.OWN}
 """What a stop behind each sort of thing rests on."""
@@ -280,10 +281,11 @@ class _Judge:
         c = failed[0]
         known, broken = int(c["id"]), verdict.broken
         failing = self._needed(c) if c["kind"] == ZONE else SOLID[int(c["kind"])]
+        moved = 0.0 if self.memory.active else MOVED_M
         relied = next((latch for (other, _), latch in earlier.items() if other == known), None)
         if relied is not None:
             broken = relied.assumption
-        elif self.memory.seen is not None and float(c["enter"]) < self.memory.seen.get(known, math.inf) - MOVED_M:
+        elif self.memory.seen is not None and float(c["enter"]) < self.memory.seen.get(known, math.inf) - moved:
             broken = failing if known in self.memory.seen else _unforeseen(c)
         go = all(each["kind"] == ZONE and self._better_gone(each) for each in failed)
         return replace(verdict, failing=failing, other=known, broken=broken, go=go)

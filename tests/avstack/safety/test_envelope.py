@@ -17,7 +17,7 @@ import avstack.safety
 from avstack.motion import Constraints, observe, plan, start
 from avstack.perception.percepts import Percepts, ego_estimate
 from avstack.safety.assumptions import Assumption
-from avstack.safety.envelope import Latch, start_safety, verify
+from avstack.safety.envelope import Latch, along, start_safety, verify
 from avstack.safety.ways import conflicts_of, own_rows
 from avstack.types import Level
 from eval.bench.motion import Plant
@@ -178,6 +178,24 @@ def test_who_waits_is_passed_and_remembered():
     assert relied <= {Assumption.WAITS, Assumption.ARRIVAL}
     assert run.unsecured() == []
     assert max(run.column("assumption_violated")) == 0
+
+
+@pytest.mark.parametrize(("active", "broken"), [(True, Assumption.LEADER), (False, Assumption.NONE)])
+def test_during_a_stop_whoever_comes_nearer_at_all_is_named(active, broken):
+    """A stop under way may have used up every margin; otherwise 0.3 m are within what is reckoned with."""
+    body = standing(X0 + 30.0, Y0)(0.0)
+    assert body is not None
+    plant = Plant(SPEC, (X0 + 20.0, Y0, 0.0), 10.0)
+    vehicle, motion = observe(plant.frame(), start(SPEC), CONFIG)
+    trajectory, _ = plan(vehicle, ROAD.path, Constraints(target_speed=10.0), motion, CONFIG)
+    percepts = replace(percepts_of(body), ego=ego_estimate(plant.frame()))
+    memory = along(start_safety(STRAIGHT), ROAD, SPEC)
+    verdict, _ = verify(percepts, ROAD, trajectory, SPEC, memory, CONFIG, ASSUMPTIONS)
+    assert not verdict.verified
+    (known,) = verdict.seen
+    memory = replace(memory, active=active, seen={known: verdict.seen[known] + 0.2})
+    again, _ = verify(percepts, ROAD, trajectory, SPEC, memory, CONFIG, ASSUMPTIONS)
+    assert again.broken == broken
 
 
 def test_who_breaks_the_assumption_is_named():
