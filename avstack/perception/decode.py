@@ -46,6 +46,8 @@ CLASSES = len(Class)
 MOST = 64
 """Proposals of one frame, the warmest ones."""
 LEAST_HEAT = 0.04
+FAINT = 0.15
+"""Heat of its best class below which the second stage finds a proposal to be nothing, as good as always."""
 LEAST_PROBABILITY = 0.02
 """Of being of any class, of a candidate."""
 _LEAST_LOGIT = -5.0  # heat below is taken for none: it saves exponentials

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from avstack.perception.bev import CHANNELS, Grid
 from avstack.perception.classes import Class
-from avstack.perception.decode import crops_of, propose, settle
+from avstack.perception.decode import FAINT, crops_of, propose, settle
 from avstack.perception.maps import (
     ABOUT,
     COARSE_OUT,
@@ -173,6 +173,7 @@ def answers(network: Network, grid: Grid) -> tuple[NDArray[np.float32], NDArray[
     """(maps of the first stage, candidates of the second one) of one grid, before any calibration."""
     maps = infer(network, grid.features)
     proposals = propose(maps)
+    proposals = proposals[proposals["heat"].max(axis=1) >= FAINT]
     crops, about = crops_of(proposals, maps, grid.features)
     return maps, settle(proposals, infer_second(network, crops, about), grid.standing)
 
