@@ -71,8 +71,8 @@ def way_back(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> float | None:
 
 def outlived(atlas: Atlas, scene: Scene, spec: VehicleSpec) -> set[Shift]:
     """The shifts that have begun, to pass what is not there any more."""
-    wanted = _wanted(atlas, scene, spec)
     begun = [old for old in scene.recipe.shifts if old.begins < scene.s < old.start]
+    wanted = _wanted(atlas, scene, spec) if begun else []
     return {old for old in begun if not any(_same(old, shift) for shift in wanted)}
 
 

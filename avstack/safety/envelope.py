@@ -40,8 +40,7 @@ RESPONSES = (Assumption.RESPONDS, Assumption.RULES, Assumption.PRIORITY)
 BLAMED = (*RESPONSES, Assumption.WAITS, Assumption.PERSON_WAITS)
 """What others can break whatever the ego plans."""
 SLOW, START_S = 1.0, 1.2  # m/s, s: a plan that starts from below this speed is looked at for so long before the fallback lets go
-MOVED_M = 0.3  # m by which a place comes nearer than anything allowed for before an assumption counts as broken; a stop under way
-# may have used up all margins, and then nothing is left to take that from
+MOVED_M = 0.3  # m by which a place comes nearer than anything allowed for before an assumption counts as broken
 FADE_M = 0.03  # m a tick by which it may do so on end
 SOLID = {AHEAD: Assumption.LEADER, HEAD_ON: Assumption.ONCOMING, IN_THE_WAY: Assumption.OWN}
 """What a stop behind each sort of thing rests on."""
@@ -281,7 +280,7 @@ class _Judge:
         c = failed[0]
         known, broken = int(c["id"]), verdict.broken
         failing = self._needed(c) if c["kind"] == ZONE else SOLID[int(c["kind"])]
-        moved = 0.0 if self.memory.active else MOVED_M
+        moved = 0.0 if self.memory.active else MOVED_M  # a stop under way may have used up every margin
         relied = next((latch for (other, _), latch in earlier.items() if other == known), None)
         if relied is not None:
             broken = relied.assumption
