@@ -253,15 +253,18 @@ def faults(
 @click.option("--part", "parts", multiple=True, help="Only this part; may be repeated.")
 @click.option("--tuning", is_flag=True, help="A rehearsal: seeds from 0 on, and nothing that is kept for reports.")
 @click.option("--workers", default="auto", show_default=True, help="Processes to run in.")
+@click.option("--page", type=click.Path(path_type=Path), help="Write what --out holds into this file, as Markdown; run nothing.")
 def whole_evidence(
-    out: Path, hours: float | None, share: float, parts: tuple[str, ...], tuning: bool, workers: str
+    out: Path, hours: float | None, share: float, parts: tuple[str, ...], tuning: bool, workers: str, page: Path | None
 ) -> ExitCode:  # fmt: skip
     """Gather the whole evidence on a commit, in pieces if need be, and print its figures beside their targets.
 
     Its seeds follow from the commit at which it was begun, and it goes on only with the same sources.
     """
-    from eval.evidence.run import Order, frozen_seed, gather
+    from eval.evidence.run import Order, frozen_seed, gather, write_page
 
+    if page is not None:
+        return write_page(out, page)
     first = frozen_seed(out)
     if first is None:
         first = 0 if tuning else commit_seeds(f"{COMMIT_SEEDS}1")[0]

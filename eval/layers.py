@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import click
+from rich.table import Table
 
 from eval.errors import ExitCode
 from eval.evaluate import Request, collect
 from eval.figures import differences, figures
 from eval.store import Row
+from eval.tables import figure_table, render_all
 from sim.sensors.faults import FAULTS
 
 LAYERS: Mapping[str, str] = {"oracle": "oracle", "rich only": "rich_only", "coarse only": "coarse_only", "layered": "joint"}
@@ -49,7 +51,7 @@ def layers(request: Request, *, held_out: bool, as_json: bool) -> ExitCode:
         rows, interrupted = collect(wanted)
         cells[condition] = column({name: rows[driver] for name, driver in LAYERS.items()})
     report = {"conditions": cells}
-    click.echo(json.dumps(report) if as_json else _text(report))
+    click.echo(json.dumps(report) if as_json else render_all(layer_tables(report)))
     return ExitCode.INTERRUPTED if interrupted else ExitCode.OK
 
 
@@ -72,7 +74,7 @@ def faults(request: Request, *, as_json: bool) -> ExitCode:
         rows, interrupted = collect(replace(request, suite=f"fault_{kind}", regret=False))
         found[kind] = {name: _chosen(figures(own), SHOWN_OF_FAULTS, len(own)) for name, own in rows.items()}
     report = {"sensing": request.sensing, "faults": found}
-    click.echo(json.dumps(report) if as_json else _faults_text(report))
+    click.echo(json.dumps(report) if as_json else render_all(fault_tables(report)))
     return ExitCode.INTERRUPTED if interrupted else ExitCode.OK
 
 
@@ -81,37 +83,24 @@ def _chosen(found: Mapping[str, object], names: Sequence[str], episodes: int | N
     return chosen if episodes is None else {"episodes": episodes} | chosen
 
 
-def _text(report: Mapping[str, object]) -> str:
+def layer_tables(report: Mapping[str, object]) -> list[Table]:
     """Two tables a condition: the layers' figures, and what the layered stack differs by."""
     conditions = report["conditions"]
     assert isinstance(conditions, dict)
-    parts = []
+    tables = []
     for condition, found in conditions.items():
-        parts.append(_table(condition, found["layers"], ("episodes", *SHOWN)))
-        parts.append(_table(f"{condition}: layered less", found["layered_less"], SHOWN))
-    return "\n".join(parts)
+        tables.append(figure_table(condition, found["layers"], ("episodes", *SHOWN)))
+        tables.append(figure_table(f"{condition}: layered less", found["layered_less"], SHOWN))
+    return tables
 
 
-def _faults_text(report: Mapping[str, object]) -> str:
+def fault_tables(report: Mapping[str, object]) -> list[Table]:
+    """A table a driver, a column a fault."""
     found = report["faults"]
     assert isinstance(found, dict)
     drivers = dict.fromkeys(name for cell in found.values() for name in cell)
-    parts = [
-        _table(f"{name}, {report['sensing']}", {kind: cell[name] for kind, cell in found.items()}, ("episodes", *SHOWN_OF_FAULTS))
+    shown = ("episodes", *SHOWN_OF_FAULTS)
+    return [
+        figure_table(f"{name}, {report['sensing']}", {kind: cell[name] for kind, cell in found.items()}, shown)
         for name in drivers
     ]
-    return "\n".join(parts)
-
-
-def _table(title: str, columns: Mapping[str, Mapping[str, object]], names: Sequence[str]) -> str:
-    from rich.table import Table
-
-    from eval.tables import figure_cell, render
-
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for name in columns:
-        table.add_column(name, justify="right")
-    for name in names:
-        table.add_row(name.replace("_", " "), *(figure_cell(found[name]) for found in columns.values()))
-    return render(table).rstrip("\n")

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import click
 import numpy as np
 from numpy.typing import NDArray
+from rich.table import Table
 
 from eval.errors import ExitCode
 from eval.evaluate import Request, collect
@@ -27,6 +28,7 @@ from eval.figures import interval, values
 from eval.metrics.encroachment import CLOSE_S
 from eval.statistics import bootstrap, clopper_pearson, ratio_of_sums
 from eval.store import Row
+from eval.tables import figure_cell, render
 from scenarios.errors import InputError
 from sim.interface import Floats
 
@@ -198,10 +200,11 @@ def _points(curve: Curve, count: int) -> list[dict[str, float]]:
 
 def sweep_text(report: Mapping[str, object]) -> str:
     """The report for a terminal."""
-    from rich.table import Table
+    return render(sweep_table(report)) + "\n".join(sweep_lines(report))
 
-    from eval.tables import figure_cell, render
 
+def sweep_table(report: Mapping[str, object]) -> Table:
+    """Risk and delay of both drivers at each assertiveness."""
     curves = report["curves"]
     assert isinstance(curves, dict)
     table = Table(title=f"{report['suite']}, {report['episodes']} episodes: delay and P(min PET < 1 s)", title_justify="left")
@@ -212,6 +215,11 @@ def sweep_text(report: Mapping[str, object]) -> str:
     for points in zip(*curves.values(), strict=True):
         cells = [cell for one in points for cell in (f"{100.0 * one['risk']:.2f} %", f"{one['ego_delay_s']:.2f}")]
         table.add_row(f"{points[0]['assertiveness']:g}", *cells)
+    return table
+
+
+def sweep_lines(report: Mapping[str, object]) -> list[str]:
+    """What the comparison comes to, in sentences."""
     both = f"{report['driver']} against {report['against']}"
     lines = [f"{both}, share of the delay saved at the same risk: {_saved_text(report)}"]
     looser, same = report["looser"], report["same_assertiveness"]
@@ -221,17 +229,15 @@ def sweep_text(report: Mapping[str, object]) -> str:
         lines.append(
             f"{both} at the same assertiveness: delay {figure_cell(same['delay_s'])} s, risk {figure_cell(same['risk'])}"
         )
-    return render(table) + "\n".join(lines)
+    return lines
 
 
 def _saved_text(found: Mapping[str, object]) -> str:
-    from eval.tables import figure_cell
-
     saving, seconds = (figure_cell(found[name]) for name in ("saved", "saved_s"))
     common, nearest = found["common_risk"], found["nearest_risks"]
-    if isinstance(common, tuple):
+    if isinstance(common, Sequence):
         where = f"risk {100.0 * common[0]:.2f} to {100.0 * common[1]:.2f} %"
-    elif isinstance(nearest, tuple):
+    elif isinstance(nearest, Sequence):
         where = f"no risk in common: {100.0 * nearest[0]:.2f} % against {100.0 * nearest[1]:.2f} %"
     else:
         where = "no episode in common"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import click
+from rich.table import Table
 
 from eval import heldout
 from eval.errors import ExitCode
@@ -15,6 +16,7 @@ from eval.evaluate import Request, collect
 from eval.figures import figures
 from eval.store import Row
 from eval.suites import OPPONENTS
+from eval.tables import figure_cell, render_all
 
 TRAFFIC = "traffic"
 SHOWN = ("at_fault", "collisions", "deadlocks", "rescues_per_1000", "order_violation_rate", "close_call", "ego_delay_s")
@@ -62,15 +64,23 @@ def _cell(rows: Sequence[Row]) -> Mapping[str, object]:
 
 
 def matrix_text(report: Mapping[str, object]) -> str:
+    """The report for a terminal."""
+    return f"{render_all(matrix_tables(report))}\n{worst_line(report)}"
+
+
+def worst_line(report: Mapping[str, object]) -> str:
+    """Whom each driver does worst against."""
+    bad = report["worst"]
+    assert isinstance(bad, dict)
+    return "worst: " + ", ".join(f"{name} against {opponent}" for name, opponent in bad.items())
+
+
+def matrix_tables(report: Mapping[str, object]) -> list[Table]:
     """One table a figure, opponents down, drivers across."""
-    from rich.table import Table
-
-    from eval.tables import figure_cell, render
-
     cells, bad = report["opponents"], report["worst"]
     assert isinstance(cells, dict)
     assert isinstance(bad, dict)
-    parts = []
+    tables = []
     for figure in SHOWN:
         table = Table(title=figure.replace("_", " "), title_justify="left")
         table.add_column("everybody else")
@@ -78,6 +88,5 @@ def matrix_text(report: Mapping[str, object]) -> str:
             table.add_column(name, justify="right")
         for opponent, row in cells.items():
             table.add_row(opponent, *(figure_cell(row[name][figure]) if name in row else "-" for name in bad))
-        parts.append(render(table).rstrip("\n"))
-    parts.append("worst: " + ", ".join(f"{name} against {opponent}" for name, opponent in bad.items()))
-    return "\n".join(parts)
+        tables.append(table)
+    return tables

@@ -41,7 +41,7 @@ def provenance(suite: str, drivers: tuple[str, ...]) -> dict[str, Value]:
     return {
         **{name: version for name, version in versions().items() if name != "avstack-sim"},
         "product": f"{versions()['avstack-sim']} {product_hash()}",
-        "commit": _commit(),
+        "commit": commit_of_sources(),
         "suite": suite,
         "drivers": json.dumps({name: driver_hash(name) for name in drivers}),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
@@ -133,7 +133,7 @@ def seeds_text(seeds: tuple[int, ...]) -> str:
     return ",".join(str(first) if first == last else f"{first}..{last}" for first, last in spans)
 
 
-def _commit() -> str:
+def commit_of_sources() -> str:
     """The commit of the sources, "+" behind it where they have changed since; empty outside a checkout."""
     root = Path(__file__).parent.parent
     try:

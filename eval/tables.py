@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from eval.run import EpisodeResult
 from eval.statistics import Rate
@@ -50,26 +51,39 @@ def rate_table(rates: Mapping[str, Rate]) -> Table:
 
 
 def evaluation_text(report: Mapping[str, object]) -> str:
-    """The report of an evaluation: a column a driver, and the paired differences where there are any."""
+    """The report of an evaluation for a terminal."""
+    return render_all(evaluation_tables(report))
+
+
+def evaluation_tables(report: Mapping[str, object], shown: Collection[str] | None = None) -> list[Table]:
+    """The report of an evaluation: a column a driver, whom it collided with, scenarios, paired differences where there are any.
+
+    shown: figures to show, None for all.
+    """
     drivers = cast(Mapping[str, Mapping[str, object]], report["drivers"])
-    table = Table(title=f"{report['suite']}, {report['sensing']} level: value [95 % interval]", title_justify="left")
-    table.add_column("")
-    for name in drivers:
-        table.add_column(name, justify="right")
-    figures = next(iter(drivers.values()))
-    for name in figures:
-        if name not in ("rows", "collisions_with", "by_scenario") and any(found[name] is not None for found in drivers.values()):
-            table.add_row(name.replace("_", " "), *(figure_cell(found[name]) for found in drivers.values()))
-    parts = [render(table), render(_by_opponent(drivers))]
-    parts += [render(_by_scenario(name, found)) for name, found in drivers.items() if found["by_scenario"]]
+    names = [name for name in next(iter(drivers.values())) if name not in ("rows", "collisions_with", "by_scenario")]
+    names = [name for name in names if shown is None or name in shown]
+    names = [name for name in names if any(found[name] is not None for found in drivers.values())]
+    tables = [figure_table(f"{report['suite']}, {report['sensing']} level: value [95 % interval]", drivers, names)]
+    tables.append(_by_opponent(drivers))
+    tables += [_by_scenario(name, found) for name, found in drivers.items() if found["by_scenario"]]
     for name, found in cast(Mapping[str, Mapping[str, object]], report.get("differences", {})).items():
-        change = Table(title=f"{name} less {report['versus']}, same episodes", title_justify="left")
-        for heading in ("", "difference"):
-            change.add_column(heading, justify="right" if heading else "left")
-        for figure, value in found.items():
-            change.add_row(figure.replace("_", " "), figure_cell(value))
-        parts.append(render(change))
-    return "\n".join(part.rstrip("\n") for part in parts)
+        title = f"{name} less {report['versus']}, same episodes"
+        tables.append(
+            figure_table(title, {"difference": found}, [figure for figure in found if shown is None or figure in shown])
+        )
+    return tables
+
+
+def figure_table(title: str, columns: Mapping[str, Mapping[str, object]], names: Sequence[str]) -> Table:
+    """A line for each of the figures called `names`, under whom or what they are of."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in columns:
+        table.add_column(escape(name), justify="right")
+    for name in names:
+        table.add_row(name.replace("_", " "), *(figure_cell(found[name]) for found in columns.values()))
+    return table
 
 
 def _by_scenario(driver: str, figures: Mapping[str, object]) -> Table:
@@ -107,7 +121,7 @@ def _by_opponent(drivers: Mapping[str, Mapping[str, object]]) -> Table:
 def figure_cell(figure: object) -> str:
     """A figure of the report in a few characters."""
     if not isinstance(figure, Mapping):
-        return "-" if figure is None else str(figure)
+        return "-" if figure is None else f"{figure:.4g}" if isinstance(figure, float) else str(figure)
     if not {"p", "rate", "value"} & figure.keys():
         return ", ".join(f"{count} {name}" for name, count in figure.items()) or "-"
     if "p" in figure:
@@ -119,6 +133,24 @@ def figure_cell(figure: object) -> str:
         return f"{100.0 * figure['rate']:.2f} % [{100.0 * figure['low']:.2f}, {100.0 * figure['high']:.2f}]"
     low, high = ("" if bound is None else f"{bound:.3g}" for bound in (figure["low"], figure["high"]))
     return f"{figure['value']:.3g} [{low}, {high}]"
+
+
+def markdown(table: Table) -> str:
+    """The table for a page in Markdown, its title above it."""
+    cells = [[_plain(cell) for cell in (column.header, *column.cells)] for column in table.columns]
+    lines = [f"| {' | '.join(line)} |" for line in zip(*cells, strict=True)]
+    rule = "|".join("---:" if column.justify == "right" else "---" for column in table.columns)
+    return "\n".join([f"**{_plain(table.title or '')}**", "", lines[0], f"|{rule}|", *lines[1:]]) + "\n"
+
+
+def _plain(cell: object) -> str:
+    """Text without console markup, safe in a cell."""
+    return Text.from_markup(str(cell)).plain.replace("|", "\\|")
+
+
+def render_all(tables: Iterable[Table]) -> str:
+    """Tables one below the other, as text."""
+    return "\n".join(render(table).rstrip("\n") for table in tables)
 
 
 def render(table: Table) -> str:

@@ -23,10 +23,14 @@ from eval.arguments import Workers
 from eval.configuration import product_hash
 from eval.errors import ExitCode
 from eval.evidence.plan import Part, parts_of
-from eval.evidence.table import evidence_text
-from eval.outputs import check_folder, write_json
+from eval.evidence.table import evidence_table
+from eval.outputs import check_folder, write_json, write_text
+from eval.runs import commit_of_sources
+from eval.tables import render
 from scenarios.errors import InputError
 
+HELD = "evidence.json"
+"""File in which a folder says what it is the evidence of."""
 GRACE_S = 120.0
 """What a part may take to put its episodes away once its time is up."""
 GOOD = (ExitCode.OK, ExitCode.DRIVER_CRASHED)
@@ -74,16 +78,32 @@ def gather(order: Order) -> ExitCode:
             results[part.name] = json.loads(place.read_text())
         else:
             failed.append(part.name)
-    click.echo(evidence_text(results).rstrip("\n"))
+    click.echo(render(evidence_table(results)).rstrip("\n"))
     for names, word in ((failed, "failed"), (left, "not finished; the same command goes on")):
         if names:
             click.echo(f"{word}: {', '.join(names)}", err=True)
     return ExitCode.INTERRUPTED if left else ExitCode.CRITERIA_FAILED if failed else ExitCode.OK
 
 
+def write_page(folder: Path, page: Path) -> ExitCode:
+    """Write what a folder holds as a page in Markdown; nothing is run.
+
+    Raises InputError: a folder without evidence, a page that cannot be written.
+    """
+    from eval.evidence.page import evidence_page, read_results
+
+    check_folder(page.parent, "the page")
+    file = folder / HELD
+    if not file.is_file():
+        raise InputError("there is no evidence in this folder", file=str(folder), fix="Run avstack evidence --out with it first")
+    write_text(page, evidence_page(_held(file), *read_results(folder)))
+    click.echo(f"wrote {page}", err=True)
+    return ExitCode.OK
+
+
 def frozen_seed(folder: Path) -> int | None:
     """First seed of the evidence that a folder holds, None for a new one. InputError where what is there cannot be read."""
-    file = folder / "evidence.json"
+    file = folder / HELD
     return int(_held(file)["first_seed"]) if file.is_file() else None
 
 
@@ -104,9 +124,9 @@ def _claim(order: Order) -> None:
     mine: Mapping[str, object] = {
         "first_seed": order.first_seed, "share": order.share, "tuning": order.tuning, "product": product_hash(),
     }  # fmt: skip
-    file = order.folder / "evidence.json"
+    file = order.folder / HELD
     if not file.is_file():
-        write_json(file, mine)
+        write_json(file, {**mine, "commit": commit_of_sources()})
         return
     held = _held(file)
     other = [name for name in mine if held.get(name) != mine[name]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.markup import escape
 from rich.table import Table
 
-from eval.tables import figure_cell, render
+from eval.tables import figure_cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,19 +152,24 @@ def look_up(results: Mapping[str, object], target: Target) -> object:
     return found
 
 
-def evidence_text(results: Mapping[str, object]) -> str:
-    """Every figure with its interval, its target and whether that is met; - for what has not been run or cannot be told."""
+def evidence_table(results: Mapping[str, object], *, found_only: bool = False) -> Table:
+    """Every figure with its interval, its target and whether that is met; - for what has not been run or cannot be told.
+
+    found_only: leave these out.
+    """
     table = Table(title="The whole evidence", title_justify="left")
     for name in ("figure", "found", "target", "met"):
         table.add_column(name, justify="left" if name == "figure" else "right")
     for target in TARGETS:
         figure = look_up(results, target)
+        if found_only and figure is None:
+            continue
         met = target.met(figure)
         sign = "≥" if target.least else "≤"
         wanted = "" if target.limit is None else f"{sign} {target.limit:g}"
         shown = _worst(figure) if target.part == "matrix" and figure is not None else figure_cell(figure)
         table.add_row(escape(target.what), escape(shown), wanted, "" if met is None else "yes" if met else "NO")
-    return render(table)
+    return table
 
 
 def _worst(figure: object) -> str:

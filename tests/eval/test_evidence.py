@@ -10,12 +10,13 @@ from eval.cli import program
 from eval.drivers import DRIVERS
 from eval.errors import ExitCode
 from eval.evidence.plan import PARTS, Part, parts_of
-from eval.evidence.run import Order, frozen_seed, gather
-from eval.evidence.table import TARGETS, Target, evidence_text, look_up
+from eval.evidence.run import Order, frozen_seed, gather, write_page
+from eval.evidence.table import TARGETS, Target, evidence_table, look_up
 from eval.figures import CALIBRATIONS, MEANS, QUANTILES, RATES, RATIOS
 from eval.heldout import DRIVERS as HELD_OUT
 from eval.heldout import MAPS
 from eval.suites import SUITES
+from eval.tables import render
 from scenarios.catalogue import FAMILIES
 from scenarios.errors import InputError
 
@@ -73,11 +74,11 @@ def test_a_target_can_be_met_and_missed():
     target = next(target for target in TARGETS if target.keys == ("drivers", "joint", "regret"))
     results = {"regret": {"drivers": {"joint": {"regret": {"value": 1.5, "low": 1.0, "high": 2.0, "episodes": 9}}}}}
     assert look_up(results, target) == results["regret"]["drivers"]["joint"]["regret"]
-    line = next(line for line in evidence_text(results).splitlines() if "regret [s]" in line)
+    line = next(line for line in render(evidence_table(results)).splitlines() if "regret [s]" in line)
     assert "1.5 [1, 2]" in line
     assert "NO" in line
     assert "regret [s]" in line
-    nothing = [line for line in evidence_text({}).splitlines() if "real-time factor  " in line or "worst" in line]
+    nothing = [line for line in render(evidence_table({})).splitlines() if "real-time factor  " in line or "worst" in line]
     assert len(nothing) == 2
     assert not any("yes" in line or "NO" in line for line in nothing), "what was not run meets no target, and misses none"
 
@@ -123,6 +124,49 @@ def test_a_part_that_fails_is_told(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(plan, "PARTS", (Part(name="chicken", command="eval no_such_suite --seeds {2}"),))
     assert gather(Order(folder=tmp_path / "evidence", first_seed=0, workers=1)) is ExitCode.CRITERIA_FAILED
     assert "failed: chicken" in capsys.readouterr().err
+
+
+def test_the_page_says_what_was_found_and_what_was_not_run(monkeypatch, tmp_path):
+    eval_part = Part(name="chicken", command="eval smoke --driver rules --driver idm --versus idm --sensing state --seeds {4}")
+    monkeypatch.setattr(plan, "PARTS", (eval_part, Part(name="debris", command="eval debris --seeds {2}")))
+    folder, page = tmp_path / "evidence", tmp_path / "docs" / "results.md"
+    gather(Order(folder=folder, first_seed=3, workers=1, parts=("chicken",)))
+    assert write_page(folder, page) is ExitCode.OK
+    text = page.read_text()
+    assert "seeds from 3 on" in text
+    assert "avstack eval smoke --driver rules --driver idm --versus idm --sensing state --seeds 3..6" in text
+    assert "Not run: `debris`" in text
+    assert "| completed | 100.00 % [" in text
+    assert "**rules less idm, same episodes**" in text
+    assert "rehearsal" not in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert all(line.endswith("|") for line in lines)
+
+
+def test_a_page_of_a_matched_risk_part_reads_what_json_holds(tmp_path):
+    """JSON has no tuples: the risks in common must be found in lists."""
+    estimate = {"value": 0.2, "low": 0.1, "high": 0.3, "episodes": 9}
+    savings = {"saved": estimate, "saved_s": estimate, "common_risk": [0.0, 0.05], "nearest_risks": None}
+    curve = [{"assertiveness": 0.5, "risk": 0.01, "low": 0.0, "high": 0.1, "ego_delay_s": 6.5}]
+    nowhere = savings | {"common_risk": None, "nearest_risks": [0.2, 0.1]}
+    result = {
+        "suite": "chicken_negotiator", "episodes": 9, "driver": "joint", "against": "marginal", **savings,
+        "curves": {"joint": curve, "marginal": curve}, "looser": {"2": nowhere}, "same_assertiveness": None,
+    }  # fmt: skip
+    (tmp_path / "evidence.json").write_text(json.dumps({"first_seed": 3, "share": 0.5, "tuning": False, "commit": "abc123"}))
+    (tmp_path / "risk.json").write_text(json.dumps(result))
+    write_page(tmp_path, tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    assert "A rehearsal" in text
+    assert "commit `abc123`" in text
+    assert "(risk 0.00 to 5.00 %)" in text
+    assert "(no risk in common: 20.00 % against 10.00 %)" in text
+
+
+def test_a_page_of_nothing_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="no evidence"):
+        write_page(tmp_path, tmp_path / "page.md")
+    assert not (tmp_path / "page.md").exists()
 
 
 def test_unknown_parts_are_refused():
