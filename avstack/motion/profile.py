@@ -206,8 +206,9 @@ def _brake_step(s: float, v: float, a: float, brake: float, jerk: float) -> tupl
     if v + 0.5 * (a + harder) * STEP_S >= 0.5 * harder * harder / jerk or a >= 0.0:
         later = harder
     else:
-        # along v = a² / (2 j): the jerk that ends at rest, kept as near to the limit as it may
-        later = min(a + min(0.5 * a * a / max(v, 1e-6), jerk) * STEP_S, 0.0)
+        # onto v = a² / (2 j), and along it to rest, as far as the limit of jerk allows
+        under = 0.25 * STEP_S * STEP_S + 2.0 * (v + 0.5 * a * STEP_S) / jerk
+        later = min(jerk * (0.5 * STEP_S - math.sqrt(max(under, 0.0))), a + step, 0.0)
     speed = v + 0.5 * (a + later) * STEP_S
     if speed <= 0.0:
         return s + v * STEP_S / 3.0, 0.0, 0.0  # at rest within this step

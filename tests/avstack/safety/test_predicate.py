@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avstack.motion.profile import brake_run, brake_way
+from avstack.motion.profile import RUN_STEPS, STEP_S, brake_run, brake_way
 from avstack.safety.assumptions import Assumption, Assumptions
 from avstack.safety.predicate import HIDDEN, NEVER, PERSON, VEHICLE, arrival_time, braking_distance, may_pass
 
@@ -40,6 +40,20 @@ def test_a_way_out_is_reckoned_as_long_as_it_is_driven(v, a, limits, delay):
         assert brake_way(v, a, limits[0], limits[1], delay) == pytest.approx(float(brake_run(run, *limits)), abs=1e-9)
     else:
         assert brake_way(v, a, limits[0], limits[1], delay) <= v * delay + 1e-9
+
+
+@pytest.mark.parametrize("limits", [(1.7, 3.6), (6.3, 27.0), (2.0, 1.5), (0.8, 2.0)])
+def test_a_brake_that_is_hardly_on_still_ends_at_rest(limits):
+    """Whoever rolls slowly and hardly brakes must brake harder: easing off from there would go on for ever."""
+    brake, jerk = limits
+    for v in (1e-5, 1e-3, 0.008, 0.03, 0.1, 0.3, 1.0, 5.0):
+        for a in (-1.0, -0.1, -1e-3, -1e-6, -1e-9, -1e-15):
+            assert brake_way(v, a, brake, jerk, 0.0) <= v * (v / (2.0 * brake) + brake / jerk + STEP_S), (v, a)
+            run = np.zeros((RUN_STEPS, 3))
+            run[0] = 0.0, v, a
+            brake_run(run, brake, jerk)
+            assert run[-1, 1] == 0.0
+            assert np.abs(np.diff(run[:, 2])).max() <= jerk * STEP_S + max(-a, 0.0) + 1e-9
 
 
 def test_latency_costs_its_way():
