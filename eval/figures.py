@@ -143,8 +143,8 @@ def by_scenario(rows: Sequence[Row], privileged: Sequence[Row] = ()) -> dict[str
 
 
 def differences(rows: Sequence[Row], base: Sequence[Row]) -> dict[str, object]:
-    """Paired differences over the seeds that both drove, with intervals, rates with McNemar's p; `needed`: episodes that would
-    tell a difference as large as the one seen, in 9 of 10 cases, at 5 % two-sided."""
+    """Paired differences over the seeds that both drove, with intervals, rates with McNemar's p; `upper`: a rate's one-sided
+    bound; `needed`: episodes that would tell a difference as large as the one seen, in 9 of 10 cases, at 5 % two-sided."""
     by_seed = {row["seed"]: row for row in base}
     pairs = [(row, by_seed[row["seed"]]) for row in rows if row["seed"] in by_seed]
     found: dict[str, object] = {"pairs": len(pairs)}
@@ -154,7 +154,9 @@ def differences(rows: Sequence[Row], base: Sequence[Row]) -> dict[str, object]:
         if both:
             more, less = only.count(1), only.count(-1)
             low, high = tango_interval(more, less, len(only))
+            upper = tango_interval(more, less, len(only), 1.0 - 4.0 * _ALPHA)[1]
             found[name] = {"value": (more - less) / len(only), "low": low, "high": high, "episodes": len(only)} | {
+                "upper": upper,
                 "more": more,
                 "less": less,
                 "p": mcnemar(more, less),

@@ -132,7 +132,7 @@ TARGETS: tuple[Target, ...] = (
     Target(what="real-time factor from lidar", part="seeing", keys=("real_time_factor",), limit=4.0, least=True),
     *(
         Target(
-            what=f"layered less oracle, collisions, {condition}", part="layers", limit=0.02, bound="high",
+            what=f"layered less oracle, collisions, {condition}", part="layers", limit=0.02, bound="upper",
             keys=("conditions", condition, "less_oracle", "layered", "collisions"),
         )
         for condition in ("nominal", "fog", "ring loss", "held-out objects")

@@ -19,13 +19,13 @@ from eval.perception.judged import (
     Frames,
     Matches,
     by_frame_signal,
-    in_area,
     kind_name,
     match_class,
     match_frames,
     scored,
 )
 from eval.perception.measures import DISTANCES, FALSE, HIT, MATCHED
+from eval.perception.told import HINTED, TOLD
 from sim.sensors.things import HELD_OUT_KINDS, THING_NAMES
 
 QUANTITY_NAMES = ("x", "y", "heading", "vx", "vy", "length", "width")
@@ -33,6 +33,8 @@ LAST_STOP = (23.0, 31.0)
 """m ahead: where a car at 13.9 m/s that brakes at 4 m/s² after half a second can just still stop."""
 LEAST = 0.02
 """A candidate counts under a class from this probability on, and a thing that is not told counts as told with it."""
+SCENE_DRAWS = 200
+"""How often scenes are drawn anew for the interval of the mean AP."""
 DIRECTED = (Class.VEHICLE, Class.TRUCK, Class.PEDESTRIAN, Class.CYCLIST)
 
 
@@ -72,7 +74,7 @@ def assess(judged: Judged, left_out: Mapping[str, float] | None = None) -> dict[
     """All figures of one condition. left_out: coarse thresholds chosen without a kind, by its name."""
     return {
         **_detection(judged), **_confidence(judged), **_uncertainty(judged), **_trusting(judged), **_coarse(judged),
-        **_left_out(judged, left_out or {}), "drive_through_precision": _drive_through(judged),
+        **_left_out(judged, left_out or {}), **_drive_through(judged),
         "frames": len(judged.frames.scene),
         "scenes": len(np.unique(judged.frames.scene)), "things": int(np.count_nonzero(scored(judged.frames.boxes))),
     }  # fmt: skip
@@ -87,26 +89,60 @@ def _detection(judged: Judged) -> dict[str, object]:
     frames, boxes = judged.frames, judged.frames.boxes
     label, counted = boxes["label"], scored(boxes)
     present = [one for one in Class if np.count_nonzero(counted & (label == one)) > 0]
-    precision: dict[Class, float] = {}
-    alone: dict[Class, float] = {}
+    found, alone = list[_Marked](), list[_Marked]()
     for one in present:
         given = judged.by_class[:, one]
-        precision[one] = _precision(frames, given, np.flatnonzero(given >= LEAST), one)
-        alone[one] = _precision(frames, given, np.flatnonzero(frames.candidates["best"] == one), one)
-    mean, mean_alone = (float(np.mean(list(each.values()))) if each else 0.0 for each in (precision, alone))
+        found.append(_marked(frames, given, np.flatnonzero(given >= LEAST), one))
+        alone.append(_marked(frames, given, np.flatnonzero(frames.candidates["best"] == one), one))
+    precision = {one: marked.precision() for one, marked in zip(present, found, strict=True)}
+    mean = _mean(list(precision.values()))
+    low, high = _map_interval(found, len(np.unique(frames.scene)))
     errors = _true_positive_errors(judged, present)
     nds = (5.0 * mean + sum(max(1.0 - error, 0.0) for error in errors.values())) / 9.0
     return {
-        "map": mean, "map_best": mean_alone, "nds": nds, "ap": {one.name.lower(): value for one, value in precision.items()},
+        "map": mean, "map_low": low, "map_high": high, "map_best": _mean([marked.precision() for marked in alone]), "nds": nds,
+        "ap": {one.name.lower(): value for one, value in precision.items()},
         "errors": errors,
     }  # fmt: skip
 
 
-def _precision(frames: Frames, given: NDArray[np.float64], of: NDArray[np.int64], one: Class) -> float:
-    """AP of one class over DISTANCES of the candidates `of`, with the probabilities (N,) given."""
-    truths = int(np.count_nonzero(scored(frames.boxes) & (frames.boxes["label"] == one)))
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """Candidates (N,) of one class, and what became of them at each of DISTANCES; scene, truth_scene: (N,), (T,) number of the
+    scene of each candidate, and of each thing that is to be found."""
+
+    marks: list[NDArray[np.int64]]
+    scores: NDArray[np.float64]
+    scene: NDArray[np.int64]
+    truth_scene: NDArray[np.int64]
+
+    def precision(self, times: NDArray[np.float64] | None = None) -> float:
+        """AP, mean over DISTANCES; times: how often each scene counts."""
+        truths = len(self.truth_scene) if times is None else float(times[self.truth_scene].sum())
+        weights = None if times is None else times[self.scene]
+        return _mean([measures.average_precision(own, self.scores, truths, weights) for own in self.marks])
+
+
+def _marked(frames: Frames, given: NDArray[np.float64], of: NDArray[np.int64], one: Class) -> _Marked:
+    """The candidates `of`, with the probabilities (N,) given, as things of one class."""
     marks = [match_class(frames, given, of, one, distance)[0] for distance in DISTANCES]
-    return float(np.mean([measures.average_precision(own, given[of], truths) for own in marks]))
+    number = np.unique(frames.scene, return_inverse=True)[1]
+    truths = scored(frames.boxes) & (frames.boxes["label"] == one)
+    return _Marked(marks, given[of], number[frames.frame[of]], number[frames.box_frame[truths]])
+
+
+def _map_interval(found: list[_Marked], scenes: int) -> tuple[float | None, float | None]:
+    """95 % of the mean AP over classes when scenes are drawn anew; None of one scene."""
+    if scenes < 2:
+        return None, None
+    draws = np.random.default_rng(0).multinomial(scenes, np.full(scenes, 1.0 / scenes), size=SCENE_DRAWS).astype(np.float64)
+    means = [_mean([one.precision(times) for one in found]) for times in draws]
+    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+
+
+def _mean(of: list[float]) -> float:
+    """Mean, 0 of nothing."""
+    return float(np.mean(of)) if of else 0.0
 
 
 def _true_positive_errors(judged: Judged, present: list[Class]) -> dict[str, float]:
@@ -211,31 +247,32 @@ def _trusting(judged: Judged) -> dict[str, object]:
 
 
 def _coarse(judged: Judged) -> dict[str, object]:
-    """Things that must be gone around and no blocked cell tells of, and false alarms."""
+    """Things that must be gone around and no blocked cell tells of, or nothing that the stack goes by; and false alarms."""
     frames, boxes = judged.frames, judged.frames.boxes
     of = must_go_around(frames)
     scenes = frames.scene[frames.box_frame[of]]
     missed = ~frames.stands[of] & (frames.around[of] < judged.calibration.around)
-    rich = _unseen_by_rich(judged)[of]
+    rich, untold, unhinted = _unseen_by_rich(judged)[of], frames.told[of] < TOLD, frames.told[of] < HINTED
     kinds = np.array([kind_name(box) for box in boxes[of]])
     worst, worst_high, by_kind = "", 0.0, {}
     for kind in sorted(set(kinds)):
         own = missed[kinds == kind]
-        by_kind[kind] = {"things": len(own), "missed": int(own.sum())}
+        by_kind[kind] = {"things": len(own), "missed": int(own.sum()), "untold": int(untold[kinds == kind].sum())}
         high = measures.upper_bound(own, scenes[kinds == kind])
         if not worst or (own.mean(), high) > (by_kind[worst]["missed"] / by_kind[worst]["things"], worst_high):
             worst, worst_high = kind, high
     last = (boxes["x"][of] >= LAST_STOP[0]) & (boxes["x"][of] <= LAST_STOP[1]) & (np.abs(boxes["y"][of]) < 10.0)
     step = min(int(np.ceil(judged.calibration.around * (CELL_STEPS - 1) - 1e-9)), CELL_STEPS - 1)
-    flagged = frames.free[:, step].sum() + frames.geometric.sum()
+    flagged = frames.free[:, step].sum() + frames.geometric[:, step].sum()
     return {
-        "coarse_miss": float(missed.mean()) if len(missed) else 0.0, "coarse_miss_high": measures.upper_bound(missed, scenes),
-        "rich_miss": float(rich.mean()) if len(rich) else 0.0,
-        "layered_miss": float((rich & missed).mean()) if len(rich) else 0.0, "must_go_around": len(of),
+        "coarse_miss": _share(missed), "coarse_miss_high": measures.upper_bound(missed, scenes),
+        "rich_miss": _share(rich), "layered_miss": _share(rich & missed), "must_go_around": len(of),
         "worst_kind": worst, "worst_kind_high": worst_high, "by_kind": by_kind,
-        "false_alarms": float(flagged / max(frames.cells.sum(), 1)),
-        "miss_at_last_stop": float((rich & missed)[last].mean()) if last.any() else 0.0,
-        "miss_at_last_stop_high": measures.upper_bound((rich & missed)[last], scenes[last]), "last_stop_things": int(last.sum()),
+        "told_miss": _share(untold), "told_miss_high": measures.upper_bound(untold, scenes),
+        "hinted_miss": _share(unhinted), "hinted_miss_high": measures.upper_bound(unhinted, scenes),
+        "false_alarms": float(flagged / max(frames.cells.sum(), 1)), "told_false": float(frames.false.mean()),
+        "miss_at_last_stop": _share(untold[last]),
+        "miss_at_last_stop_high": measures.upper_bound(untold[last], scenes[last]), "last_stop_things": int(last.sum()),
     }  # fmt: skip
 
 
@@ -264,14 +301,22 @@ def _unseen_by_rich(judged: Judged) -> NDArray[np.bool_]:
     return found
 
 
-def _drive_through(judged: Judged) -> float:
-    """Of scored things that would be driven through, the share that may be; 1 where there are none."""
-    frames, matched = judged.frames, judged.matches.any >= 0
-    place = frames.candidates["mean"]
-    told = matched & in_area(place[:, 0], place[:, 1]) & (judged.scores >= 0.3)
-    told &= (frames.candidates["best"] == Class.DRIVE_THROUGH) & (judged.trust >= judged.calibration.trusted)
-    solid = frames.boxes["solid"][judged.matches.any[told]]
-    return float(np.mean(solid == 0)) if len(solid) else 1.0
+def _drive_through(judged: Judged) -> dict[str, object]:
+    """Of scored things that are taken for harmless, the share that is, None where there are none; of those that are, the share that
+    would be gone around nevertheless."""
+    frames, counted = judged.frames, scored(judged.frames.boxes)
+    solid = frames.boxes["solid"] != 0
+    driven, harmless = counted & frames.through, counted & ~solid
+    return {
+        "drive_through_precision": float(np.mean(~solid[driven])) if driven.any() else None,
+        "driven_through": int(driven.sum()), "harmless": int(harmless.sum()),
+        "harmless_gone_around": _share(frames.told[harmless] >= TOLD),
+    }  # fmt: skip
+
+
+def _share(of: NDArray[np.bool_]) -> float:
+    """Share that is true; 0 of nothing."""
+    return float(of.mean()) if len(of) else 0.0
 
 
 def summary(figures: Mapping[str, object]) -> dict[str, object]:

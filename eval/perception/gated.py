@@ -57,8 +57,8 @@ def of_scenes(judged: Judged) -> Iterator[tuple[int, Judged]]:
 
 
 _BY_CANDIDATE = ("candidates", "frame", "solid", "open_way")
-_BY_BOX = ("boxes", "box_frame", "around", "stands")
-_BY_FRAME = ("signal", "scene", "free", "geometric", "cells")
+_BY_BOX = ("boxes", "box_frame", "around", "stands", "told", "through")
+_BY_FRAME = ("signal", "scene", "free", "geometric", "cells", "false")
 
 
 def open_run(store: Store, name: str, split: Split, conditions: Sequence[str], digest: str, calibration: Calibration) -> Run:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avstack.perception.arbitration import arbitrate
 from avstack.perception.bev import X0, Y0
+from avstack.perception.calibration import Calibration
 from avstack.perception.classes import Class
 from avstack.perception.coarse import away, coarse_grid, returned, window
 from avstack.perception.decode import CANDIDATE_DTYPE
+from avstack.perception.detect import interpret
 from avstack.perception.maps import COLUMNS, ROWS, SIDE
 from avstack.perception.network import Network, answers
 from eval.perception.measures import MATCHED, match
 from eval.perception.samples import BESIDE, BOX_DTYPE, FREE, Sample, beside, grid_of
+from eval.perception.told import Told, told_of
 from sim.interface import Kind
 from sim.jit import kernel
 from sim.sensors.things import THING_NAMES
@@ -35,8 +39,9 @@ class Frames:
     candidates (N,) CANDIDATE_DTYPE uncalibrated, frame (N,); boxes (T,) BOX_DTYPE, box_frame (T,); signal (F, 3), scene (F,).
     around: (T,) greatest learned P(must go around) at each box, of cells in which anything returned; stands: (T,) whether the
     geometric check finds it. free: (F, CELL_STEPS) free cells, within NEAR ahead and seen, at or above each threshold; geometric:
-    (F,) those that only the geometric check flags; cells: (F,) free ones. solid: (N,) solidity at each candidate; open_way: (N,)
-    P(must go around) there.
+    (F, CELL_STEPS) those below it that the geometric check flags; cells: (F,) free ones. told: (T,) as `Told.around`; through:
+    (T,) as `Told.through`; false: (F,) as `Told.false`; all zeros where there was no calibration yet. solid: (N,) solidity at
+    each candidate; open_way: (N,) P(must go around) there.
     """
 
     candidates: NDArray[np.void]
@@ -50,12 +55,15 @@ class Frames:
     free: NDArray[np.int64]
     geometric: NDArray[np.int64]
     cells: NDArray[np.int64]
+    told: NDArray[np.float32]
+    through: NDArray[np.bool_]
+    false: NDArray[np.int64]
     solid: NDArray[np.float32]
     open_way: NDArray[np.float32]
 
 
-def run_network(network: Network, samples: Iterable[Sample]) -> Frames:
-    """The network's answers to samples, before any calibration."""
+def run_network(network: Network, samples: Iterable[Sample], calibration: Calibration | None = None) -> Frames:
+    """The network's answers to samples, before any calibration; and, with one, what arbitration makes of them."""
     parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name in Frames.__dataclass_fields__}
     for number, sample in enumerate(samples):
         grid = grid_of(sample)
@@ -65,11 +73,17 @@ def run_network(network: Network, samples: Iterable[Sample]) -> Frames:
         boxes = sample.boxes
         around, stands = np.zeros(len(boxes), np.float32), np.zeros(len(boxes), np.bool_)
         look_at_boxes(boxes, blocking, coarse.blocked, around, stands)
-        flagged = _free_cells(sample, blocking, coarse.blocked)
+        free = _free(sample)
+        flagged = _flagged(free, blocking, coarse.blocked)
+        told = Told(around=np.zeros(len(boxes), np.float32), through=np.zeros(len(boxes), np.bool_), false=0)
+        if calibration is not None:
+            detections = replace(interpret(maps, found, grid, calibration), stood=sample.stood)
+            told = told_of(arbitrate(detections), boxes, free)
         row = {
             "candidates": found, "frame": np.full(len(found), number), "boxes": boxes, "box_frame": np.full(len(boxes), number),
             "signal": sample.signal[None], "scene": np.array([sample.scene]), "around": around, "stands": stands,
-            "free": flagged[0][None], "geometric": np.array([flagged[1]]), "cells": np.array([flagged[2]]),
+            "free": flagged[0][None], "geometric": flagged[1][None], "cells": np.array([np.count_nonzero(free)]),
+            "told": told.around, "through": told.through, "false": np.array([told.false]),
             "solid": coarse.solid[found["row"], found["column"]], "open_way": coarse.around[found["row"], found["column"]],
         }  # fmt: skip
         for name, value in row.items():
@@ -82,15 +96,20 @@ def run_network(network: Network, samples: Iterable[Sample]) -> Frames:
     return Frames(**joined)
 
 
-def _free_cells(sample: Sample, blocking: NDArray[np.float32], stands: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int, int]:
-    """(free cells at or above each threshold, flagged by the geometric check alone at 0.5, free cells)."""
+def _free(sample: Sample) -> NDArray[np.bool_]:
+    """(ROWS, COLUMNS) cells that are free and seen, ahead within NEAR."""
     x = X0 + SIDE * (np.arange(ROWS)[:, None] + 0.5)
     y = Y0 + SIDE * (np.arange(COLUMNS)[None, :] + 0.5)
-    free = (beside(sample.boxes, sample.around) == FREE) & ~sample.hidden & (x > 0.0) & (np.hypot(x, y) < NEAR)
+    return np.asarray((beside(sample.boxes, sample.around) == FREE) & ~sample.hidden & (x > 0.0) & (np.hypot(x, y) < NEAR))
+
+
+def _flagged(
+    free: NDArray[np.bool_], blocking: NDArray[np.float32], stands: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(CELL_STEPS,) each: free cells at or above each threshold, and those below it that the geometric check flags."""
     steps = np.linspace(0.0, 1.0, CELL_STEPS)
-    own = np.sort(blocking[free])
-    above = len(own) - np.searchsorted(own, steps, side="left")
-    return above, int(np.count_nonzero(free & stands & (blocking < 0.5))), int(np.count_nonzero(free))
+    own, standing = np.sort(blocking[free]), np.sort(blocking[free & stands])
+    return len(own) - np.searchsorted(own, steps, side="left"), np.searchsorted(standing, steps, side="left")
 
 
 @kernel

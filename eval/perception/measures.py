@@ -47,19 +47,23 @@ def match(
     return marks, which
 
 
-def precision_recall(marks: Marks, scores: Floats, truths: int) -> tuple[Floats, Floats]:
-    """(precision, recall) as scores fall, over what is scored."""
+def precision_recall(marks: Marks, scores: Floats, truths: float, weights: Floats) -> tuple[Floats, Floats]:
+    """(precision, recall) as scores fall, over what is scored; weights: how often each detection counts."""
     order = np.argsort(-scores, kind="stable")
-    hits = (marks[order] == HIT).astype(np.float64)[marks[order] != NOT_SCORED]
-    so_far = np.cumsum(hits)
-    return so_far / np.arange(1, len(hits) + 1), so_far / max(truths, 1)
+    order = order[(marks[order] != NOT_SCORED) & (weights[order] > 0.0)]
+    so_far = np.cumsum(weights[order] * (marks[order] == HIT))
+    return so_far / np.cumsum(weights[order]), so_far / max(truths, 1.0)
 
 
-def average_precision(marks: Marks, scores: Floats, truths: int) -> float:
-    """Area under precision over recall where both are above 0.1, of the area there is (nuScenes detection task)."""
-    if truths == 0 or not (marks == HIT).any():
+def average_precision(marks: Marks, scores: Floats, truths: float, weights: Floats | None = None) -> float:
+    """Area under precision over recall where both are above 0.1, of the area there is (nuScenes detection task).
+
+    weights: how often each detection counts, once where there are none; truths: so many are to be found, counted alike.
+    """
+    weights = np.ones(len(marks)) if weights is None else weights
+    if truths == 0 or not (weights[marks == HIT] > 0.0).any():
         return 0.0
-    precision, recall = precision_recall(marks, scores, truths)
+    precision, recall = precision_recall(marks, scores, truths, weights)
     at = np.linspace(0.0, 1.0, 101)
     there = np.interp(at, recall, precision, right=0.0)
     return float(np.mean(np.clip(there[11:] - 0.1, 0.0, None)) / 0.9)

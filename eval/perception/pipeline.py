@@ -177,7 +177,9 @@ def judge_conditions(
     make_data(place, [split], say)
     found: dict[str, Judged] = {}
     for name in names:
-        found[name] = judge(run_network(detector.network, samples_of(place, split, name)), detector.calibration)
+        found[name] = judge(
+            run_network(detector.network, samples_of(place, split, name), detector.calibration), detector.calibration
+        )
         say(f"evaluated {name}")
     if kept is not None:
         keep(store, run, found.values())

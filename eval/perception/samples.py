@@ -38,18 +38,21 @@ FREE, BLOCKED, THIN, OPEN_QUESTION = range(4)
 BESIDE = 0.75
 """m round a footprint in which a blocked cell counts as found."""
 _DTYPE = np.float16
+_ARRAYS = ("cells", "values", "standing", "stood", "boxes", "around", "height", "signal")
+"""Fields of a sample that are kept as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One view as the network is given it, and the truth. cells: (M,) index of the cells in use, values: (M, SEEN) float16;
-    seen: (240, 160) bool; standing: (K, 2) float32; boxes: (B,) BOX_DTYPE; around: (120, 80) uint8 labels; height: (120, 80) of
-    bodies [m]; hidden: (120, 80) bool, no ray got there; signal: (3,)."""
+    seen: (240, 160) bool; standing: (K, 2) float32; stood: (K,) bool, near one of an earlier sweep; boxes: (B,) BOX_DTYPE;
+    around: (120, 80) uint8 labels; height: (120, 80) of bodies [m]; hidden: (120, 80) bool, no ray got there; signal: (3,)."""
 
     cells: NDArray[np.int32]
     values: NDArray[np.float16]
     seen: NDArray[np.bool_]
     standing: NDArray[np.float32]
+    stood: NDArray[np.bool_]
     boxes: NDArray[np.void]
     around: NDArray[np.uint8]
     height: NDArray[np.float16]
@@ -66,18 +69,19 @@ def sample_of(view: View, scene: int, *, history: int = PAST) -> Sample:
         if k:
             past = tuple(bev.moved(one, view.motions[k - 1]) for one in past)
         grid = bev.rasterise(sweep.points, past[:history])
+        stood = bev.near_earlier(grid.standing, past[:history])
         past = (grid.standing, *past)[:PAST]
-    return _pack(grid, view, scene)
+    return _pack(grid, stood, view, scene)
 
 
-def _pack(grid: Grid, view: View, scene: int) -> Sample:
+def _pack(grid: Grid, stood: NDArray[np.bool_], view: View, scene: int) -> Sample:
     flat = grid.features.reshape(-1, grid.features.shape[-1])
     cells = np.flatnonzero((flat[:, :SEEN] != 0.0).any(axis=1)).astype(np.int32)
     boxes = boxes_of(view)
     around, height, hidden = coarse_labels(view, boxes, grid)
     return Sample(
         cells=cells, values=flat[cells, :SEEN].astype(_DTYPE), seen=grid.features[..., SEEN] > 0.5, standing=grid.standing,
-        boxes=boxes, around=around, height=height.astype(_DTYPE), hidden=hidden, signal=grid.signal, scene=scene,
+        stood=stood, boxes=boxes, around=around, height=height.astype(_DTYPE), hidden=hidden, signal=grid.signal, scene=scene,
         weather=view.weather,
     )  # fmt: skip
 
@@ -192,7 +196,7 @@ def write_samples(path: Path, samples: list[Sample]) -> None:
     """Write a file of samples; nobody ever sees half of it."""
     arrays: dict[str, NDArray[np.generic]] = {}
     for k, one in enumerate(samples):
-        for name in ("cells", "values", "standing", "boxes", "around", "height", "signal"):
+        for name in _ARRAYS:
             arrays[f"{k}.{name}"] = getattr(one, name)
         arrays[f"{k}.seen"], arrays[f"{k}.hidden"] = np.packbits(one.seen), np.packbits(one.hidden)
         arrays[f"{k}.about"] = np.array([str(one.scene), one.weather])
@@ -208,9 +212,7 @@ def read_samples(path: Path) -> list[Sample]:
     found = []
     with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         for k in range(int(file["count"])):
-            own = {
-                name: file[f"{k}.{name}"] for name in ("cells", "values", "standing", "boxes", "around", "height", "signal")
-            }  # fmt: skip
+            own = {name: file[f"{k}.{name}"] for name in _ARRAYS}
             scene, weather = file[f"{k}.about"]
             seen = np.unpackbits(file[f"{k}.seen"]).astype(np.bool_).reshape(bev.SHAPE)
             hidden = np.unpackbits(file[f"{k}.hidden"]).astype(np.bool_).reshape(ROWS, COLUMNS)

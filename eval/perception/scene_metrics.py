@@ -38,6 +38,10 @@ SCENE_METRICS: Mapping[str, SceneMetric] = {
         figure="coarse_miss", of="must_go_around", unit="share",
         meaning="Share of things to go around, within 40 m, that the coarse model does not tell.",
     ),
+    "told_miss": SceneMetric(
+        figure="told_miss", of="must_go_around", unit="share",
+        meaning="Share of things to go around, within 40 m, on which one sweep tells nothing that the stack would go around.",
+    ),
     "coarse_false_alarms": SceneMetric(
         figure="false_alarms", unit="share", meaning="Share of free cells, within 40 m, that the coarse model takes for blocked."
     ),

@@ -32,7 +32,17 @@ def test_a_column_shows_who_strikes_more_and_by_how_much():
     assert found["less_oracle"]["rich only"]["struck_things"]["low"] > 0.2
     assert found["layered_less"]["rich only"]["collisions"]["high"] < -0.2
     assert found["layered_less"]["oracle"]["collisions"]["value"] == 0.0
+    assert found["layered_less"]["oracle"]["collisions"]["upper"] < found["layered_less"]["oracle"]["collisions"]["high"]
     assert set(found["layers"]["layered"]) == {"episodes", *SHOWN}
+
+
+def test_150_episodes_can_show_two_points_at_most_and_a_worse_stack_does_not():
+    """The bound that is asked for must be within reach of the episodes there are."""
+    clean = [row(k) for k in range(150)]
+    hit = [row(k, collisions=k < 2) for k in range(150)]
+    for layered, met in ((clean, True), (hit, False)):
+        found: Any = column({"oracle": clean, "rich only": clean, "coarse only": clean, "layered": layered})
+        assert (found["less_oracle"]["layered"]["collisions"]["upper"] <= 0.02) is met
 
 
 def test_only_the_column_for_reports_has_things_held_out():

@@ -195,10 +195,14 @@ def test_the_learned_parts_are_judged_by_what_is_shipped(tmp_path: Path):
     assert {piece.status for piece in learned.calibration(folder)} <= {Status.SUPPORTED, Status.OPEN, Status.REFUTED}
     report = json.loads((folder / learned.REPORT).read_text())
     for one in report["conditions"].values():
-        one |= {"layered_miss": 0.0, "must_go_around": 400, "d_ece": 0.9}
+        one |= {"layered_miss": 0.0, "told_miss": 0.0, "must_go_around": 400, "d_ece": 0.9}
     (folder / learned.REPORT).write_text(json.dumps(report))
     assert {piece.status for piece in learned.misses(folder)} == {Status.SUPPORTED}, "0 of 400 is at most 0.75 %"
     assert Status.REFUTED in {piece.status for piece in learned.calibration(folder)}
+    for one in report["conditions"].values():
+        one |= {"told_miss": 0.05}
+    (folder / learned.REPORT).write_text(json.dumps(report))
+    assert {piece.status for piece in learned.misses(folder)} == {Status.SUPPORTED, Status.REFUTED}, "20 of 400 are too many"
     (folder / learned.REPORT).write_text(json.dumps(report | {"network": "another"}))
     assert {piece.status for piece in (*learned.misses(folder), *learned.calibration(folder))} == {Status.STALE}
     (folder / learned.REPORT).unlink()

@@ -32,6 +32,8 @@ def invented(count: int = 600, *, bold: float = 1.0, missed: float = 0.0, seed: 
         candidates=found, frame=frame, boxes=boxes, box_frame=frame,
         signal=np.tile(np.array([0.12, 0.4, 10.0], np.float32), (count, 1)),
         scene=np.arange(count) // 4, around=around, stands=np.zeros(3 * count, np.bool_),
-        free=np.zeros((count, CELL_STEPS), np.int64), geometric=np.zeros(count, np.int64), cells=np.full(count, 100),
+        free=np.zeros((count, CELL_STEPS), np.int64), geometric=np.zeros((count, CELL_STEPS), np.int64),
+        cells=np.full(count, 100),
+        told=around.copy(), through=np.zeros(3 * count, np.bool_), false=np.zeros(count, np.int64),
         solid=np.ones(3 * count, np.float32), open_way=np.ones(3 * count, np.float32),
     )  # fmt: skip

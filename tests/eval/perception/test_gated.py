@@ -66,6 +66,7 @@ def test_every_metric_tells_what_is_worse(frames, calibration):
         "detection_place_loss": judge(replace(frames, candidates=_bolder(frames.candidates)), calibration),
         "rich_miss": judge(frames, replace(calibration, shown=0.9)),
         "coarse_miss": judge(frames, replace(calibration, around=0.9)),
+        "told_miss": judge(replace(frames, told=np.zeros_like(frames.told)), calibration),
         "coarse_false_alarms": judge(replace(frames, free=np.full_like(frames.free, 50)), calibration),
         "confident_wrong": judge(odd, rash),
     }
@@ -90,6 +91,7 @@ def test_a_scene_without_anything_has_no_value(frames, calibration):
     empty = replace(
         frames, boxes=frames.boxes[frames.box_frame >= 4], box_frame=frames.box_frame[frames.box_frame >= 4],
         around=frames.around[frames.box_frame >= 4], stands=frames.stands[frames.box_frame >= 4],
+        told=frames.told[frames.box_frame >= 4], through=frames.through[frames.box_frame >= 4],
     )  # fmt: skip
     rows = rows_of([judge(empty, calibration)])
     assert rows[0]["coarse_miss"] is None

@@ -50,6 +50,15 @@ def test_average_precision_of_perfect_blind_and_noisy_detectors():
     assert measures.average_precision(half, scores, 25) == pytest.approx(0.4 / 0.9, abs=0.05)
 
 
+def test_a_detection_that_counts_twice_is_two_detections():
+    random = np.random.default_rng(3)
+    marks, scores = np.where(random.random(60) < 0.6, HIT, FALSE), random.random(60)
+    times = random.integers(0, 3, 60)
+    twice = measures.average_precision(np.repeat(marks, times), np.repeat(scores, times), 70)
+    assert measures.average_precision(marks, scores, 70, times.astype(np.float64)) == pytest.approx(twice, abs=0.02)
+    assert measures.average_precision(marks, scores, 70, np.zeros(60)) == 0.0
+
+
 def test_errors_count_as_one_where_too_little_is_found():
     assert measures.mean_error(np.full(5, 0.2), np.ones(5), 0.05) == 1.0
     assert measures.mean_error(np.full(5, 0.2), np.ones(5), 0.5) == pytest.approx(0.2)
