@@ -302,8 +302,8 @@ def _unseen_by_rich(judged: Judged) -> NDArray[np.bool_]:
 
 
 def _drive_through(judged: Judged) -> dict[str, object]:
-    """Of scored things that are taken for harmless, the share that is, None where there are none; of those that are, the share that
-    would be gone around nevertheless."""
+    """Of scored things that are taken for harmless, the share that is, None where there are none; of those that are, the share
+    that would be gone around nevertheless."""
     frames, counted = judged.frames, scored(judged.frames.boxes)
     solid = frames.boxes["solid"] != 0
     driven, harmless = counted & frames.through, counted & ~solid
