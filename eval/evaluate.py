@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from eval.describe import header_of, product_version
 from eval.drivers import load_driver
 from eval.episode import Episode, drive_guarded
 from eval.errors import ExitCode
-from eval.executors import choose_executor
+from eval.executors import choose_executor, hard_limit
 from eval.figures import MEANS, PRIVILEGED, RATES, by_scenario, differences, figures
 from eval.gate import Test, fails, gate_json, gate_text, is_clear, judge
 from eval.metrics.assurance import broken_by_number, interventions_for
@@ -249,15 +249,30 @@ def _run(store: Store, keys: Mapping[str, str], jobs: Sequence[Job], workers: Wo
     """Run the jobs and keep each result as it comes; whether Ctrl-C cut it short."""
     with progress(len(jobs)) as advance:
         try:
-            for done in choose_executor(workers, len(jobs)).run(run_job, jobs):
-                rows = done.result or {name: _lost(done.job.seed, done.failure) for name in done.job.drivers}
-                for name, row in rows.items():
-                    store.add(keys[name], done.job.seed, row)
-                advance()
+            while jobs:
+                jobs = _run_once(store, keys, jobs, workers, advance)
         except KeyboardInterrupt:
             click.echo("avstack: interrupted; the same command goes on from here", err=True)
             return True
     return False
+
+
+def _run_once(
+    store: Store, keys: Mapping[str, str], jobs: Sequence[Job], workers: Workers, advance: Callable[[], None]
+) -> list[Job]:  # fmt: skip
+    """Run the jobs; the drivers of those whose process died, each in a job of its own: only one of them is to blame."""
+    again: list[Job] = []
+    limit = hard_limit(jobs[0].time_limit_s, max(len(job.drivers) for job in jobs))
+    for done in choose_executor(workers, len(jobs), limit).run(run_job, jobs):
+        if done.result is None and len(done.job.drivers) > 1:
+            again += [replace(done.job, drivers=(name,)) for name in done.job.drivers]
+            continue
+        ending = Ending.TIME_LIMIT if done.out_of_time else Ending.CRASHED
+        rows = done.result or {name: _lost(done.job.seed, ending, done.failure) for name in done.job.drivers}
+        for name, row in rows.items():
+            store.add(keys[name], done.job.seed, row)
+        advance()
+    return again
 
 
 def references_of(scenario: Scenario, suite: Suite) -> References:
@@ -349,7 +364,8 @@ def _less(value: float | None, by: float | None) -> float | None:
     return None if value is None or by is None else value - by
 
 
-def _lost(seed: int, failure: str) -> dict[str, Value]:
-    """The row of an episode whose process died."""
+def _lost(seed: int, ending: Ending, failure: str) -> dict[str, Value]:
+    """The row of an episode whose process died, or was ended."""
     nothing: dict[str, Value] = dict.fromkeys((*RATES, *MEANS.values(), *METRICS))
-    return nothing | {"seed": seed, "ending": str(Ending.CRASHED), "crashed": True, "error": failure, "time_s": 0.0}
+    crashed = ending == Ending.CRASHED
+    return nothing | {"seed": seed, "ending": str(ending), "crashed": crashed, "error": failure, "time_s": 0.0}

@@ -21,6 +21,8 @@ _R = TypeVar("_R")
 _POLL_S = 1.0
 AUTO_POOL_JOBS = 8
 """Jobs from which starting processes pays."""
+HARD_LIMIT_SLACK_S = 60.0
+"""Beyond twice the time limits: what a worker may need to start and to compile before it is taken for dead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,11 @@ class ProcessPool:
 
     def _overdue(self, worker: _Worker) -> bool:
         return self._hard_limit_s is not None and time.monotonic() - worker.since > self._hard_limit_s
+
+
+def hard_limit(time_limit_s: float | None, episodes: int = 1) -> float | None:
+    """How long a job of so many episodes may stay without an answer; None without a time limit."""
+    return None if time_limit_s is None else 2.0 * episodes * time_limit_s + HARD_LIMIT_SLACK_S
 
 
 def choose_executor(workers: Workers, jobs: int, hard_limit_s: float | None = None) -> Executor:

@@ -14,7 +14,7 @@ import click
 from eval.arguments import Workers
 from eval.configuration import configuration
 from eval.errors import ExitCode
-from eval.executors import Done, Executor, choose_executor
+from eval.executors import Done, Executor, choose_executor, hard_limit
 from eval.progress import progress
 from eval.resume import finished_results, recordings_of
 from eval.run import EpisodeResult, Job, load_drivers, prepare, recording_path, run_episode
@@ -26,8 +26,6 @@ from sim.scenario import Scenario
 from sim.warm import is_warm, warm_up
 
 SHOWN_ROWS = 20
-HARD_LIMIT_SLACK_S = 60.0
-"""Beyond twice the time limit: what a worker may need to start and to compile before it is taken for dead."""
 _RATES = ("passed", "completed", "collisions", "at_fault", "traffic_collisions", "deadlocks", "offroad", "timeouts")
 
 
@@ -181,8 +179,7 @@ def _job(request: Request, seed: int, out: Path | None) -> Job:
 
 
 def _executor(request: Request, episodes: int) -> Executor:
-    hard_limit = None if request.time_limit_s is None else 2.0 * request.time_limit_s + HARD_LIMIT_SLACK_S
-    return choose_executor(request.workers, episodes, hard_limit)
+    return choose_executor(request.workers, episodes, hard_limit(request.time_limit_s))
 
 
 def _collect(

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import eval.evaluate as evaluation
+from eval import executors
 from eval.arguments import commit_seeds
 from eval.cli import execute, program
 from eval.errors import ExitCode
@@ -227,3 +228,38 @@ def test_a_driver_that_hangs_is_ended_and_costs_its_own_episode(tmp_path: Path):
     (found,) = json.loads(result.stdout)["drivers"].values()
     assert [row["ending"] == "time_limit" for row in found["rows"]] == [False, True, False]
     assert execute([*words, "--time-limit", "0"]) == 2
+
+
+DYING = """
+import os
+import signal
+import time
+
+from sim.interface import Control, DriverStep
+
+class Dying:
+    def start(self, road_map, route, spec, seed):
+        return seed
+
+    def step(self, frame, memory):
+        if memory == 1 and frame.tick > 5:
+            os._exit(3)
+        if memory == 2 and frame.tick > 5:  # no alarm gets through to this one, as to compiled code that does not return
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+            time.sleep(600.0)
+        return DriverStep(control=Control(accel=0.0, steer=0.0), memory=memory, trace={})
+"""
+
+
+def test_a_driver_that_takes_its_process_along_costs_nobody_elses_episode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(executors, "HARD_LIMIT_SLACK_S", 10.0)
+    file = tmp_path / "dying.py"
+    file.write_text(DYING)
+    words = ["eval", "merge", "--driver", "rules", "--driver", f"{file}:Dying", "--sensing", "state", "--seeds", "0..3"]
+    words += ["--store", str(tmp_path / "results.sqlite"), "--workers", "2", "--time-limit", "2", "--no-regret", "--json"]
+    result = CliRunner().invoke(program, words, standalone_mode=False)
+    rules, dying = json.loads(result.stdout)["drivers"].values()
+    endings = [row["ending"] for row in dying["rows"]]
+    assert endings[1:3] == ["crashed", "time_limit"]
+    assert not {endings[0], endings[3]} & {"crashed", "time_limit"}
+    assert all(row["completed"] for row in rules["rows"]), "whoever shared its process drove again"
