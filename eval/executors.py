@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import math
 import multiprocessing
 import os
@@ -138,6 +139,7 @@ def _start(work: Callable[[_J], _R]) -> _Worker:
 def _serve(pipe: Connection, work: Callable[[_J], _R]) -> None:
     """The worker: a job in, (None, None) and then (True, result) or (False, exception) out, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    faulthandler.enable()  # where a process dies of a signal is said on its stderr
     while True:
         try:
             job = pipe.recv()
