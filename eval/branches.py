@@ -30,7 +30,6 @@ from sim.recording import Ending, Recording
 from sim.roads.lane_map import LaneMap
 from sim.roads.route import Route
 from sim.scenario import Scenario
-from sim.state import Status
 from sim.world import World
 
 AFTER_ARRIVAL_S = 0.5
@@ -133,7 +132,7 @@ def _from(scenario: Scenario, start: Kept, until: int, *, commits: bool | None) 
     restore(episode, start)
     ego = scenario.ego
     if ego is not None and commits is None:
-        world.state.bodies["status"][0, ego] = Status.FINISHED
+        world.remove(0, ego)
     elif ego is not None and commits is not None:
         episode.seats[ego].driver = Determined(episode.seats[ego].driver, commits)
     episode.recorder = tape = Tape(header_of(scenario, {}))

@@ -21,6 +21,8 @@ from scenarios.yaml_tree import Data
 from sim.recording import Scalar
 
 _PACKAGES = ("avstack", "eval", "scenarios", "sim")
+_KINDS = ("*.py", "*.npz", "calibration.json")
+"""Files that episodes depend on: sources, weights, and how these are calibrated."""
 _WORDS = {
     "scenario_hash": "the scenario or a file that it names has changed",
     "driver_hash": "the driver's code has changed",
@@ -104,7 +106,7 @@ def product_hash() -> str:
     """Hash of the product's own sources and weights: between two releases the version alone says too little."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for file in sorted(file for package in _PACKAGES for kind in ("*.py", "*.npz") for file in (root / package).rglob(kind)):
+    for file in sorted(file for package in _PACKAGES for kind in _KINDS for file in (root / package).rglob(kind)):
         digest.update(file.relative_to(root).as_posix().encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

@@ -340,7 +340,7 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
         "rescues": None if result.rescues is None else len(result.rescues),
         "rescued_by": json.dumps(result.rescues),
         **values,
-        "livelocks": (values["creep_cycles"] or 0.0) >= CYCLES,
+        "livelocks": None if values["creep_cycles"] is None else values["creep_cycles"] >= CYCLES,
         "close_call": None if values["min_pet"] is None else values["min_pet"] < CLOSE_S,
         "interventions_for": json.dumps(interventions_for(recording)),
         "broken_by_number": json.dumps(broken_by_number(recording)),
@@ -365,7 +365,7 @@ def _less(value: float | None, by: float | None) -> float | None:
 
 
 def _lost(seed: int, ending: Ending, failure: str) -> dict[str, Value]:
-    """The row of an episode whose process died, or was ended."""
+    """The row of an episode whose process died, or was ended: it did not get there, and nothing else is known."""
     nothing: dict[str, Value] = dict.fromkeys((*RATES, *MEANS.values(), *METRICS))
     crashed = ending == Ending.CRASHED
-    return nothing | {"seed": seed, "ending": str(ending), "crashed": crashed, "error": failure, "time_s": 0.0}
+    return nothing | {"seed": seed, "ending": str(ending), "completed": False, "crashed": crashed, "error": failure}

@@ -1,7 +1,8 @@
 """Time lost at an all-way stop, by everybody and by ego, beside what the reference schedules lose.
 
 A suite's excess time is the sum of `delay` over the sum of `first_come_delay`, less one; its price of anarchy the sum of
-`time_used` over the sum of `optimal_time`. Vehicles still in the junction at the end are charged up to that moment.
+`time_used` over the sum of `optimal_time`. Whoever has not left by the end is charged the whole time that an episode may take,
+also where it was cut short by ego's collision or its driver's end: after these nobody gets through, and a crash saves no time.
 
 Most of `delay` is lost by the others, who look, dwell and start like people whoever ego is. Two figures tell ego's share:
 `ordinary_delay` is what everybody loses when the traffic's own driver is in ego's seat; `ego_turn_delay` is what ego alone loses
@@ -99,7 +100,7 @@ def others_exits(recording: Recording, junction: Junction, ego: int | None) -> F
 
 def _exits(recording: Recording, junction: Junction) -> Floats:
     found = crossings(recording, junction)
-    return np.where(np.isfinite(found.left), found.left, np.maximum(found.end, junction.free))
+    return np.where(np.isfinite(found.left), found.left, np.maximum(recording.header.duration_s, junction.free))
 
 
 def _sum(times: Floats, better: Better = Better.LOWER) -> MetricResult:

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from eval.metrics.boxes import boxes
+from eval.metrics.contacts import contacts
 from eval.metrics.result import Better, MetricResult, References
 from sim.interface import Floats
 from sim.kinematics import time_to_collision
@@ -29,6 +30,8 @@ def min_pet(recording: Recording, references: References) -> MetricResult:
     ego = recording.header.ego
     if ego is None:
         return MetricResult(value=0.0, unit="s", better=Better.HIGHER, valid=False)
+    if contacts(recording):
+        return MetricResult(value=0.0, unit="s", better=Better.HIGHER)
     others = [k for k in range(len(recording.header.actors)) if k != ego]
     least = min((_pet(recording, ego, other) for other in others), default=HORIZON_S)
     return MetricResult(value=min(least, HORIZON_S), unit="s", better=Better.HIGHER)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from eval.metrics.crossings import Crossings
+from eval.metrics.encroachment import CLOSE_S
 from eval.metrics.order import violates
 from eval.metrics.registry import METRICS, measure
 from eval.metrics.result import References
 from sim.interface import Floats
 
-from .written import JUNCTION, recording
+from .written import EGO, JUNCTION, MIDDLE, OTHER, recording, standing, steady
 
 LINE = 20.0  # m, centre position at rest
 TICKS = 300
@@ -73,6 +74,25 @@ def test_delay_is_counted_from_what_everybody_needs_alone():
 def test_one_who_never_leaves_is_charged_to_the_end():
     stuck = values(profile(50, 60), profile(50, TICKS))
     assert stuck["delay"] > 20.0
+
+
+def test_a_crash_saves_no_time():
+    """Ego drives into somebody and the episode ends there: nobody is taken to have got through."""
+    whole = values(profile(50, 60), profile(50, 100))
+    crash = [("COLLISION", 70, EGO, OTHER)]
+    cut = recording(profile(50, 60)[:80], profile(50, 100)[:80], events=crash)
+    found = {name: result.value for name, result in measure(cut, References(junction=JUNCTION)).items()}
+    assert found["delay"] > whole["delay"]
+    assert found["ego_delay"] > whole["ego_delay"]
+    assert found["time_used"] > whole["time_used"]
+
+
+def test_no_collision_is_farther_apart_than_touching():
+    """Standing others and those who go the same way cross nobody's way, but may be hit."""
+    hit = recording(steady(100, 0.0, 5.0), standing(100, MIDDLE), events=[("COLLISION", 50, EGO, OTHER)])
+    passed = recording(steady(100, 0.0, 5.0), standing(100, MIDDLE))
+    assert measure(passed, References())["min_pet"].value > CLOSE_S
+    assert measure(hit, References())["min_pet"].value == 0.0
 
 
 def test_creeping_and_stopping_again_is_counted():
