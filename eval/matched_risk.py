@@ -4,6 +4,10 @@ A planner that dares more is faster. To compare how well two decide and not how 
 of its assertiveness; its mean delay then is a curve over its share of episodes with a post-encroachment time below one second,
 and the curves are compared where both have values. More risk has to buy less delay: points out of that order are pooled.
 
+Pooling averages settings that cost time and buy no safety into their neighbours, so that a driver with more of them looks worse
+than at its best. Beside it stand the least delays that any setting has at no more than a risk (`saved_least`): what one gets who
+picks the setting by these very episodes, which flatters both drivers. Believe what both comparisons say.
+
 Where assertiveness moves the delay but hardly the risk, the curves shrink to points, which need not have a risk in common: that
 is said, and they are compared at their nearest risks. Two figures do not hang on it: both drivers at the same assertiveness,
 episode by episode; and the comparison at equal shares of longer post-encroachment times, which happen more often.
@@ -89,6 +93,7 @@ def compared(
         "curves": {name: _points(curve, sweep.count) for name, curve in curves.items()},
         "saved": None,
         "saved_s": None,
+        "saved_least": None,
         "common_risk": None,
         "nearest_risks": None,
         "same_assertiveness": None,
@@ -117,6 +122,7 @@ def _savings(one: Curve, other: Curve) -> dict[str, object]:
     return {
         "saved": interval(bootstrap(count, lambda chosen: saved(one, other, chosen)[0])),
         "saved_s": interval(bootstrap(count, lambda chosen: saved(one, other, chosen)[1])),
+        "saved_least": interval(bootstrap(count, lambda chosen: saved_least(one, other, chosen))),
         "common_risk": (low, high) if low <= high else None,
         "nearest_risks": None if low <= high else apart,
     }
@@ -132,6 +138,18 @@ def saved(one: Curve, other: Curve, chosen: NDArray[np.int64]) -> tuple[float, f
     risks = np.linspace(low, max(low, high), GRID)
     mine, theirs = (float(np.mean(np.interp(risks, front[0], front[1]))) for front in (first, second))
     return (1.0 - mine / theirs if theirs != 0.0 else 0.0), theirs - mine
+
+
+def saved_least(one: Curve, other: Curve, chosen: NDArray[np.int64]) -> float:
+    """Share of the other's least delay that the first does not have, at no more than the same risk, in chosen episodes.
+
+    The mean over the risks from where both have a setting on; settings that are slower than a safer one count for nothing.
+    """
+    means = [(curve.risky[:, chosen].mean(axis=1), curve.delay[:, chosen].mean(axis=1)) for curve in (one, other)]
+    risks = np.linspace(max(float(risk.min()) for risk, _ in means), max(float(risk.max()) for risk, _ in means), GRID)
+    allowed = (np.where(risk[None, :] <= risks[:, None] + 1e-9, delay[None, :], np.inf) for risk, delay in means)
+    mine, theirs = (float(within.min(axis=1).mean()) for within in allowed)
+    return 1.0 - mine / theirs if theirs != 0.0 else 0.0
 
 
 def front(risk: Floats, delay: Floats) -> tuple[Floats, Floats]:
@@ -222,6 +240,7 @@ def sweep_lines(report: Mapping[str, object]) -> list[str]:
     """What the comparison comes to, in sentences."""
     both = f"{report['driver']} against {report['against']}"
     lines = [f"{both}, share of the delay saved at the same risk: {_saved_text(report)}"]
+    lines.append(f"the same of the least delays at no more risk: {figure_cell(report['saved_least'])}")
     looser, same = report["looser"], report["same_assertiveness"]
     assert isinstance(looser, dict)
     lines += [f"the same at P(min PET < {closer} s): {_saved_text(found)}" for closer, found in looser.items()]

@@ -146,7 +146,7 @@ def test_the_page_says_what_was_found_and_what_was_not_run(monkeypatch, tmp_path
 def test_a_page_of_a_matched_risk_part_reads_what_json_holds(tmp_path):
     """JSON has no tuples: the risks in common must be found in lists."""
     estimate = {"value": 0.2, "low": 0.1, "high": 0.3, "episodes": 9}
-    savings = {"saved": estimate, "saved_s": estimate, "common_risk": [0.0, 0.05], "nearest_risks": None}
+    savings = {"saved": estimate, "saved_s": estimate, "saved_least": estimate, "common_risk": [0.0, 0.05], "nearest_risks": None}
     curve = [{"assertiveness": 0.5, "risk": 0.01, "low": 0.0, "high": 0.1, "ego_delay_s": 6.5}]
     nowhere = savings | {"common_risk": None, "nearest_risks": [0.2, 0.1]}
     result = {

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import eval.matrix as matrix_of
 from eval.cli import execute, program
 from eval.evaluate import Request
-from eval.matched_risk import Curve, Sweep, compared, front, saved, sweep_text
+from eval.matched_risk import Curve, Sweep, compared, front, saved, saved_least, sweep_text
 from eval.matrix import opponents, worst
 from sim.interface import Floats
 
@@ -77,6 +77,19 @@ def test_risks_that_never_meet_are_told_apart_from_those_that_do():
         (0.1, 0.05)
     )
     assert "no risk in common: 5.00 % against 10.00 %" in sweep_text(report)
+
+
+def test_settings_that_buy_nothing_do_not_change_the_least_delays():
+    """A driver that can also be slow for nothing is no worse at its best; pooling takes it to be."""
+    risky = np.zeros((3, 40))
+    quick = Curve(risky=risky, delay=np.stack([np.full(40, value) for value in (5.0, 5.0, 5.0)]))
+    also_slow = Curve(risky=risky, delay=np.stack([np.full(40, value) for value in (15.0, 10.0, 5.0)]))
+    chosen = np.arange(40)
+    assert saved_least(quick, also_slow, chosen) == pytest.approx(0.0)
+    assert saved(quick, also_slow, chosen)[0] > 0.4
+    assert saved_least(Curve(risky=risky, delay=0.8 * quick.delay), also_slow, chosen) == pytest.approx(0.2)
+    daring = Curve(risky=np.concatenate([np.zeros((2, 40)), np.ones((1, 40))]), delay=also_slow.delay)
+    assert saved_least(quick, daring, chosen) > 0.4, "who is quick only where it is dangerous is slower at no risk"
 
 
 def test_the_front_never_rises():
