@@ -91,11 +91,6 @@ def _persistent(features: NDArray[np.float32], out: NDArray[np.bool_]) -> None:
                         out[i // STRIDE, j // STRIDE] = True
 
 
-def cell_at(x: float, y: float) -> tuple[int, int]:
-    """Row and column of the cell that a place lies in; those of no cell for one outside."""
-    return math.floor((x - X0) / SIDE), math.floor((y - Y0) / SIDE)
-
-
 @kernel
 def window(x: float, y: float, reach: float) -> tuple[int, int, int, int]:
     """First and past-last row and column of the cells within `reach` [m] of a place along each axis."""

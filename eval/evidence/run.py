@@ -92,6 +92,8 @@ def write_page(folder: Path, page: Path) -> ExitCode:
     """
     from eval.evidence.page import evidence_page, read_results
 
+    if page.is_dir():
+        raise InputError(f"the page {str(page)!r} is a folder", fix="Name a file")
     check_folder(page.parent, "the page")
     file = folder / HELD
     if not file.is_file():

@@ -41,14 +41,7 @@ def _risk(part: str, what: str) -> tuple[Target, ...]:
     return (
         Target(what=f"delay saved at equal risk, {what}", part=part, keys=("saved",), limit=0.10, least=True),
         Target(what=f"- its lower bound, {what}", part=part, keys=("saved",), limit=0.0, least=True, bound="low"),
-        Target(
-            what=f"- of the least delays at no more risk, {what}",
-            part=part,
-            keys=("saved_least",),
-            limit=0.0,
-            least=True,
-            bound="low",
-        ),
+        Target(what=f"- of the least delays, {what}", part=part, keys=("saved_least",), limit=0.0, least=True, bound="low"),
         Target(what=f"- at P(min PET < 2 s), {what}", part=part, keys=("looser", "2", "saved")),
         Target(what=f"- delay at the same assertiveness [s], {what}", part=part, keys=("same_assertiveness", "delay_s")),
         Target(what=f"- risk at the same assertiveness, {what}", part=part, keys=("same_assertiveness", "risk")),

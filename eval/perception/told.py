@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avstack.perception.bev import X0, Y0
 from avstack.perception.caution import FAINT
-from avstack.perception.coarse import cell_at
-from avstack.perception.maps import COLUMNS, ROWS
+from avstack.perception.maps import COLUMNS, ROWS, SIDE
 from avstack.perception.perceive import LIDAR_TRACKING
 from avstack.perception.percepts import DRIVEN_THROUGH, EXISTS
 from eval.perception.samples import BESIDE
@@ -48,13 +48,9 @@ def told_of(things: NDArray[np.void], boxes: NDArray[np.void], free: NDArray[np.
     driven = things["drive_through"] >= DRIVEN_THROUGH
     _look(things, driven, boxes, around, through)
     reckoned = things[(things["score"] >= TOLD) & ~driven]
-    false = sum(_is_free(free, float(one["mean"][0]), float(one["mean"][1])) for one in reckoned)
-    return Told(around=around, through=through, false=false)
-
-
-def _is_free(free: NDArray[np.bool_], x: float, y: float) -> bool:
-    i, j = cell_at(x, y)
-    return 0 <= i < ROWS and 0 <= j < COLUMNS and bool(free[i, j])
+    cells = np.floor((reckoned["mean"][:, :2] - (X0, Y0)) / SIDE).astype(np.int64)
+    i, j = cells[np.all((cells >= 0) & (cells < (ROWS, COLUMNS)), axis=1)].T
+    return Told(around=around, through=through, false=int(np.count_nonzero(free[i, j])))
 
 
 @kernel

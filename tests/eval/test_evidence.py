@@ -163,6 +163,15 @@ def test_a_page_of_a_matched_risk_part_reads_what_json_holds(tmp_path):
     assert "(no risk in common: 20.00 % against 10.00 %)" in text
 
 
+def test_a_page_that_is_a_folder_is_an_error_and_leaves_nothing(tmp_path):
+    page = tmp_path / "page"
+    page.mkdir()
+    (tmp_path / "evidence.json").write_text('{"first_seed": 3}')
+    with pytest.raises(InputError, match="is a folder"):
+        write_page(tmp_path, page)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["evidence.json", "page"]
+
+
 def test_a_page_of_nothing_is_an_error(tmp_path):
     with pytest.raises(InputError, match="no evidence"):
         write_page(tmp_path, tmp_path / "page.md")
