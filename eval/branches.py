@@ -15,11 +15,11 @@ import numpy as np
 
 from eval.clock import WallClock
 from eval.describe import header_of
-from eval.episode import Episode, Kept, drive, kept, restore
+from eval.episode import Episode, Kept, advance, drive, kept, last_tick, restore
 from eval.metrics.boxes import boxes
-from eval.metrics.crossings import crossings
+from eval.metrics.crossings import Crossings, crossings
 from eval.metrics.foresight import bins_of, goes_first, match_places
-from eval.metrics.result import References
+from eval.metrics.result import Junction, References
 from eval.metrics.traced import ego_arrays
 from eval.run import seated
 from eval.store import Value
@@ -34,7 +34,8 @@ from sim.world import World
 
 AFTER_ARRIVAL_S = 0.5
 """When ego is made to hold or to commit: it has been at its line for so long."""
-WATCHED_S = 8.0
+LOOK_TICKS = 40
+"""Ticks between two looks at whether everybody who is watched has entered."""
 COMMIT_ACCEL, COMMIT_SPEED, HOLD_BRAKE = 1.4, 5.0, 2.0  # m/s², m/s, m/s²
 MOVES = 0.5  # m/s
 
@@ -84,9 +85,8 @@ def influence(scenario: Scenario, recording: Recording, references: References) 
     watched = [(k, place) for k, place in enumerate(whom) if place >= 0 and found.entered[place] > when * TICK_S]
     if not watched:
         return nothing
-    until = when + round(WATCHED_S / TICK_S)
     start = _at(scenario, when)
-    ends = [crossings(_from(scenario, start, until, commits=commits), junction) for commits in (True, False)]
+    ends = [_watched(scenario, start, junction, [place for _, place in watched], commits=commits) for commits in (True, False)]
     outcomes = [[goes_first(end, junction, place, me) for _, place in watched] for end in ends]
     commit = np.array([float(chances[when][k]) for k, _ in watched])
     hold = np.minimum(commit + np.array([float(change[when][k]) for k, _ in watched]), 1.0)
@@ -109,7 +109,7 @@ def bullying(scenario: Scenario, recording: Recording, references: References) -
     if not math.isfinite(found.entered[me]):
         return {"bullied": None}
     when, until = round(float(found.entered[me]) / TICK_S), round(min(float(found.left[me]), found.end) / TICK_S)
-    ghosts = _from(scenario, _at(scenario, when), max(until, when + 1), commits=None)
+    ghosts = _from(scenario, _at(scenario, when), max(until, when + 1))
     return {"bullied": any(_meets(recording, ghosts, ego, other) for other in range(len(scenario.actors)) if other != ego)}
 
 
@@ -125,8 +125,27 @@ def _at(scenario: Scenario, tick: int) -> Kept:
     return kept(episode)
 
 
-def _from(scenario: Scenario, start: Kept, until: int, *, commits: bool | None) -> Recording:
-    """What is recorded from there to a tick. commits: whether ego is made to commit, or to hold; None: ego vanishes."""
+def _watched(scenario: Scenario, start: Kept, junction: Junction, places: list[int], *, commits: bool) -> Crossings:
+    """Who crosses when where ego commits, or holds, until all in `places` of the junction have entered or time is up."""
+    episode, tape = _branch(scenario, start, commits=commits)
+    end = last_tick(scenario)
+    while True:
+        for _ in range(min(LOOK_TICKS, end - episode.world.tick)):
+            advance(episode)
+        found = crossings(tape.recording(Ending.PASSED), junction)
+        if episode.world.tick == end or np.all(np.isfinite(found.entered[places])):
+            return found
+
+
+def _from(scenario: Scenario, start: Kept, until: int) -> Recording:
+    """What is recorded from there to a tick where ego vanishes."""
+    episode, tape = _branch(scenario, start, commits=None)
+    drive(episode, until=until)
+    return tape.recording(Ending.PASSED)
+
+
+def _branch(scenario: Scenario, start: Kept, *, commits: bool | None) -> tuple[Episode, Tape]:
+    """The episode from there on, and what records it. commits: whether ego is made to commit, or to hold; None: ego vanishes."""
     world = World((scenario,))
     episode = Episode(world, scenario, seated(scenario, world), None, WallClock(None), to_the_end=True)
     restore(episode, start)
@@ -136,8 +155,7 @@ def _from(scenario: Scenario, start: Kept, until: int, *, commits: bool | None) 
     elif ego is not None and commits is not None:
         episode.seats[ego].driver = Determined(episode.seats[ego].driver, commits)
     episode.recorder = tape = Tape(header_of(scenario, {}))
-    drive(episode, until=until)
-    return tape.recording(Ending.PASSED)
+    return episode, tape
 
 
 def _meets(recording: Recording, ghosts: Recording, ego: int, other: int) -> bool:

@@ -17,6 +17,7 @@ from eval.describe import product_version
 from eval.drivers import place_of
 from scenarios.catalogue import FAMILIES
 from scenarios.resolve import apply_settings, resolve
+from scenarios.schema import ScenarioSpec
 from scenarios.yaml_tree import Data
 from sim.recording import Scalar
 
@@ -29,6 +30,8 @@ _WORDS = {
     "product": "avstack has changed",
 }
 """What to say of a hash that differs; other keys are shown with their values."""
+_FILES = ("file", "track")
+"""Keys of a scenario under which it names files."""
 _COMPARED = ("driver", "sensing", "record", *_WORDS)
 
 
@@ -36,16 +39,7 @@ _COMPARED = ("driver", "sensing", "record", *_WORDS)
 def configuration(target: str, settings: tuple[str, ...], driver: str | None, sensing: str, record: str) -> Mapping[str, Scalar]:
     """The configuration of a run; `target` and `driver` as on the command line. Raises InputError as `resolve` does."""
     spec = apply_settings(resolve(target), list(settings))
-    content = hashlib.sha256(json.dumps(spec.tree, sort_keys=True).encode())
-    drivers = {driver} if driver else set()
-    files: set[Path] = set()
-    for key, text in _strings(spec.tree, ""):
-        if key == "driver":
-            drivers.add(text)
-        elif key in ("file", "track"):
-            files.add(Path(spec.folder, text if Path(spec.folder, text).is_file() else text.partition("#")[0]))
-    for file in sorted(file for file in files if file.is_file()):
-        content.update(file.read_bytes())
+    drivers = {text for key, text in _strings(spec.tree, "") if key == "driver"} | ({driver} if driver else set())
     code = hashlib.sha256()
     for name in sorted(drivers):
         code.update(_driver_source(name, spec.folder))
@@ -55,10 +49,19 @@ def configuration(target: str, settings: tuple[str, ...], driver: str | None, se
         "driver": driver or "",
         "sensing": sensing,
         "record": record,
-        "scenario_hash": content.hexdigest()[:16],
+        "scenario_hash": content_hash(spec),
         "driver_hash": code.hexdigest()[:16],
         "product": f"{product_version()} {product_hash()}",
     }
+
+
+def content_hash(spec: ScenarioSpec) -> str:
+    """Hash of a scenario and of the maps and tracks that it names, wherever these lie."""
+    content = hashlib.sha256(json.dumps(_without_folders(spec.tree), sort_keys=True).encode())
+    for text in [text for key, text in _strings(spec.tree, "") if key in _FILES]:
+        places = (Path(spec.folder, text), Path(spec.folder, text.partition("#")[0]))
+        content.update(next((place.read_bytes() for place in places if place.is_file()), b""))
+    return content.hexdigest()[:16]
 
 
 def differences(there: Mapping[str, Scalar], here: Mapping[str, Scalar]) -> str:
@@ -68,6 +71,15 @@ def differences(there: Mapping[str, Scalar], here: Mapping[str, Scalar]) -> str:
         _WORDS.get(name, f"{name} {there.get(name) or 'of the scenario'} there, {here.get(name) or 'of the scenario'} here")
         for name in found
     )
+
+
+def _without_folders(node: Data, key: str = "") -> Data:
+    """The tree with the names of its files alone: the folder is none of the content."""
+    if isinstance(node, dict):
+        return {name: _without_folders(inner, key if name == "choice" else name) for name, inner in node.items()}
+    if isinstance(node, list):
+        return [_without_folders(inner, key) for inner in node]
+    return Path(node).name if isinstance(node, str) and key in _FILES else node
 
 
 def _strings(node: Data, key: str) -> Iterator[tuple[str, str]]:

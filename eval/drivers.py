@@ -44,6 +44,7 @@ DRIVERS: dict[str, str] = {
     "uncalibrated": "joint[perception.calibrated=false]",
     "oracle": "eval.oracle:Oracle",
     "privileged": "eval.told:Told",
+    "privileged_marginal": "privileged[behaviours.prediction=frozen,behaviours.branching=none]",
     "competent": "eval.competent:CompetentDriver",
     "first_come": "sim.traffic.opponents.first_come:FirstCome",
     "timid_waver": "sim.traffic.opponents.timid_waver:TimidWaver",

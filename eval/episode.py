@@ -21,6 +21,7 @@ from scenarios.errors import InputError
 from sim.interface import TICK_S, Control, Driver, DriverStep
 from sim.recorder import Recorder, Tape, Trace, TraceColumns, TraceError
 from sim.recording import Ending
+from sim.rng import mix
 from sim.scenario import Model, Scenario
 from sim.snapshot import SnapshotError
 from sim.state import CONTROL_DTYPE, EventKind, Status
@@ -160,6 +161,12 @@ def restore(episode: Episode, snapshot: object) -> None:
         seat.started, seat.memory = started, memory
 
 
+def seed_of(scenario: Scenario, actor: int) -> int:
+    """The seed that an actor's driver starts with: ego's is the scenario's, everybody else's follows from it and its own slot, so
+    that copies of one driver do not draw the same numbers."""
+    return scenario.seed if actor == scenario.ego else int(mix(scenario.seed, actor)) >> 1
+
+
 def known_objects(scenario: Scenario) -> dict[str, object]:
     """What snapshots of a scenario's episodes name instead of storing it."""
     return {"road_map": scenario.road_map}
@@ -209,7 +216,8 @@ def _decide(episode: Episode, actor: int) -> DriverStep[object]:
     frame = episode.world.frame(0, actor)
     try:
         if not seat.started:
-            seat.memory = clock.guard(seat.driver.start, episode.scenario.road_map, body.route, body.body, episode.scenario.seed)
+            seed = seed_of(episode.scenario, actor)
+            seat.memory = clock.guard(seat.driver.start, episode.scenario.road_map, body.route, body.body, seed)
             seat.started = True
         if actor == episode.scenario.ego:  # the clock costs as much as some drivers
             before = time.thread_time()

@@ -7,6 +7,7 @@ import json
 import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,13 +18,13 @@ from eval.arguments import Workers
 from eval.branches import BRANCHES
 from eval.clock import WallClock
 from eval.company import met, touched
-from eval.configuration import driver_hash, product_hash
+from eval.configuration import content_hash, driver_hash, product_hash
 from eval.describe import header_of, product_version
 from eval.drivers import load_driver
 from eval.episode import Episode, drive_guarded
 from eval.errors import ExitCode
 from eval.executors import choose_executor, hard_limit
-from eval.figures import MEANS, PRIVILEGED, RATES, by_scenario, differences, figures
+from eval.figures import MEANS, RATES, by_scenario, differences, figures, privileged_of
 from eval.gate import Test, fails, gate_json, gate_text, is_clear, judge
 from eval.metrics.assurance import broken_by_number, interventions_for
 from eval.metrics.encroachment import CLOSE_S
@@ -33,11 +34,13 @@ from eval.metrics.livelock import CYCLES
 from eval.metrics.registry import METRICS, measure
 from eval.metrics.result import References
 from eval.progress import progress
-from eval.references import alone, junction_of, ordinary, without_ego
+from eval.references import alone, junction_of, meets_all_way_stop, ordinary, without_ego
 from eval.run import EpisodeResult, check_sensing, run_scenario, seated
 from eval.runs import Arm, arm, paired, provenance
 from eval.store import EpisodeSet, Row, Run, Store, Value
 from eval.suites import SAME, Suite, suite_of
+from eval.sumo import needs_sumo
+from eval.sumo import partner as sumo_partner
 from scenarios.errors import InputError
 from sim.recorder import Tape
 from sim.recording import Ending, Recording, read_recording
@@ -52,8 +55,8 @@ ROUND = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What `avstack eval` was asked for. versus: the driver that the others are compared with. regret: the privileged planner
-    drives the same seeds, where the suite has a use for it. run: its name in the store; empty: a free one. until_clear: a run
+    """What `avstack eval` was asked for. versus: the driver that the others are compared with. regret: privileged planners
+    drive the same seeds, where the suite has a use for it. run: its name in the store; empty: a free one. until_clear: a run
     of the store; no more seeds are driven once it is clear whether the one driver is worse than that. time_limit_s: wall clock
     that an episode may take; such episodes are a set of their own, for how far they came hangs on the machine."""
 
@@ -198,13 +201,13 @@ def run_job(job: Job) -> dict[str, Row]:
 
 def summarise(request: Request, rows: Mapping[str, Sequence[Row]]) -> dict[str, object]:
     """The JSON report: per driver every figure with its 95 % interval and the rows; with `versus` the paired differences."""
-    told = rows.get(PRIVILEGED, ())
     report: dict[str, object] = {
         "suite": request.suite,
         "sensing": request.sensing,
         "drivers": {
             name: figures(found, told) | {"by_scenario": by_scenario(found, told), "rows": list(found)}
             for name, found in rows.items()
+            for told in [rows.get(privileged_of(name), ())]
         },
     }
     if request.versus is not None:
@@ -215,15 +218,17 @@ def summarise(request: Request, rows: Mapping[str, Sequence[Row]]) -> dict[str, 
 
 
 def _drivers(request: Request) -> tuple[str, ...]:
-    """Everybody who drives: those asked for, whom they are compared with, and the privileged planner for their regret."""
-    told = [PRIVILEGED] if request.regret and suite_of(request.suite).regret else []
-    return tuple(dict.fromkeys((*request.drivers, *([request.versus] if request.versus else []), *told)))
+    """Everybody who drives: those asked for, whom they are compared with, and the privileged planners for their regret."""
+    asked = (*request.drivers, *([request.versus] if request.versus else []))
+    told = map(privileged_of, asked) if request.regret and suite_of(request.suite).regret else ()
+    return tuple(dict.fromkeys((*asked, *told)))
 
 
 def _open_set(store: Store, request: Request, suite: Suite, driver: str) -> str:
     provenance: dict[str, Value] = {
         "sensing": request.sensing,
         "suite": json.dumps(asdict(suite)),
+        "scenarios": " ".join(map(content_hash, suite.specs())),
         "driver": driver_hash(driver),
         "product": f"{product_version()} {product_hash()}",
     }
@@ -281,23 +286,22 @@ def references_of(scenario: Scenario, suite: Suite) -> References:
     if scenario.ego is None:
         return References()
     free = _recorded(alone(scenario))
-    if not suite.to_the_end:
-        return References(alone=free)
-    junction = junction_of(scenario)
-    if junction is None:
+    if not suite.to_the_end or not meets_all_way_stop(scenario):
         return References(alone=free)
     if any(actor.driver == SAME for actor in scenario.actors):
-        return References(junction=junction, alone=free)  # who the others are hangs on the driver
-    absent = _recorded(without_ego(scenario), to_the_end=True)
+        return References(junction=junction_of(scenario), alone=free)  # who the others are hangs on the driver
     usual = _recorded(ordinary(scenario), to_the_end=True)
-    return References(junction=junction, without_ego=absent, alone=free, ordinary=usual)
+    absent = _recorded(without_ego(scenario), to_the_end=True)
+    return References(junction=junction_of(scenario, usual), without_ego=absent, alone=free, ordinary=usual)
 
 
 def _recorded(scenario: Scenario, *, to_the_end: bool = False) -> Recording:
-    """A reference run, as far as it came; it leaves no file."""
+    """A reference run, as far as it came; it leaves no file. SUMO moves those that are its own."""
     world, tape = World((scenario,), traced=False), Tape(header_of(scenario, {}))
-    episode = Episode(world, scenario, seated(scenario, world), tape, WallClock(None), to_the_end=to_the_end)
-    cut_short, _, _ = drive_guarded(episode)
+    with ExitStack() as stack:
+        beside = stack.enter_context(sumo_partner(scenario)) if needs_sumo(scenario) else None
+        episode = Episode(world, scenario, seated(scenario, world), tape, WallClock(None), to_the_end=to_the_end, partner=beside)
+        cut_short, _, _ = drive_guarded(episode)
     return tape.recording(cut_short or Ending.PASSED)
 
 
@@ -340,6 +344,7 @@ def row_of(result: EpisodeResult, recording: Recording, references: References) 
         "rescues": None if result.rescues is None else len(result.rescues),
         "rescued_by": json.dumps(result.rescues),
         **values,
+        "deadlocks": result.counts.deadlocks if values["deadlocks"] is None else values["deadlocks"],
         "livelocks": None if values["creep_cycles"] is None else values["creep_cycles"] >= CYCLES,
         "close_call": None if values["min_pet"] is None else values["min_pet"] < CLOSE_S,
         "interventions_for": json.dumps(interventions_for(recording)),

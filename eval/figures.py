@@ -16,19 +16,20 @@ from numpy.typing import NDArray
 
 from avstack.safety.assumptions import Assumption
 from eval.company import collisions_with
-from eval.metrics.foresight import calibration_error, read_bins
+from eval.metrics.foresight import calibration_error, calibration_floor, read_bins
 from eval.paired import episodes_for_mean, episodes_for_share, tango_interval
 from eval.perception.scene_metrics import SCENE_METRICS
 from eval.statistics import Estimate, bootstrap, clopper_pearson, mcnemar, ratio_of_sums
 from eval.store import Row
 from sim.interface import Floats
 
-PRIVILEGED = "privileged"
-"""The driver that regret is measured against: the same planner, told the others' private types."""
+PRIVILEGED = {"joint": "privileged", "marginal": "privileged_marginal"}
+"""Driver -> the one that its regret is measured against: the same planner, told the others' private types. Whoever is not here
+is held against `joint` told them."""
 RATES = (
-    "completed", "at_fault", "collisions", "avoidable_collisions", "cut_off_collisions", "deadlocks", "livelocks",
-    "order_violation_rate", "offroad", "crashed", "close_call", "bullied",
-    "struck_things", "fault_noticed",
+    "completed", "at_fault", "collisions", "avoidable_collisions", "cut_off_collisions", "deadlocks", "deadlocks_of_others",
+    "livelocks", "order_violation_rate", "offroad", "crashed", "close_call", "bullied",
+    "struck_things", "fault_noticed", "fallback_lost",
 )  # fmt: skip
 """Shares of episodes with at least one, of those that have the column."""
 MEANS = {
@@ -128,10 +129,15 @@ def figures(rows: Sequence[Row], privileged: Sequence[Row] = ()) -> dict[str, ob
         found[name] = _bootstrapped(len(there), _quantile(there, level))
     for name, column in CALIBRATIONS.items():
         bins = read_bins([str(row[column]) for row in rows if row.get(column)])
-        found[name] = _bootstrapped(len(bins), _calibration(bins))
+        found[name] = None if not len(bins) else _calibrated(bins)
     found["interventions_for"] = _by_assumption(rows, "interventions_for")
     found["assumptions_broken_by"] = _by_assumption(rows, "broken_by_number")
     return found | _influence(rows) | {"regret": _regret(rows, privileged)}
+
+
+def privileged_of(driver: str) -> str:
+    """The name of the driver that a driver's regret is measured against."""
+    return PRIVILEGED.get(driver, PRIVILEGED["joint"])
 
 
 def by_scenario(rows: Sequence[Row], privileged: Sequence[Row] = ()) -> dict[str, dict[str, object]]:
@@ -219,12 +225,15 @@ def _bootstrapped(count: int, estimator: Callable[[NDArray[np.int64]], float]) -
     return interval(bootstrap(count, estimator)) if count else None
 
 
+def _calibrated(bins: Floats) -> dict[str, object]:
+    """Calibration error with its interval. floor: what chance alone would show; debiased: without that."""
+    floor, debiased = calibration_floor(bins)
+    error = bootstrap(len(bins), lambda chosen: calibration_error(bins[chosen]))
+    return interval(error) | {"floor": floor, "debiased": debiased}
+
+
 def _quantile(column: Floats, level: float) -> Callable[[NDArray[np.int64]], float]:
     return lambda chosen: float(np.quantile(column[chosen], level))
-
-
-def _calibration(bins: Floats) -> Callable[[NDArray[np.int64]], float]:
-    return lambda chosen: calibration_error(bins[chosen])
 
 
 def _calibrations(first: Floats, second: Floats) -> Callable[[NDArray[np.int64]], float]:

@@ -3,8 +3,10 @@
 Alone: each vehicle of the episode is run by itself, with its own style (ego with the traffic's own driver), and leaves when it
 leaves. In the other two schedules a vehicle that has to wait starts from rest at its line and speeds up as it likes to, within
 the limits of `Dynamics`. Two ways whose swept footprints meet keep the least headway at which they do not touch, read from the
-map's conflict tables. First come first served orders the entries by arrival at the line; the optimum is found by branch and bound
-over all orders that keep each approach's queue.
+map's conflict tables. First come first served orders the entries by arrival at the line, nobody before those ahead of it in its
+own queue; the optimum is found by branch and bound over all orders that keep the queues. Who is ahead of whom in a queue is read
+from a recording of the episode with the traffic's own driver in ego's seat: of several due at one place at once, arrivals alone
+do not say.
 
 First come first served is the yardstick of excess time, the best order that of the price of anarchy (eval.metrics.delay).
 """
@@ -18,8 +20,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.metrics.crossings import entry_index, to_line
 from eval.metrics.result import Junction
 from sim.interface import TICK_S, Floats, Kind
+from sim.recording import Recording
 from sim.roads.lane_map import CLASSES, TABLE_SPACING, FootprintClass, LaneMap, Regulation
 from sim.scenario import Actor, Model, Scenario
 from sim.setup import size_class
@@ -85,17 +89,17 @@ class _Crossing:
     times: Floats
 
 
-def junction_of(scenario: Scenario, dynamics: Dynamics | None = None) -> Junction | None:
+def junction_of(scenario: Scenario, seen: Recording | None = None, dynamics: Dynamics | None = None) -> Junction | None:
     """Schedules of all vehicles that cross the scenario's all-way stop; None where there is no such junction, or several.
 
-    A vehicle that is delayed in a schedule starts from rest; one that is not leaves as it does alone.
+    A vehicle that is delayed in a schedule starts from rest; one that is not leaves as it does alone. seen: the episode as it
+    went once, for the order of each queue; None: the order of arrival alone.
     """
-    rules = dynamics or Dynamics()
-    ways = [way for index, actor in enumerate(scenario.actors) if (way := _way(scenario, index, actor)) is not None]
-    if len({int(scenario.road_map.lanes["cluster"][way.lane]) for way in ways}) != 1:
+    rules, ways = dynamics or Dynamics(), _ways(scenario)
+    if not ways:
         return None
     crossings = [crossing for way in _driven_alone(scenario, ways) if (crossing := _crossing(scenario, way, rules)) is not None]
-    crossings.sort(key=lambda crossing: (crossing.arrival_s, crossing.way.actor))
+    crossings = _by_arrival(scenario.road_map, crossings, seen)
     headway = _headways(scenario.road_map, crossings, rules)
     arrival = np.array([crossing.arrival_s for crossing in crossings])
     free = np.array([crossing.exit_s for crossing in crossings])
@@ -119,6 +123,11 @@ def junction_of(scenario: Scenario, dynamics: Dynamics | None = None) -> Junctio
         optimal=exits(best_order(arrival, headway)),
         exact=len(crossings) <= EXACT_UP_TO,
     )
+
+
+def meets_all_way_stop(scenario: Scenario) -> bool:
+    """Whether `junction_of` finds the one all-way stop that it needs."""
+    return bool(_ways(scenario))
 
 
 def without_ego(scenario: Scenario) -> Scenario:
@@ -200,6 +209,13 @@ def _search(fixed: tuple[int, ...], waiting: list[int], arrival: Floats, headway
             }
             stack.append((total + entry, (*order, vehicle), later))
     return fixed + best[1]
+
+
+def _ways(scenario: Scenario) -> list[_Way]:
+    """The ways of all that cross the scenario's all-way stop; none where they cross several."""
+    ways = [way for index, actor in enumerate(scenario.actors) if (way := _way(scenario, index, actor)) is not None]
+    clusters = {int(scenario.road_map.lanes["cluster"][way.lane]) for way in ways}
+    return ways if len(clusters) == 1 else []
 
 
 def _way(scenario: Scenario, index: int, actor: Actor) -> _Way | None:
@@ -305,6 +321,31 @@ def _integrate(limit: Floats, accel: float, jerk: float) -> Floats:
             times[reached] = now + STEP_S * ((reached * TABLE_SPACING - position) / moved)
         position, speed, now = position + moved, faster, now + STEP_S
     return times
+
+
+def _by_arrival(road_map: LaneMap, crossings: list[_Crossing], seen: Recording | None) -> list[_Crossing]:
+    """The crossings by arrival alone, where nobody comes to the line before those ahead of it in its own queue."""
+    queues: dict[int, list[_Crossing]] = {}
+    for crossing in sorted(crossings, key=lambda one: (*_place(road_map, one, seen), one.arrival_s, one.way.actor)):
+        queues.setdefault(crossing.way.approach, []).append(crossing)
+    due = {
+        queue[place].way.actor: (max(one.arrival_s for one in queue[: place + 1]), place)
+        for queue in queues.values()
+        for place in range(len(queue))
+    }
+    return sorted(crossings, key=lambda one: (*due[one.way.actor], one.way.actor))
+
+
+def _place(road_map: LaneMap, crossing: _Crossing, seen: Recording | None) -> tuple[float, float]:
+    """What orders a queue: when it entered the junction [s], and of those who never did how far they still had to go [m]."""
+    if seen is None:
+        return 0.0, 0.0
+    way = crossing.way
+    track, line = seen.track(way.actor), np.array(_pose(road_map, way.approach, way.rest))
+    entered = entry_index(track, line)
+    if entered < len(track):
+        return float(track["tick"][entered]), 0.0
+    return math.inf, -float(to_line(track[-1:], line)[0][0]) if len(track) else math.inf
 
 
 def _headways(road_map: LaneMap, crossings: list[_Crossing], rules: Dynamics) -> Floats:

@@ -52,7 +52,7 @@ def arm(store: Store, name: str) -> Arm:
     """The arm `RUN` or `RUN:DRIVER`; a run of several drivers needs one to be named. Raises InputError."""
     run_name, _, driver = name.partition(":")
     run = store.run(run_name)
-    others = [known for known in run.sets if known != PRIVILEGED] or list(run.sets)
+    others = [known for known in run.sets if known not in PRIVILEGED.values()] or list(run.sets)
     if driver and driver not in run.sets:
         raise InputError(f"run {run.name!r} has no driver {driver!r}", fix=f"Use one of {', '.join(run.sets)}")
     if not driver and len(others) > 1:

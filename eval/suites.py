@@ -71,6 +71,10 @@ class Suite:
         scenario = scenario if not self.others else _with_others(scenario, self.others, seed)
         return scenario if self.style_scale == 1.0 else _scaled(scenario, self.style_scale)
 
+    def specs(self) -> list[ScenarioSpec]:
+        """What its episodes are drawn from. Raises InputError where a map file is missing."""
+        return [_spec(source, self.settings) for source in self.sources]
+
 
 def _traffic(count: Data, window: Data, users: Sequence[Data] = ()) -> Data:
     flow: Data = {"name": "other", "count": count, "window_s": window, "before_stop": 32.0}

@@ -132,7 +132,8 @@ def figure_cell(figure: object) -> str:
     if "rate" in figure:
         return f"{100.0 * figure['rate']:.2f} % [{100.0 * figure['low']:.2f}, {100.0 * figure['high']:.2f}]"
     low, high = ("" if bound is None else f"{bound:.3g}" for bound in (figure["low"], figure["high"]))
-    return f"{figure['value']:.3g} [{low}, {high}]"
+    floor = f", floor {figure['floor']:.3g}" if "floor" in figure else ""
+    return f"{figure['value']:.3g} [{low}, {high}]{floor}"
 
 
 def markdown(table: Table) -> str:

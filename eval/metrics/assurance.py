@@ -1,6 +1,10 @@
 """Whether a verified way out was there, as the safety envelope recorded it: docs/safety.md says what the columns mean.
 
-Given the assumptions: a tick counts unless an assumption is broken at it, or was broken since a way out was last verified.
+Given the assumptions: a tick counts unless an assumption is broken at it, or was broken since a way out was last verified. The
+envelope says itself what was broken and by whom, so where there is no way out its word is held against where everybody was: who
+is blamed for what others do has to be there, within REACH_M of where ego saw it, and to have been on the move within LATELY_S;
+where ego's own measurement is blamed, that one has to have been somewhere else than measured. An excuse that is not borne out
+does not count. (Recordings without arrays do not say where ego saw anybody: there the envelope's word is all there is.)
 """
 
 from __future__ import annotations
@@ -8,9 +12,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avstack.safety.assumptions import Assumption
 from eval.metrics.result import Better, MetricResult, References
-from eval.metrics.traced import ego_numbers
+from eval.metrics.traced import ego_arrays, ego_numbers
+from sim.interface import PERCEPT_COLUMNS
 from sim.recording import Recording
+
+REACH_M = 3.0
+OFF_M = 0.2
+"""m by which a place may be off, as the envelope reckons (`Assumptions.sigma_most`)."""
+LATELY_S = 1.0
+MOVES = 0.1  # m/s
+_ID, _PLACE = PERCEPT_COLUMNS.index("id"), [PERCEPT_COLUMNS.index(name) for name in ("x", "y")]
 
 
 def fallback_available(recording: Recording, references: References) -> MetricResult:
@@ -19,6 +32,12 @@ def fallback_available(recording: Recording, references: References) -> MetricRe
     there = int(np.sum(counted))
     value = float(np.sum(verified & counted)) / there if there else 0.0
     return MetricResult(value=value, unit="share", better=Better.HIGHER, valid=there > 0)
+
+
+def fallback_lost(recording: Recording, references: References) -> MetricResult:
+    """Ticks that count without a way out: with none in any of n episodes, about 3 / n of all can have one."""
+    verified, counted = _ticks(recording)
+    return MetricResult(value=float(np.sum(counted & ~verified)), unit="ticks", valid=len(counted) > 0)
 
 
 def fallback_ticks(recording: Recording, references: References) -> MetricResult:
@@ -76,11 +95,42 @@ def _rises(recording: Recording, name: str, unit: str, better: Better = Better.L
 
 def _ticks(recording: Recording) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(T,) whether a way out was verified, and whether the tick counts."""
-    _, secured = ego_numbers(recording, "fallback_verified")
+    ticks, secured = ego_numbers(recording, "fallback_verified")
     _, broken = ego_numbers(recording, "assumption_violated")
-    verified = secured > 0
-    counted, excused = np.ones(len(verified), bool), False
+    blamed = dict(zip(*ego_numbers(recording, "safety_other"), strict=True))
+    verified, excuses = secured > 0, _Excuses(recording)
+    counted, number, borne_out = np.ones(len(verified), bool), 0, False
     for k, good in enumerate(verified):
-        excused = bool(broken[k] > 0) or (excused and not good)
-        counted[k] = not excused
+        number = int(broken[k]) or (0 if good else number)
+        if not good and (broken[k] > 0 or k == 0 or verified[k - 1]):
+            borne_out = number > 0 and excuses.hold(int(ticks[k]), number, int(blamed.get(ticks[k], -1)))
+        counted[k] = not (broken[k] > 0 if good else borne_out)
     return verified, counted
+
+
+class _Excuses:
+    """What the envelope says was broken, held against where everybody was."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._percepts = ego_arrays(recording, "percepts")
+
+    def hold(self, tick: int, number: int, blamed: int) -> bool:
+        """Whether assumption `number` can have been broken at a tick by whom ego's driver calls `blamed`."""
+        if not self._percepts:
+            return True
+        seen = np.asarray(self._percepts.get(tick, np.zeros((0, len(PERCEPT_COLUMNS)))), np.float64)
+        seen = seen[seen[:, _ID] == blamed]
+        if not len(seen):
+            return False
+        x, y = seen[0, _PLACE]
+        rows = self._recording.at(tick)
+        rows = rows[rows["actor"] != self._recording.header.ego]
+        away = np.hypot(rows["x"] - x, rows["y"] - y)
+        if not len(away) or float(away.min()) > REACH_M:
+            return number == Assumption.OWN
+        if number == Assumption.OWN:
+            return float(away.min()) > OFF_M
+        track = self._recording.track(int(rows["actor"][int(np.argmin(away))]))
+        lately = (track["tick"] > tick - LATELY_S / self._recording.header.tick_s) & (track["tick"] <= tick)
+        return bool(np.any(np.abs(track["speed"][lately]) > MOVES))

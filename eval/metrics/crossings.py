@@ -40,17 +40,23 @@ def crossings(recording: Recording, junction: Junction) -> Crossings:
     tick_s = recording.header.tick_s
     for k, actor in enumerate(junction.actors):
         track = recording.track(actor)
-        to_line, near = _beyond(track, junction.stop_lines[k])
-        past, near_exit = _beyond(track, junction.exit_lines[k])
-        entered = _first(near & (to_line > ENTRY_DEPTH))
-        waits = near & (to_line > -ARRIVAL_REACH) & (to_line <= ENTRY_DEPTH) & (np.abs(track["speed"]) < STOPPED)
+        beyond, near = to_line(track, junction.stop_lines[k])
+        past, near_exit = to_line(track, junction.exit_lines[k])
+        entered = entry_index(track, junction.stop_lines[k])
+        waits = near & (beyond > -ARRIVAL_REACH) & (beyond <= ENTRY_DEPTH) & (np.abs(track["speed"]) < STOPPED)
         for row, at in enumerate((min(_first(waits), entered), entered, _first(near_exit & (past > 0.0)))):
             if at < len(track):
                 times[row, k] = float(track["tick"][at]) * tick_s
     return Crossings(arrived=times[0], entered=times[1], left=times[2], end=recording.last_tick * tick_s)
 
 
-def _beyond(track: NDArray[np.void], line: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def entry_index(track: NDArray[np.void], line: Floats) -> int:
+    """Index of the row at which a vehicle has entered past its line (x, y, heading); the length where it never does."""
+    beyond, near = to_line(track, line)
+    return _first(near & (beyond > ENTRY_DEPTH))
+
+
+def to_line(track: NDArray[np.void], line: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Signed distance [m] of each position beyond a line across a way, and whether it is near that line's middle."""
     dx, dy = track["x"] - line[0], track["y"] - line[1]
     return dx * math.cos(line[2]) + dy * math.sin(line[2]), np.hypot(dx, dy) < LINE_REACH

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from eval.metrics.contacts import contacts
 from eval.metrics.crossings import TIE_S, crossings
 from eval.metrics.result import Better, Junction, MetricResult, References
 from sim.interface import Floats
@@ -50,24 +51,27 @@ def ego_turn_delay(recording: Recording, references: References) -> MetricResult
 
     Those who were there before it: who arrived, as recorded, before ego could have been at its line (behind its queue), and of
     those who did so within TIE_S of that, who then entered first. Their starts are their recorded exits less the time that a
-    crossing from rest takes.
+    crossing from rest takes. Who stands in the junction to the end, or ahead of ego in its queue, keeps ego from ever taking its
+    turn, and ego's delay is charged to nobody; not so where ego itself has crashed. Who never enters is waited for by nobody.
     """
     junction, ego = references.junction, recording.header.ego
     if junction is None or ego not in junction.actors:
         return _NOTHING
     me, found = junction.actors.index(ego), crossings(recording, junction)
-    met = np.isfinite(found.left) & np.isfinite(junction.headway[:, me])
+    queue = np.isposinf(junction.headway[me])  # ahead of ego on its own approach: never the other way round
+    stuck = np.isinf(found.left) & (np.isfinite(found.entered) | queue) & (not contacts(recording))
+    met = (np.isfinite(found.left) | stuck) & np.isfinite(junction.headway[:, me])
     started = np.full(len(met), -np.inf)
     started[met] = (found.left - junction.through)[met] + junction.headway[met, me]
     arrival = float(junction.arrivals[me])
-    queue = np.isposinf(junction.headway[me])  # ahead of ego on its own approach: never the other way round
     at_line = max(arrival, _latest(started[queue]))
     tied = np.abs(found.arrived - at_line) <= TIE_S
     before = ~queue & np.where(tied, found.entered < found.entered[me], found.arrived < at_line)
     before[me] = False
     start = max(at_line, _latest(started[before]))
     free = float(junction.free[me])
-    exit_s = max(start + float(junction.through[me]), free) if start > arrival else free
+    latest = max(recording.header.duration_s, free)
+    exit_s = min(max(start + float(junction.through[me]), free), latest) if start > arrival else free
     return MetricResult(value=exit_s - free, unit="s", better=Better.NEITHER)
 
 

@@ -134,6 +134,22 @@ def calibration_error(bins: Floats) -> float:
     return float(np.abs(forecast - happened).sum() / max(float(count.sum()), 1.0))
 
 
+def calibration_floor(bins: Floats) -> tuple[float, float]:
+    """What chance alone would make of `calibration_error`, and what is left of it without chance.
+
+    Of one episode the forecasts of a bin come true together or not at all, so that a bin's gap between forecasts and outcomes
+    varies by the root of the sum over episodes of the squares of what each departs from the gap of all. Were there no gap, the
+    mean of |N(0, that)| would show; and the squared gap exceeds the true one by the variance.
+    """
+    count, forecast, happened = bins.sum(axis=0)
+    gap = forecast - happened
+    share = np.divide(gap, count, out=np.zeros_like(gap), where=count > 0.0)
+    spread = np.sum((bins[:, 1] - bins[:, 2] - bins[:, 0] * share) ** 2, axis=0)
+    total = max(float(count.sum()), 1.0)
+    floor = math.sqrt(2.0 / math.pi) * float(np.sqrt(spread).sum()) / total
+    return floor, float(np.sqrt(np.maximum(gap**2 - spread, 0.0)).sum()) / total
+
+
 def match_places(recording: Recording, tick: int, places: Floats, junction: Junction) -> list[int]:
     """Index into `Junction.actors` of whoever is nearest to each place (M, 2) at a tick; -1 where nobody is within REACH_M."""
     rows = recording.at(tick)

@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.metrics.comfort import squared_jerk
 from eval.metrics.crossings import crossings
 from eval.metrics.result import MetricResult, References
 from sim.interface import Floats
@@ -37,7 +38,7 @@ def jerk_of_crossing(recording: Recording, references: References) -> MetricResu
 
 
 def _used(rows: NDArray[np.void], tick_s: float) -> float:
-    return float(np.sum(rows["jerk"].astype(np.float64) ** 2) * tick_s)
+    return float(np.sum(squared_jerk(rows, tick_s)))
 
 
 def _crossing(recording: Recording, references: References) -> tuple[NDArray[np.void], int]:

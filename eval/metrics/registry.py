@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from eval.metrics.assurance import (
     assumptions_broken,
     fallback_available,
+    fallback_lost,
     fallback_missing_s,
     fallback_ticks,
     intervention_s,
@@ -52,6 +53,7 @@ from eval.metrics.probing import crept_m, learned_nats
 from eval.metrics.progress import progress
 from eval.metrics.proper_response import rss_improper_s
 from eval.metrics.result import Metric, MetricResult, References
+from eval.metrics.standoff import deadlocks, deadlocks_of_others
 from eval.metrics.stops import stop_decel, stop_jerk_95, stop_jerk_over, stop_ticks
 from eval.metrics.threat import crept_at_person_s
 from sim.recording import Recording
@@ -64,6 +66,8 @@ METRICS: Mapping[str, Metric] = {
     "ordinary_delay": ordinary_delay,
     "time_used": time_used,
     "optimal_time": optimal_time,
+    "deadlocks": deadlocks,
+    "deadlocks_of_others": deadlocks_of_others,
     "order_violations": order_violations,
     "order_violations_suffered": order_violations_suffered,
     "creep_cycles": creep_cycles,
@@ -88,6 +92,7 @@ METRICS: Mapping[str, Metric] = {
     "comfort_regret": comfort_regret,
     "jerk_of_crossing": jerk_of_crossing,
     "fallback_available": fallback_available,
+    "fallback_lost": fallback_lost,
     "fallback_ticks": fallback_ticks,
     "fallback_missing_s": fallback_missing_s,
     "interventions": interventions,

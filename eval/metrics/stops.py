@@ -1,8 +1,9 @@
 """How ego comes to rest where nothing forces it: jerk and braking of unforced stops.
 
-A stop: ego slows down from STOP_FROM or more to below STOPPED; from where it was last no slower than before to where it gets no
-slower any more. It is unforced unless the fallback drove at any moment of it. What others do late does not excuse a stop: the
-figure errs on the hard side. Source of the bounds: our own comfort target (METRICS, closed-loop driving score).
+A stop: ego slows down from STOP_FROM or more to below STOPPED; from where it was last within CRUISING of as fast as before to
+where it gets no slower any more, without the cruise before that. It is unforced unless the fallback drove at any moment of it.
+What others do late does not excuse a stop: the figure errs on the hard side. Source of the bounds: our own comfort target
+(METRICS, closed-loop driving score).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sim.recording import Recording
 
 STOP_FROM = 3.0  # m/s
 UNEVEN = 0.01  # m/s by which speed may rise from tick to tick within a stop
+CRUISING = 0.05  # m/s
 JERK, DECEL = 1.5, 2.0  # m/s³, m/s²
 
 
@@ -57,6 +59,8 @@ def unforced_stops(recording: Recording) -> list[NDArray[np.void]]:
         first = end = int(below)
         while first > 0 and speed[first - 1] > speed[first] - UNEVEN:
             first -= 1
+        cruising = np.flatnonzero(speed[first : below + 1] >= speed[first : below + 1].max() - CRUISING)
+        first += int(cruising[-1])
         while end + 1 < len(speed) and speed[end + 1] < speed[end]:
             end += 1
         stop = track[first : end + 1]

@@ -229,4 +229,4 @@ def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], bad: Sequence[b
 
 def drivers_of(arm: Arm) -> list[str]:
     """Who is in the table: the driver looked at first, then the run's others."""
-    return [arm.driver, *(name for name in arm.run.sets if name not in (arm.driver, PRIVILEGED))]
+    return [arm.driver, *(name for name in arm.run.sets if name not in (arm.driver, *PRIVILEGED.values()))]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from eval.branches import bullying, influence
 from eval.metrics.result import References
 from eval.references import junction_of
@@ -59,6 +61,15 @@ def test_an_ego_that_holds_lets_more_others_go_than_one_that_commits(tmp_path: P
     assert sum(float(str(one["influence_pairs"])) for one in found) > 0
     assert sum(float(str(one["influence_observed"])) for one in found) >= 0.0
     assert influence(*first) == found[0], "a branch is a pure function of the episode"
+
+
+def test_others_are_watched_until_they_have_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """How often one looks whether they have makes no difference."""
+    drive = driven(SUITES["influence"], STACK, 3, tmp_path)
+    found = influence(*drive)
+    assert float(str(found["influence_pairs"])) > 0
+    monkeypatch.setattr("eval.branches.LOOK_TICKS", 100_000)
+    assert influence(*drive) == found
 
 
 def test_a_driver_without_beliefs_predicts_nothing(tmp_path: Path):

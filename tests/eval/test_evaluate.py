@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -103,6 +104,30 @@ def test_the_json_report_keeps_its_contract(tmp_path: Path):
     assert figures["regret"]["value"] == pytest.approx(expected)
     assert set(figures["by_scenario"]) == {"chicken_stop", "chicken_tie"}
     assert 0.0 < figures["belief_ece"]["value"] < 1.0
+
+
+def test_regret_is_against_the_same_planner_told(tmp_path: Path):
+    asked = ("chicken_negotiator", "--driver", "joint", "--driver", "marginal", "--seeds", "2", "--sensing", "state")
+    drivers: Any = command(*asked, "--store", str(tmp_path / "r.sqlite"))["drivers"]
+    assert set(drivers) == {"joint", "marginal", "privileged", "privileged_marginal"}
+    delay = {name: found["rows"][0]["ego_delay"] for name, found in drivers.items()}
+    assert drivers["joint"]["regret"]["value"] == delay["joint"] - delay["privileged"]
+    assert drivers["marginal"]["regret"]["value"] == delay["marginal"] - delay["privileged_marginal"]
+
+
+def test_episodes_of_an_edited_scenario_are_another_set(tmp_path: Path):
+    file, rows = tmp_path / "crossing.yaml", []
+    asked = [sys.executable, "-m", "eval.cli", "eval", str(file), "--driver", "idm", "--seeds", "0", "--json", "--workers", "1"]
+    for limit in (2, 3, 2):
+        file.write_text(
+            "version: 1\nname: crossing\nmap: {builder: four_way}\nego: {at: {approach: south}, to: {turn: straight}}\n"
+            f"duration_s: {limit}\n",
+            encoding="utf-8",
+        )
+        done = subprocess.run([*asked, "--store", str(tmp_path / "r.sqlite")], capture_output=True, text=True, check=True)
+        rows.append(json.loads(done.stdout)["drivers"]["idm"]["rows"][0]["time_s"])
+    assert rows == [2.0, 3.0, 2.0]
+    assert "1 of 1 episodes are in" in done.stderr, "the first text again is the first set again"
 
 
 def test_every_suite_gives_an_episode_and_copies_are_of_the_driver(tmp_path: Path):

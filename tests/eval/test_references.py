@@ -9,11 +9,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eval.evaluate import references_of
+from eval.metrics.crossings import crossings
 from eval.metrics.result import Junction
 from eval.references import best_order, entries, junction_of
+from eval.suites import suite_of
 from scenarios.compile import compile_scenario
 from scenarios.resolve import resolve
 from sim.interface import Floats
+from sim.recording import Recording
 from sim.scenario import Scenario
 
 
@@ -59,6 +63,26 @@ def test_alone_is_soonest_and_the_optimum_is_no_worse_than_first_come():
         assert delay(found.optimal, found) <= delay(found.first_come, found) + 1e-9
         lost += delay(found.first_come, found)
     assert lost > 0.0, "arrivals at once cannot all go unhindered"
+
+
+def out_of_order(seen: Recording, junction: Junction) -> int:
+    """Pairs of one approach that went in the other order than the schedule has them."""
+    entered = crossings(seen, junction).entered
+    ahead = np.isposinf(junction.headway.T)
+    return int(np.sum(ahead & (entered[:, None] > entered[None, :])))
+
+
+def test_a_queue_goes_in_the_order_in_which_it_stands():
+    """Seed 9: two are due at one place at once, and the one that is there sooner when it is alone comes second."""
+    scenario = suite_of("chicken_tuning").scenario(9)
+    found = references_of(scenario, suite_of("chicken_tuning"))
+    by_arrival = junction_of(scenario)
+    assert found.junction is not None
+    assert found.ordinary is not None
+    assert by_arrival is not None
+    assert out_of_order(found.ordinary, by_arrival) == 1
+    assert out_of_order(found.ordinary, found.junction) == 0
+    assert np.all(found.junction.first_come >= found.junction.free)
 
 
 def test_one_vehicle_alone_loses_nothing():

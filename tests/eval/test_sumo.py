@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.evaluate import references_of
+from eval.metrics.crossings import crossings
 from eval.run import EpisodeResult, run_scenario
 from eval.suites import SUITES
 from eval.sumo import SUMO, check_installed, partner, write_net
@@ -129,3 +131,15 @@ def test_sumo_sees_ego_and_waits_for_it():
     cars = sum(actor.driver == SUMO for actor in scenario.actors)
     assert passed(scenario, None) == cars
     assert passed(scenario, (0.0, 0.0)) < cars
+
+
+def test_the_runs_that_an_episode_is_held_against_have_sumo_in_them():
+    sumo_or_skip()
+    scenario = SUITES["chicken_sumo"].scenario(1)
+    found = references_of(scenario, SUITES["chicken_sumo"])
+    assert found.junction is not None
+    assert found.ordinary is not None
+    assert found.without_ego is not None
+    other = next(place for place, actor in enumerate(found.junction.actors) if actor != scenario.ego)
+    assert np.isfinite(crossings(found.ordinary, found.junction).left).all()
+    assert np.isfinite(crossings(found.without_ego, found.junction).left[other])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from avstack.safety.assumptions import Assumption
 from eval.metrics.assurance import broken_by_number, interventions_for
 from eval.metrics.registry import METRICS
 from eval.metrics.result import References
+from sim.interface import PERCEPT_COLUMNS
 
-from .written import recording, standing, steady
+from .written import MIDDLE, recording, standing, steady
 
 TICKS = 40
 
@@ -36,6 +39,27 @@ def test_what_another_broke_is_excused_until_the_way_out_is_back():
     assert measured("fallback_available", fallback_verified=lost, assumption_violated=broken) == pytest.approx(20 / 30)
     assert measured("fallback_missing_s", fallback_verified=lost, assumption_violated=broken) == pytest.approx(2.0)
     assert measured("assumptions_broken", assumption_violated=broken) == 1.0
+
+
+def excused(number: Assumption, place: float, *, speed: float = 5.0) -> bool:
+    """Whether the way out is excused from tick 20 on, lost to one whom ego saw at `place` while it drove at `speed`."""
+    lost = [1.0] * 20 + [0.0] * 20
+    traced = {"fallback_verified": lost, "assumption_violated": [0.0] * 20 + [float(number)] + [0.0] * 19}
+    traced |= {"intervention": [0.0] * TICKS, "safety_other": [7.0] * TICKS}
+    row = np.zeros((1, len(PERCEPT_COLUMNS)))
+    row[0, PERCEPT_COLUMNS.index("id")], row[0, PERCEPT_COLUMNS.index("y")] = 7, place
+    found = recording(steady(TICKS, 0.0, 5.0), steady(TICKS, 20.0, speed), traced, {"percepts": [row] * TICKS})
+    return METRICS["fallback_lost"](found, References()).value == 0.0
+
+
+def test_an_excuse_has_to_be_borne_out_by_where_everybody_was():
+    there = 20.0 + 0.5 * 20 - MIDDLE
+    assert excused(Assumption.WAITS, there)
+    assert not excused(Assumption.WAITS, 20.0 - MIDDLE, speed=0.0), "it stood there all the time"
+    assert not excused(Assumption.WAITS, there + 50.0), "nobody was there"
+    assert excused(Assumption.OWN, there + 50.0), "that is what a phantom is"
+    assert excused(Assumption.OWN, there + 1.0)
+    assert not excused(Assumption.OWN, there), "it was where it was measured"
 
 
 def test_interventions_are_counted_once_each():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from eval.metrics.comfort import squared_jerk
 from eval.metrics.registry import METRICS
 from eval.metrics.result import References
 from sim.interface import Floats
 from sim.kinematics import minimum_jerk_stop
+from sim.recording import TICK_DTYPE
 
 from .written import JUNCTION, recording, standing, steady
 
@@ -37,6 +39,18 @@ def test_a_smooth_stop_keeps_within_the_bounds_and_a_hard_one_does_not():
     assert value("stop_decel", smooth_stop()) < 2.0
     assert value("stop_jerk_95", hard_stop()) > 1.5
     assert value("stop_decel", hard_stop()) > 2.0
+
+
+def test_the_cruise_before_a_stop_is_none_of_it():
+    cruise = np.concatenate([steady(60, -20.0 - 48.0, 8.0), smooth_stop()])[:TICKS]
+    assert value("stop_ticks", cruise) == pytest.approx(value("stop_ticks", smooth_stop()), abs=2)
+
+
+def test_squared_jerk_is_that_of_both_steps_of_a_tick():
+    """Steps of 0.05 s with a jerk of 2 and 1 m/s³, and of -1 and 3: the recorded jerk is the larger one."""
+    rows = np.zeros(3, TICK_DTYPE)
+    rows["jerk"], rows["accel"] = [0.0, 2.0, 3.0], [0.0, 0.15, 0.25]
+    assert squared_jerk(rows, 0.1).tolist() == pytest.approx([0.0, 0.05 * (4.0 + 1.0), 0.05 * (1.0 + 9.0)])
 
 
 def test_a_stop_that_the_fallback_drove_is_forced():

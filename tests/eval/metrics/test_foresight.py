@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from eval.metrics.foresight import bins_of, calibration_error, forecasts, read_bins
+from eval.metrics.foresight import bins_of, calibration_error, calibration_floor, forecasts, read_bins
 from eval.metrics.registry import METRICS
 from eval.metrics.result import References
 from sim.interface import Floats
@@ -76,3 +76,22 @@ def test_a_driver_without_beliefs_has_none():
     bare = recording(waits(60), waits(110))
     assert not len(forecasts(bare, REFERENCES).tick)
     assert not METRICS["belief_log_loss"](bare, REFERENCES).valid
+
+
+def test_what_chance_makes_of_a_calibration_error_is_told_apart():
+    """Episodes in which all forecasts of a bin come true together, in as many of them as was said, or in far fewer."""
+    draws = np.random.default_rng(0)
+    chance = draws.uniform(size=400)
+
+    def bins(share: float) -> Floats:
+        happened = draws.uniform(size=400) < share * chance
+        return read_bins([bins_of(np.full(20, p), np.full(20, came)) for p, came in zip(chance, happened, strict=True)])
+
+    fair, wrong = bins(1.0), bins(0.3)
+    floor, debiased = calibration_floor(fair)
+    assert 0.02 < floor < 0.09, "twenty forecasts that come true together are worth one"
+    assert calibration_error(fair) < 1.6 * floor
+    assert debiased < calibration_error(fair)
+    floor, debiased = calibration_floor(wrong)
+    assert floor < 0.5 * calibration_error(wrong)
+    assert debiased == pytest.approx(calibration_error(wrong), rel=0.05)

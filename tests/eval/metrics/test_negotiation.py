@@ -87,6 +87,20 @@ def test_a_crash_saves_no_time():
     assert found["time_used"] > whole["time_used"]
 
 
+def test_ego_takes_no_turn_that_a_wreck_keeps_from_it():
+    """The other comes first: it enters and leaves, enters and stands there to the end, or never enters."""
+    first, ego = profile(40, 60), profile(55, TICKS)
+    within = first.copy()
+    within[75:] = within[75]
+    never = profile(40, TICKS)
+    passed, blocked, waited = (values(ego, other)["ego_turn_delay"] for other in (first, within, never))
+    assert passed < 5.0
+    assert blocked == values(ego, within)["ego_delay"], "nothing of it is ego's"
+    assert waited < passed
+    crash = recording(ego, within, events=[("COLLISION", 76, EGO, OTHER)])
+    assert measure(crash, References(junction=JUNCTION))["ego_turn_delay"].value < blocked
+
+
 def test_no_collision_is_farther_apart_than_touching():
     """Standing others and those who go the same way cross nobody's way, but may be hit."""
     hit = recording(steady(100, 0.0, 5.0), standing(100, MIDDLE), events=[("COLLISION", 50, EGO, OTHER)])
