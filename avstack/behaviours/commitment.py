@@ -74,7 +74,8 @@ def waving(
     standing = {name for name, _, _ in standoff.places}
     for i in arrival_order(scene, who):
         agent = scene.agents[i - 1]
-        left_to_it = agent.id in option.yields and agent.id in standing and not agent.walks
+        meets = scene.board.pairs[0, scene.actors[i, 0]["path"]]["start"] >= 0
+        left_to_it = meets and agent.id in option.yields and agent.id in standing and not agent.walks
         if left_to_it and agent.id != known and not they_are_first(scene, i):
             return (agent.id, scene.tick), True
     return waved, False

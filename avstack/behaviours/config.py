@@ -63,7 +63,7 @@ class BehaviourConfig:
 
     prediction: Prediction = "reactive"
     branching: Branching = "observed"
-    assertiveness: float = 0.5
+    assertiveness: float = 0.6
     learn: bool = True
     creep: bool = True
     breaker: bool = True

@@ -2,8 +2,8 @@
 
 Arrival is the first moment below STOPPED_SPEED within ARRIVAL_M of the line, or crossing it. Fronts come to rest beyond lines:
 who stands within REST_M of its line has not entered. Whoever stands while nobody who is in the junction keeps it from going
-has its turn; who lets FORFEIT_S of it go by comes after everybody else until it moves. Times are ticks in memory, and seconds
-from now in what is read from it.
+has its turn; who lets FORFEIT_S of it go by comes after everybody else until it moves, and sooner after one who came about when
+it did. Times are ticks in memory, and seconds from now in what is read from it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ PASSED_M = 1.0  # m past its line up to which a front is still at it
 REST_M = 2.5  # m past its line up to which a front that stands has not entered
 JUNCTION_M = 30.0  # m past its line within which somebody is in the junction
 FORFEIT_S = 3.0  # s of an unused turn after which others may go
+TIE_S, TIE_FORFEIT_S = (
+    0.5,
+    1.0,
+)  # s between arrivals that are a tie, and of an unused turn after which the other of the two may go
+SETTLED = 0.5
+"""Order [s] from where on it no longer matters which way the rules lean between two that came together."""
 IN_JUNCTION = -1000.0  # s, when somebody arrived who is in the junction already: before everybody who waits
 AFTER_ALL = 1000.0  # s, added for whoever has let its turn go by
 SAME_M = 3.0  # m between where one was lost and where one is found
@@ -118,6 +124,15 @@ def arrival(visit: Visit, path: Path, front: float, speed: float, tick: int) -> 
     # at its speed, and then braking evenly to rest
     way, v = max(0.0, stop.front - front), max(abs(speed), 1.0)
     return way / v + v / (2.0 * STOP_BRAKE) if way > v * v / (2.0 * STOP_BRAKE) else 2.0 * way / v
+
+
+def lets_tie_go(visit: Visit, before_s: float, tick: int) -> bool:
+    """Whether one who came to its line `before_s` [s] before another has let so much of its turn go by that this one may go.
+
+    TIE_FORFEIT_S will do where they came together, and more the clearer it was first: FORFEIT_S from a second on.
+    """
+    clearly = min(max((before_s - TIE_S) / (1.0 - TIE_S), 0.0), 1.0)
+    return visit.idle >= 0 and (tick - visit.idle) * TICK_S >= TIE_FORFEIT_S + (FORFEIT_S - TIE_FORFEIT_S) * clearly
 
 
 def idling(visits: Mapping[int, Visit], ids: list[int], kept: Floats, tick: int) -> dict[int, Visit]:

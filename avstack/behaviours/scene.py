@@ -15,7 +15,18 @@ from avstack.behaviours import own_path
 from avstack.behaviours.atlas import Atlas, Path, Stop, needs_stop
 from avstack.behaviours.hypotheses import Route, on_foot, rests, spot, ways
 from avstack.behaviours.own_path import Recipe
-from avstack.behaviours.precedence import Visit, arrival, idling, lost, next_stop, recognised, rests_beyond, visited
+from avstack.behaviours.precedence import (
+    SETTLED,
+    Visit,
+    arrival,
+    idling,
+    lets_tie_go,
+    lost,
+    next_stop,
+    recognised,
+    rests_beyond,
+    visited,
+)
 from avstack.behaviours.response import ACTOR_DTYPE, NO_LINE, RED, SIGN, Board
 from avstack.behaviours.zones import PAIR_DTYPE, ROW
 from avstack.perception.percepts import DRIVEN_THROUGH, EXISTS, Percepts
@@ -359,8 +370,11 @@ def _actor(agent: Agent, route: Route, signals: NDArray[np.int32], path: int) ->
     actor: np.void = np.zeros(1, ACTOR_DTYPE)[0]
     half = 0.5 * float(thing["length"])
     speed = math.hypot(float(thing["vx"]), float(thing["vy"])) if agent.walks else max(float(thing["speed"]), 0.0)
+    accel = float(thing["accel"])
+    if thing["standing"] > 0 and not agent.walks:
+        speed = accel = 0.0  # what is measured of who stands is noise
     actor["path"], actor["attends"], actor["moves"], actor["walks"] = path, 1, int(agent.moves), int(agent.walks)
-    actor["s"], actor["v"], actor["a"] = route.s, speed, float(thing["accel"])
+    actor["s"], actor["v"], actor["a"] = route.s, speed, accel
     heavy = float(thing["length"]) > 7.0
     actor["accel"], actor["brake"] = (1.0, 2.0) if agent.walks else (0.8, 1.8) if heavy else (1.3, 2.0)
     limit = float(route.path.rows[min(max(int(route.s / ROW), 0), len(route.path.rows) - 1), 4])
@@ -389,10 +403,15 @@ def _eagerness(agent: Agent, speed: float, limit: float) -> float:
 
 
 def _orders(seen: Seen, agents: list[Agent], percepts: Percepts, own: np.void, path: Path, spec: VehicleSpec) -> Floats:
-    """order[i, j] in [-1, 1]: 1 where actor i arrived at least a second before actor j."""
+    """order[i, j] in [-1, 1]: 1 where actor i arrived at least a second before actor j; SETTLED where j came about when the ego
+    did and has let its turn go by."""
     mine = arrival(seen.own, path, float(own["s"]) + 0.5 * spec.length, percepts.ego.speed, percepts.tick)
     came = np.array([mine, *(agent.arrives for agent in agents)])
-    return np.asarray(np.clip(came[None, :] - came[:, None], -1.0, 1.0))
+    order = np.asarray(np.clip(came[None, :] - came[:, None], -1.0, 1.0))
+    for k, agent in enumerate(agents, start=1):
+        if order[0, k] < SETTLED and lets_tie_go(agent.visit, -float(order[0, k]), percepts.tick):
+            order[0, k], order[k, 0] = SETTLED, -SETTLED
+    return order
 
 
 def _board(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from avstack.behaviours.belief import PRIOR, YES, Belief
+from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.scene import Scene
 from avstack.stack import Stack, StackConfig
 from eval.drivers import DRIVERS, load_driver, place_of
@@ -84,7 +85,7 @@ def test_settings_of_the_stack_by_name():
     assert (bold.behaviours.assertiveness, bold.behaviours.prediction, bold.safety) == (0.9, "frozen", False)
     again = settings_of("no_safety[behaviours.creep=false]")
     assert (again.safety, again.behaviours.creep) == (False, False)
-    assert settings_of("marginal").behaviours.assertiveness == 0.5
+    assert settings_of("marginal").behaviours.assertiveness == BehaviourConfig().assertiveness
     slippery = settings_of("joint[assumptions.friction=0.5]")
     assert slippery.behaviours.assumptions.friction == 0.5, "planner and envelope go by the same assumptions"
     assert place_of("no_safety")[1] == "safety=false"

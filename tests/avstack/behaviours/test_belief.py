@@ -12,9 +12,10 @@ from avstack.behaviours.belief import LEVELS, NO, Belief, asleep_share, continue
 from avstack.behaviours.config import BehaviourConfig
 from avstack.behaviours.decide import BehaviourMemory, decide
 from avstack.behaviours.hypotheses import ways
+from avstack.behaviours.precedence import SETTLED, TIE_FORFEIT_S
 from avstack.behaviours.scene import Scene, read_scene, start_seeing
 from avstack.perception.percepts import THING_DTYPE, EgoEstimate, Percepts
-from sim.interface import SPECS, Kind
+from sim.interface import SPECS, TICK_S, Kind
 from sim.rng import Purpose, generator
 from sim.roads.assemble import assemble
 from sim.roads.builders import BUILDERS
@@ -223,6 +224,31 @@ def test_neither_a_speed_misread_of_one_who_stands_nor_setting_off_from_its_line
     coming = percepts(70, ego, other, -20.0, 8.0, 0.0)
     scene, _ = read_scene(coming, atlas, CAR, start_seeing(atlas, *ego))
     assert asleep_share(scene.agents[0]) > 0.03, "who comes on without braking may not have seen the ego"
+
+
+def test_what_is_measured_of_one_who_stands_does_not_move_it_in_rollouts(junction):
+    atlas, ego, other = junction
+    rolls = percepts(30, ego, other, 0.0, 0.3, 0.4)
+    rolls.things["standing"] = 0
+    stands = percepts(30, ego, other, 0.0, 0.3, 0.4)
+    for known, speed, accel in ((rolls, 0.3, 0.4), (stands, 0.0, 0.0)):
+        scene, _ = read_scene(known, atlas, CAR, start_seeing(atlas, *ego))
+        assert (float(scene.actors[1, 0]["v"]), float(scene.actors[1, 0]["a"])) == pytest.approx((speed, accel))
+
+
+def test_of_two_who_came_together_the_ego_goes_when_the_other_does_not(junction):
+    """Both stand from the first tick on, and the other is to the ego's right."""
+    atlas, ego, other = junction
+    seen, order = start_seeing(atlas, *ego), []
+    for tick in range(round((TIE_FORFEIT_S + 1.0) / TICK_S)):
+        known = percepts(tick, ego, other, 0.0, 0.0, 0.0)
+        scene, seen = read_scene(known, atlas, CAR, seen)
+        order.append(float(scene.board.order[0, 1]))
+    assert abs(order[0]) < 0.5
+    first = order.index(SETTLED) * TICK_S
+    assert TIE_FORFEIT_S <= first <= TIE_FORFEIT_S + 0.2
+    assert all(value == SETTLED for value in order[round(first / TICK_S) :])
+    assert scene.board.order[1, 0] == -SETTLED
 
 
 def test_a_wave_makes_it_likely_in_a_second_that_one_is_let_in_and_a_flicker_does_not(junction):

@@ -107,6 +107,13 @@ def test_the_ego_waves_once_at_somebody_who_stands_and_does_not_use_its_turn():
     assert waving(late, TO_FIRST, standoff, waved, [1]) == (waved, False)
 
 
+def test_it_waves_at_nobody_whose_way_it_does_not_meet():
+    at = scene()
+    at.board.pairs["start"][0, 1] = -1
+    standoff = Standoff(at.tick - round(WAVES_AFTER_S / TICK_S), 0, ((7, 0.0, 50.0),))
+    assert waving(at, TO_FIRST, standoff, (-1, -1), [1]) == ((-1, -1), False)
+
+
 @pytest.mark.parametrize(
     ("option", "order", "speed", "lasted"),
     [(GO, 1.0, 0.0, 5.0), (TO_FIRST, -1.0, 0.0, 5.0), (TO_FIRST, 1.0, 2.0, 5.0), (TO_FIRST, 1.0, 0.0, 0.5)],

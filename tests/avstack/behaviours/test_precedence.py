@@ -10,9 +10,11 @@ from avstack.behaviours.precedence import (
     AFTER_ALL,
     FORFEIT_S,
     IN_JUNCTION,
+    TIE_FORFEIT_S,
     Visit,
     arrival,
     idling,
+    lets_tie_go,
     lost,
     recognised,
     visited,
@@ -104,3 +106,15 @@ def test_somebody_lost_and_found_in_the_same_place_keeps_its_turn():
 def test_who_is_found_standing_came_before_and_who_is_found_moving_did_not():
     assert recognised({}, 7, 0.0, 0.0, 0.0, 200).arrived < 200
     assert recognised({}, 7, 0.0, 0.0, 3.0, 200).arrived == -1
+
+
+def test_the_clearer_somebody_was_first_the_longer_its_unused_turn_is_waited_for():
+    """From a second on as long as for everybody's; one who moves lets nothing go by."""
+
+    def waited(before_s: float) -> float:
+        return next(tick for tick in range(100) if lets_tie_go(Visit(arrived=0, idle=0), before_s, tick)) * TICK_S
+
+    assert waited(-0.3) == waited(0.0) == waited(0.4) == pytest.approx(TIE_FORFEIT_S)
+    assert TIE_FORFEIT_S < waited(0.75) < FORFEIT_S
+    assert waited(1.0) == waited(1000.0) == pytest.approx(FORFEIT_S)
+    assert not lets_tie_go(Visit(arrived=0), 0.0, 1000)

@@ -16,6 +16,9 @@ WORLDS = np.zeros((2, 2), ACTOR_DTYPE)
 EVEN = Scenarios(WORLDS, np.array([0.5, 0.5]), 0.0)
 ALL = np.ones((1, 2), dtype=bool)
 
+AS_PRICED = BehaviourConfig(assertiveness=0.5)
+"""With the prices of the table as they stand."""
+
 
 def seen_apart(metres: float) -> np.ndarray:
     seen = np.zeros((1, 2, 2, 2))
@@ -35,13 +38,13 @@ def cost_of(config: BehaviourConfig, seen: np.ndarray) -> float:
 
 
 def test_perfect_information_costs_nothing_and_none_costs_half():
-    config = BehaviourConfig()
+    config = AS_PRICED
     assert cost_of(replace(config, branching="perfect"), seen_apart(0.0)) == pytest.approx(0.0)
     assert cost_of(replace(config, branching="none"), seen_apart(9.0)) == pytest.approx(5.0)
 
 
 def test_what_can_be_told_apart_lies_between_and_grows_with_the_distance():
-    costs = [cost_of(BehaviourConfig(), seen_apart(metres)) for metres in (0.0, 0.6, 1.2, 6.0)]
+    costs = [cost_of(AS_PRICED, seen_apart(metres)) for metres in (0.0, 0.6, 1.2, 6.0)]
     assert costs[0] == pytest.approx(5.0)
     assert costs == sorted(costs, reverse=True)
     assert costs[-1] < 0.1
@@ -55,7 +58,7 @@ def test_confusion_of_two_is_the_error_of_telling_them_apart():
 
 
 def test_omitted_probability_is_priced_at_the_worst():
-    config = BehaviourConfig()
+    config = AS_PRICED
     omitted = replace_omitted(EVEN, 0.2)
     cost = judge(choices(), seen_apart(0.0), ALL, omitted, prices(config), config).cost[0]
     assert cost == pytest.approx(5.0 + 0.2 * 10.0)
