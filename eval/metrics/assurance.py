@@ -12,12 +12,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from avstack.safety.assumptions import Assumption
 from eval.metrics.result import Better, MetricResult, References
 from eval.metrics.traced import ego_arrays, ego_numbers
 from sim.interface import PERCEPT_COLUMNS
 from sim.recording import Recording
 
+OWN = 14
+"""Value of the trace column `assumption_violated` for what is assumed of ego's own measurements and brakes."""
 REACH_M = 3.0
 OFF_M = 0.2
 """m by which a place may be off, as the envelope reckons (`Assumptions.sigma_most`)."""
@@ -128,8 +129,8 @@ class _Excuses:
         rows = rows[rows["actor"] != self._recording.header.ego]
         away = np.hypot(rows["x"] - x, rows["y"] - y)
         if not len(away) or float(away.min()) > REACH_M:
-            return number == Assumption.OWN
-        if number == Assumption.OWN:
+            return number == OWN
+        if number == OWN:
             return float(away.min()) > OFF_M
         track = self._recording.track(int(rows["actor"][int(np.argmin(away))]))
         lately = (track["tick"] > tick - LATELY_S / self._recording.header.tick_s) & (track["tick"] <= tick)

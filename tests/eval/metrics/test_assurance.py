@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from avstack.safety.assumptions import Assumption
-from eval.metrics.assurance import broken_by_number, interventions_for
+from eval.metrics.assurance import OWN, broken_by_number, interventions_for
 from eval.metrics.registry import METRICS
 from eval.metrics.result import References
 from sim.interface import PERCEPT_COLUMNS
@@ -57,6 +57,7 @@ def test_an_excuse_has_to_be_borne_out_by_where_everybody_was():
     assert excused(Assumption.WAITS, there)
     assert not excused(Assumption.WAITS, 20.0 - MIDDLE, speed=0.0), "it stood there all the time"
     assert not excused(Assumption.WAITS, there + 50.0), "nobody was there"
+    assert Assumption(OWN) is Assumption.OWN
     assert excused(Assumption.OWN, there + 50.0), "that is what a phantom is"
     assert excused(Assumption.OWN, there + 1.0)
     assert not excused(Assumption.OWN, there), "it was where it was measured"
