@@ -23,10 +23,8 @@ PASSED_M = 1.0  # m past its line up to which a front is still at it
 REST_M = 2.5  # m past its line up to which a front that stands has not entered
 JUNCTION_M = 30.0  # m past its line within which somebody is in the junction
 FORFEIT_S = 3.0  # s of an unused turn after which others may go
-TIE_S, TIE_FORFEIT_S = (
-    0.5,
-    1.0,
-)  # s between arrivals that are a tie, and of an unused turn after which the other of the two may go
+TIE_S = 0.5  # s between arrivals that are a tie
+TIE_FORFEIT_S = 1.0  # s of an unused turn after which the other of two who came together may go
 SETTLED = 0.5
 """Order [s] from where on it no longer matters which way the rules lean between two that came together."""
 IN_JUNCTION = -1000.0  # s, when somebody arrived who is in the junction already: before everybody who waits
