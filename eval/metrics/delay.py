@@ -15,9 +15,10 @@ import numpy as np
 
 from eval.metrics.contacts import contacts
 from eval.metrics.crossings import TIE_S, crossings
+from eval.metrics.order import violates
 from eval.metrics.result import Better, Junction, MetricResult, References
 from sim.interface import Floats
-from sim.recording import Recording
+from sim.recording import Ending, Recording
 
 _NOTHING = MetricResult(value=0.0, unit="s", valid=False)
 
@@ -50,23 +51,29 @@ def ego_turn_delay(recording: Recording, references: References) -> MetricResult
     """What `ego_delay` is when ego starts as soon as all who were there before it have started and left room [s].
 
     Those who were there before it: who arrived, as recorded, before ego could have been at its line (behind its queue), and of
-    those who did so within TIE_S of that, who then entered first. Their starts are their recorded exits less the time that a
-    crossing from rest takes. Who stands in the junction to the end, or ahead of ego in its queue, keeps ego from ever taking its
-    turn, and ego's delay is charged to nobody; not so where ego itself has crashed. Who never enters is waited for by nobody.
+    those who did so within TIE_S of that, who then entered first. Whom ego went before although that one had come first is waited
+    for only if ego took its turn (`eval.metrics.order`), not if it let its turn go by. Their starts are their recorded exits less
+    the time that a crossing from rest takes. Who stands to the end in the junction that ego never entered, or ahead of ego in its
+    queue, keeps ego from ever taking its turn, and nobody is charged for that; not so where ego crashed or its driver ended.
     """
     junction, ego = references.junction, recording.header.ego
     if junction is None or ego not in junction.actors:
         return _NOTHING
     me, found = junction.actors.index(ego), crossings(recording, junction)
     queue = np.isposinf(junction.headway[me])  # ahead of ego on its own approach: never the other way round
-    stuck = np.isinf(found.left) & (np.isfinite(found.entered) | queue) & (not contacts(recording))
+    blocks = np.isfinite(found.entered) & np.isinf(found.entered[me])
+    ended = contacts(recording) or recording.footer.ending in (Ending.CRASHED, Ending.TIME_LIMIT)
+    stuck = np.isinf(found.left) & (queue | blocks) & (np.isinf(found.left[me]) and not ended)
     met = (np.isfinite(found.left) | stuck) & np.isfinite(junction.headway[:, me])
     started = np.full(len(met), -np.inf)
     started[met] = (found.left - junction.through)[met] + junction.headway[met, me]
     arrival = float(junction.arrivals[me])
     at_line = max(arrival, _latest(started[queue]))
-    tied = np.abs(found.arrived - at_line) <= TIE_S
-    before = ~queue & np.where(tied, found.entered < found.entered[me], found.arrived < at_line)
+    came = np.where(np.isfinite(found.arrived), found.arrived, -np.inf)
+    tied = np.abs(came - min(at_line, recording.header.duration_s)) <= TIE_S
+    first = found.entered < found.entered[me]
+    taken = np.array([violates(found, junction, me, k) for k in range(len(came))])
+    before = ~queue & (first | taken) & (tied | (found.arrived < at_line))
     before[me] = False
     start = max(at_line, _latest(started[before]))
     free = float(junction.free[me])

@@ -1,9 +1,9 @@
 """Deadlocks at an all-way stop, read from where everybody was: somebody claims the junction, it is free, and nobody takes it.
 
-A claimant has arrived at its line, has not entered, and stands (METRICS, negotiation). The junction is in use while somebody
-enters or is on the move in it, while somebody on foot is on it or on its crosswalks, and where wrecks stand in it. A deadlock:
-for more than DEADLOCK_S on end there are claimants and it is not in use. It is ego's where ego itself stood in it for that long,
-at its line or within the junction; others' deadlocks are counted apart: ego may have gone long ago, or be still to come.
+A claimant stands, at its line or within the junction, and is no wreck (METRICS, negotiation). The junction is in use while
+somebody enters or is on the move in it, while somebody on foot is on it or on its crosswalks, and where wrecks stand in it. A
+deadlock: for more than DEADLOCK_S on end there are claimants and it is not in use. It is ego's where ego itself was a claimant in
+it for that long; others' deadlocks are counted apart: ego may have gone long ago, or be still to come.
 """
 
 from __future__ import annotations
@@ -37,24 +37,26 @@ def _count(recording: Recording, references: References, *, ego_in_it: bool, bet
     stands, inside = _standing(recording, junction)
     idle = stands.any(axis=0) & ~_in_use(recording, junction, inside)
     ego = recording.header.ego
-    ours = (stands | inside)[junction.actors.index(ego)] if ego in junction.actors else np.zeros_like(idle)
+    ours = stands[junction.actors.index(ego)] if ego in junction.actors else np.zeros_like(idle)
     long_enough = DEADLOCK_S / recording.header.tick_s
     found = [int(np.sum(ours[first:last])) > long_enough for first, last in _stretches(idle) if last - first > long_enough]
     return MetricResult(value=float(sum(own == ego_in_it for own in found)), unit="deadlocks", better=better)
 
 
 def _standing(recording: Recording, junction: Junction) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(N, T), (N, T): who stands at its line, and who is within the junction, at each tick of the recording."""
+    """(N, T), (N, T): who stands at its line or within the junction, and is no wreck; and who is within, at each tick of the
+    recording."""
     found, ticks = crossings(recording, junction), recording.last_tick + 1
     time = recording.header.tick_s * np.arange(ticks)
     at_line = (found.arrived[:, None] <= time) & (time < found.entered[:, None])
     inside = (found.entered[:, None] <= time) & (time < found.left[:, None])
-    speed = np.full((len(junction.actors), ticks), np.inf)
+    speed, whole = np.full(at_line.shape, np.inf), np.ones(at_line.shape, bool)
+    wrecks = _crashes(recording)
     for k, actor in enumerate(junction.actors):
         track = recording.track(actor)
         speed[k, track["tick"]] = np.abs(track["speed"])
-    there = np.isfinite(speed)
-    return at_line & (speed < STOPPED), inside & there
+        whole[k, wrecks.get(actor, ticks) :] = False
+    return (at_line | inside) & whole & (speed < STOPPED), inside & np.isfinite(speed)
 
 
 def _in_use(recording: Recording, junction: Junction, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from eval.metrics.order import violates
 from eval.metrics.registry import METRICS, measure
 from eval.metrics.result import References
 from sim.interface import Floats
+from sim.recording import Ending, Footer
 
 from .written import EGO, JUNCTION, MIDDLE, OTHER, recording, standing, steady
 
@@ -97,8 +98,20 @@ def test_ego_takes_no_turn_that_a_wreck_keeps_from_it():
     assert passed < 5.0
     assert blocked == values(ego, within)["ego_delay"], "nothing of it is ego's"
     assert waited < passed
+    assert values(profile(55, 90), within)["ego_turn_delay"] <= values(profile(55, 90), within)["ego_delay"], "ego got past"
+    ended = replace(recording(ego[:100], within[:100]), footer=Footer(ending=Ending.CRASHED))
+    assert measure(ended, References(junction=JUNCTION))["ego_turn_delay"].value < 5.0, "its driver ended"
     crash = recording(ego, within, events=[("COLLISION", 76, EGO, OTHER)])
     assert measure(crash, References(junction=JUNCTION))["ego_turn_delay"].value < blocked
+
+
+def test_ego_waits_for_nobody_who_lets_its_turn_go_by_and_for_whose_turn_it_takes():
+    """The other comes at 4 s and goes at 25 s; ego goes before it, once the slot was unused for 3 s, or at once."""
+    dawdles = profile(40, 250)
+    assert values(profile(50, 90), dawdles)["ego_turn_delay"] == 0.0
+    taken = values(profile(50, 60), dawdles)
+    assert taken["order_violations"] == 1.0
+    assert taken["ego_turn_delay"] > 15.0
 
 
 def test_no_collision_is_farther_apart_than_touching():

@@ -53,8 +53,14 @@ def test_a_standstill_within_the_junction_is_a_deadlock_and_a_wreck_in_it_is_non
     within[75:] = within[75]
     stuck = recording(within, waits(TICKS))
     assert found(stuck) == (1.0, 0.0)
+    assert found(recording(within, within)) == (1.0, 0.0), "also where nobody else waits"
     wrecked = recording(within, waits(TICKS), events=[("COLLISION", 74, EGO, OTHER)])
     assert found(wrecked) == (0.0, 0.0)
+
+
+def test_a_wreck_at_its_line_claims_nothing():
+    hit = recording(waits(60), waits(TICKS), events=[("COLLISION", 65, EGO, OTHER)])
+    assert found(hit) == (0.0, 0.0)
 
 
 def test_whoever_waits_for_somebody_on_foot_claims_nothing():
