@@ -7,7 +7,7 @@ import json
 import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -298,8 +298,7 @@ def references_of(scenario: Scenario, suite: Suite) -> References:
 def _recorded(scenario: Scenario, *, to_the_end: bool = False) -> Recording:
     """A reference run, as far as it came; it leaves no file. SUMO moves those that are its own."""
     world, tape = World((scenario,), traced=False), Tape(header_of(scenario, {}))
-    with ExitStack() as stack:
-        beside = stack.enter_context(sumo_partner(scenario)) if needs_sumo(scenario) else None
+    with sumo_partner(scenario) if needs_sumo(scenario) else nullcontext() as beside:
         episode = Episode(world, scenario, seated(scenario, world), tape, WallClock(None), to_the_end=to_the_end, partner=beside)
         cut_short, _, _ = drive_guarded(episode)
     return tape.recording(cut_short or Ending.PASSED)

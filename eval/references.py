@@ -341,11 +341,12 @@ def _place(road_map: LaneMap, crossing: _Crossing, seen: Recording | None) -> tu
     if seen is None:
         return 0.0, 0.0
     way = crossing.way
-    track, line = seen.track(way.actor), np.array(_pose(road_map, way.approach, way.rest))
-    entered = entry_index(track, line)
+    track = seen.track(way.actor)
+    beyond, near = to_line(track, np.array(_pose(road_map, way.approach, way.rest)))
+    entered = entry_index(beyond, near)
     if entered < len(track):
         return float(track["tick"][entered]), 0.0
-    return math.inf, -float(to_line(track[-1:], line)[0][0]) if len(track) else math.inf
+    return math.inf, -float(beyond[-1]) if len(track) else math.inf
 
 
 def _headways(road_map: LaneMap, crossings: list[_Crossing], rules: Dynamics) -> Floats:

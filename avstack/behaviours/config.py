@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Literal, get_args
 
 from avstack.safety.assumptions import Assumptions
 
@@ -80,6 +80,9 @@ class BehaviourConfig:
     assumptions: Assumptions = field(default_factory=Assumptions)
 
     def __post_init__(self) -> None:
+        for name, words in (("prediction", get_args(Prediction)), ("branching", get_args(Branching))):
+            if getattr(self, name) not in words:
+                raise ValueError(f"BehaviourConfig.{name} must be one of {', '.join(words)}, got {getattr(self, name)!r}")
         for name, low, high in (
             ("assertiveness", 0.0, 1.0), ("response_scale", 0.3, 3.0), ("branch_s", 0.4, 3.0), ("horizon_s", 4.0, 12.0),
             ("rollouts", 24, 5000), ("looking_ahead", 30.0, 200.0), ("tempering", 0.0, 1.0), ("comfort_accel", 0.3, 4.0),

@@ -99,39 +99,33 @@ def _ticks(recording: Recording) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     ticks, secured = ego_numbers(recording, "fallback_verified")
     _, broken = ego_numbers(recording, "assumption_violated")
     blamed = dict(zip(*ego_numbers(recording, "safety_other"), strict=True))
-    verified, excuses = secured > 0, _Excuses(recording)
-    counted, number, borne_out = np.ones(len(verified), bool), 0, False
+    verified = secured > 0
+    counted, number, excused = np.ones(len(verified), bool), 0, False
     for k, good in enumerate(verified):
         number = int(broken[k]) or (0 if good else number)
         if not good and (broken[k] > 0 or k == 0 or verified[k - 1]):
-            borne_out = number > 0 and excuses.hold(int(ticks[k]), number, int(blamed.get(ticks[k], -1)))
-        counted[k] = not (broken[k] > 0 if good else borne_out)
+            excused = number > 0 and _borne_out(recording, int(ticks[k]), number, int(blamed.get(ticks[k], -1)))
+        counted[k] = not (broken[k] > 0 if good else excused)
     return verified, counted
 
 
-class _Excuses:
-    """What the envelope says was broken, held against where everybody was."""
-
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
-        self._percepts = ego_arrays(recording, "percepts")
-
-    def hold(self, tick: int, number: int, blamed: int) -> bool:
-        """Whether assumption `number` can have been broken at a tick by whom ego's driver calls `blamed`."""
-        if not self._percepts:
-            return True
-        seen = np.asarray(self._percepts.get(tick, np.zeros((0, len(PERCEPT_COLUMNS)))), np.float64)
-        seen = seen[seen[:, _ID] == blamed]
-        if not len(seen):
-            return False
-        x, y = seen[0, _PLACE]
-        rows = self._recording.at(tick)
-        rows = rows[rows["actor"] != self._recording.header.ego]
-        away = np.hypot(rows["x"] - x, rows["y"] - y)
-        if not len(away) or float(away.min()) > REACH_M:
-            return number == OWN
-        if number == OWN:
-            return float(away.min()) > OFF_M
-        track = self._recording.track(int(rows["actor"][int(np.argmin(away))]))
-        lately = (track["tick"] > tick - LATELY_S / self._recording.header.tick_s) & (track["tick"] <= tick)
-        return bool(np.any(np.abs(track["speed"][lately]) > MOVES))
+def _borne_out(recording: Recording, tick: int, number: int, blamed: int) -> bool:
+    """Whether assumption `number` can have been broken at a tick by whom ego's driver calls `blamed`."""
+    percepts = ego_arrays(recording, "percepts")
+    if not percepts:
+        return True
+    seen = np.asarray(percepts.get(tick, np.zeros((0, len(PERCEPT_COLUMNS)))), np.float64)
+    seen = seen[seen[:, _ID] == blamed]
+    if not len(seen):
+        return False
+    x, y = seen[0, _PLACE]
+    rows = recording.at(tick)
+    rows = rows[rows["actor"] != recording.header.ego]
+    away = np.hypot(rows["x"] - x, rows["y"] - y)
+    if not len(away) or float(away.min()) > REACH_M:
+        return number == OWN
+    if number == OWN:
+        return float(away.min()) > OFF_M
+    track = recording.track(int(rows["actor"][int(np.argmin(away))]))
+    lately = (track["tick"] > tick - LATELY_S / recording.header.tick_s) & (track["tick"] <= tick)
+    return bool(np.any(np.abs(track["speed"][lately]) > MOVES))

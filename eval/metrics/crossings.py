@@ -42,7 +42,7 @@ def crossings(recording: Recording, junction: Junction) -> Crossings:
         track = recording.track(actor)
         beyond, near = to_line(track, junction.stop_lines[k])
         past, near_exit = to_line(track, junction.exit_lines[k])
-        entered = entry_index(track, junction.stop_lines[k])
+        entered = entry_index(beyond, near)
         waits = near & (beyond > -ARRIVAL_REACH) & (beyond <= ENTRY_DEPTH) & (np.abs(track["speed"]) < STOPPED)
         for row, at in enumerate((min(_first(waits), entered), entered, _first(near_exit & (past > 0.0)))):
             if at < len(track):
@@ -50,9 +50,8 @@ def crossings(recording: Recording, junction: Junction) -> Crossings:
     return Crossings(arrived=times[0], entered=times[1], left=times[2], end=recording.last_tick * tick_s)
 
 
-def entry_index(track: NDArray[np.void], line: Floats) -> int:
-    """Index of the row at which a vehicle has entered past its line (x, y, heading); the length where it never does."""
-    beyond, near = to_line(track, line)
+def entry_index(beyond: Floats, near: NDArray[np.bool_]) -> int:
+    """Index of the row at which a vehicle has entered past its line, of `to_line`; the length where it never does."""
     return _first(near & (beyond > ENTRY_DEPTH))
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eval.metrics.contacts import contacts
 from eval.metrics.result import Better, MetricResult, References
+from eval.metrics.stretches import stretches
 from eval.metrics.traced import ego_arrays, ego_numbers
 from sim.interface import PERCEPT_COLUMNS, Floats
 from sim.recording import Recording
@@ -82,12 +83,8 @@ def _brakings(recording: Recording, harder: float) -> list[tuple[int, int]]:
     if recording.header.ego is None:
         return []
     track = recording.track(recording.header.ego)
-    edges = np.diff(np.concatenate(([0], (track["accel"] < -harder).astype(np.int64), [0])))
     ticks = track["tick"]
-    return [
-        (int(ticks[first]), int(ticks[last - 1]))
-        for first, last in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)
-    ]
+    return [(int(ticks[first]), int(ticks[last - 1])) for first, last in stretches(track["accel"] < -harder)]
 
 
 def _way(recording: Recording, tick: int) -> Floats:

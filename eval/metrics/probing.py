@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.metrics.result import Better, MetricResult, References
+from eval.metrics.stretches import stretches
 from eval.metrics.traced import ego_arrays, ego_numbers
 from sim.interface import Floats
 from sim.recording import Recording
@@ -52,7 +53,5 @@ def _stretches(recording: Recording) -> list[tuple[int, int, float]]:
         return []
     track = recording.track(recording.header.ego)
     speed = np.interp(ticks, track["tick"], np.abs(track["speed"]).astype(np.float64))
-    on = np.concatenate([[False], manoeuvre == CREEP, [False]]).astype(np.int8)
-    begins, ends = np.flatnonzero(np.diff(on) > 0), np.flatnonzero(np.diff(on) < 0)
     tick_s = recording.header.tick_s
-    return [(int(ticks[b]), int(ticks[e - 1]), float(speed[b:e].sum() * tick_s)) for b, e in zip(begins, ends, strict=True)]
+    return [(int(ticks[b]), int(ticks[e - 1]), float(speed[b:e].sum() * tick_s)) for b, e in stretches(manoeuvre == CREEP)]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from eval.metrics.crossings import ARRIVAL_REACH, STOPPED, crossings
 from eval.metrics.result import Better, Junction, MetricResult, References
+from eval.metrics.stretches import stretches
 from sim.interface import Floats
 from sim.recording import Recording
 
@@ -39,7 +40,7 @@ def _count(recording: Recording, references: References, *, ego_in_it: bool, bet
     ego = recording.header.ego
     ours = stands[junction.actors.index(ego)] if ego in junction.actors else np.zeros_like(idle)
     long_enough = DEADLOCK_S / recording.header.tick_s
-    found = [int(np.sum(ours[first:last])) > long_enough for first, last in _stretches(idle) if last - first > long_enough]
+    found = [int(np.sum(ours[first:last])) > long_enough for first, last in stretches(idle) if last - first > long_enough]
     return MetricResult(value=float(sum(own == ego_in_it for own in found)), unit="deadlocks", better=better)
 
 
@@ -68,10 +69,11 @@ def _in_use(recording: Recording, junction: Junction, inside: NDArray[np.bool_])
         within = track["tick"][inside[k, track["tick"]]]
         moving = np.abs(track["speed"][inside[k, track["tick"]]]) >= STOPPED
         used[within[moving | (within >= wrecks.get(actor, np.inf))]] = True
-    for actor, one in enumerate(recording.header.actors):
-        if one.kind == "PEDESTRIAN":
-            track = recording.track(actor)
-            used[track["tick"][_on_foot_within(recording, junction, track)]] = True
+    walkers = [actor for actor, one in enumerate(recording.header.actors) if one.kind == "PEDESTRIAN"]
+    area = _area(recording, junction) if walkers else None
+    for actor in walkers:
+        track = recording.track(actor)
+        used[track["tick"][shapely.contains_xy(area, track["x"], track["y"])]] = True
     return used
 
 
@@ -85,12 +87,6 @@ def _crashes(recording: Recording) -> dict[int, int]:
     return found
 
 
-def _on_foot_within(recording: Recording, junction: Junction, track: NDArray[np.void]) -> NDArray[np.bool_]:
-    """Whether each row of somebody on foot is on the junction's lanes or on a crosswalk beside them."""
-    area = _area(recording, junction)
-    return np.asarray(shapely.contains_xy(area, track["x"], track["y"]), bool)
-
-
 def _area(recording: Recording, junction: Junction) -> shapely.Geometry:
     """The lanes through the junction, and the crosswalks beside them."""
     outline = recording.road_map
@@ -99,9 +95,3 @@ def _area(recording: Recording, junction: Junction) -> shapely.Geometry:
     lanes = [np.concatenate([lane.left_border, lane.right_border[::-1]]) for lane in outline.lanes if lane.junction >= 0]
     shapes = [shapely.Polygon(shape).buffer(0.0) for shape in (*lanes, *outline.crosswalks) if len(shape) > 3]
     return shapely.union_all([shape for shape in shapes if shape.intersects(near)])
-
-
-def _stretches(on: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """(first, one past the last) of each stretch of True."""
-    edges = np.diff(np.concatenate([[False], on, [False]]).astype(np.int8))
-    return list(zip(np.flatnonzero(edges > 0).tolist(), np.flatnonzero(edges < 0).tolist(), strict=True))

@@ -96,6 +96,7 @@ def test_settings_of_the_stack_by_name():
     [
         ("joint[behaviours.assertivness=0.9]", "did you mean 'assertiveness'"),
         ("joint[behaviours.assertiveness=9]", "between 0.0 and 1.0"),
+        ("joint[behaviours.prediction=frosen]", "one of constant, frozen, reactive"),
         ("joint[behaviours.assertiveness=bold]", "is a number"),
         ("joint[safety=perhaps]", "true or false"),
         ("joint[safety]", "no setting"),
