@@ -79,7 +79,8 @@ _LOOKS, _PLACES = _cell_tables()
 class Grid:
     """One rasterised scene. features (240, 160, CHANNELS) float32; ground: (60, 40) height [m] of the ground by blocks.
 
-    standing: (M, 2) float32 x, y of what stands on the ground in the newest sweep, for the grids of later ticks.
+    standing: (M, 4) float32 x, y, height, intensity of what stands on the ground in the newest sweep, for the grids of later
+    ticks; earlier: the same of the earlier sweeps that went in, newest first.
     signal: (3,) what weather and a worn sensor do to a sweep, see `density_signal`.
     """
 
@@ -87,6 +88,7 @@ class Grid:
     ground: NDArray[np.float32]
     standing: NDArray[np.float32]
     signal: NDArray[np.float32]
+    earlier: tuple[NDArray[np.float32], ...] = ()
 
 
 def rasterise(points: NDArray[np.float32], past: Sequence[NDArray[np.float32]] = ()) -> Grid:
@@ -105,7 +107,7 @@ def rasterise(points: NDArray[np.float32], past: Sequence[NDArray[np.float32]] =
     heights = np.empty(count, np.float32)
     _heights(usable, blocks, heights)
     features = np.zeros((*SHAPE, CHANNELS), np.float32)
-    standing = np.empty((count, 2), np.float32)
+    standing = np.empty((count, 4), np.float32)
     standing = standing[: _draw_now(usable, heights, features, standing)]
     for k, earlier in enumerate(past[:PAST]):
         _draw_past(np.ascontiguousarray(earlier, np.float32), PAST_COUNT + 3 * k, features)
@@ -113,7 +115,8 @@ def rasterise(points: NDArray[np.float32], past: Sequence[NDArray[np.float32]] =
     _look(usable, heights, seen)
     _finish(features, seen, _LOOKS, _PLACES)
     standing.setflags(write=False)
-    return Grid(features=features, ground=blocks, standing=standing, signal=density_signal(usable, features))
+    signal = density_signal(usable, features)
+    return Grid(features=features, ground=blocks, standing=standing, signal=signal, earlier=tuple(past[:PAST]))
 
 
 def place_features() -> NDArray[np.float32]:
@@ -133,11 +136,13 @@ def seen_cells(points: NDArray[np.float32], ground: NDArray[np.float32], seen: N
 
 
 def moved(places: NDArray[np.float32], motion: tuple[float, float, float]) -> NDArray[np.float32]:
-    """Places (M, 2) of an earlier ego frame in the one after `motion`: forward [m], left [m], turned left [rad]."""
+    """Places (M, 2 or more) of an earlier ego frame in the one after `motion`: forward [m], left [m], turned left [rad]; columns
+    after the first two stay."""
     forward, left, turn = motion
     cos, sin = math.cos(turn), math.sin(turn)
     x, y = places[:, 0] - np.float32(forward), places[:, 1] - np.float32(left)
-    turned = np.stack([cos * x + sin * y, cos * y - sin * x], axis=1).astype(np.float32)
+    turned = np.array(places, np.float32)
+    turned[:, 0], turned[:, 1] = cos * x + sin * y, cos * y - sin * x
     turned.setflags(write=False)
     return turned
 
@@ -368,6 +373,7 @@ def _draw_now(
         cell[INTENSITY] += points[n, 3]
         cell[INTENSITY + 1] = max(cell[INTENSITY + 1], points[n, 3])
         standing[count, 0], standing[count, 1] = points[n, 0], points[n, 1]
+        standing[count, 2], standing[count, 3] = h, points[n, 3]
         count += 1
     return count
 

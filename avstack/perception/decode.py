@@ -7,6 +7,7 @@ width. What is made here is not calibrated yet.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ from avstack.perception.maps import (
     VX,
     VY,
 )
+from avstack.perception.returns import reach_of, returns_of
 from sim.jit import kernel
 
 QUANTITIES = 7
@@ -84,14 +86,26 @@ def propose(maps: NDArray[np.float32]) -> NDArray[np.void]:
     return kept
 
 
-def crops_of(
-    proposals: NDArray[np.void], maps: NDArray[np.float32], features: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """((N, CROP, CROP, CROP_CHANNELS) fine cells round each proposal, zeros outside the grid; (N, ABOUT) what else is known)."""
+class Asked(NamedTuple):
+    """What the second stage is shown of proposals. crops: (N, CROP, CROP, CROP_CHANNELS) fine cells round each, zeros outside the
+    grid; returns: (N, RETURNS, RETURN) raw ones near it; about: (N, ABOUT) what else is known."""
+
+    crops: NDArray[np.float32]
+    returns: NDArray[np.float32]
+    about: NDArray[np.float32]
+
+
+def asked_of(
+    proposals: NDArray[np.void], maps: NDArray[np.float32], features: NDArray[np.float32], returns: NDArray[np.float32]
+) -> Asked:
+    """What the second stage is asked about proposals; returns: see `avstack.perception.returns.joined`."""
     crops = np.zeros((len(proposals), CROP, CROP, CROP_CHANNELS), np.float32)
     about = np.empty((len(proposals), ABOUT), np.float32)
-    _crop(proposals, maps, features, crops, about)
-    return crops, about
+    mean = proposals["mean"]
+    middles = np.array([(crop_middle(x, X0), crop_middle(y, Y0)) for x, y in mean[:, :2]]).reshape(-1, 2)
+    near, counts = returns_of(np.ascontiguousarray(mean[:, :2]), reach_of(mean[:, 5], mean[:, 6]), middles, returns)
+    _crop(proposals, maps, features, counts, crops, about)
+    return Asked(crops, near, about)
 
 
 def crop_corner(place: float, first: float) -> int:
@@ -100,6 +114,14 @@ def crop_corner(place: float, first: float) -> int:
 
 
 _corner = kernel(crop_corner)
+
+
+def crop_middle(place: float, first: float) -> float:
+    """Middle [m] of the crop round a place along one axis of the grid."""
+    return first + CELL * math.floor((place - first) / CELL + 0.5)
+
+
+_middle = kernel(crop_middle)
 
 
 def settle(proposals: NDArray[np.void], said: NDArray[np.float32], standing: NDArray[np.float32]) -> NDArray[np.void]:
@@ -185,8 +207,8 @@ def _size(logarithm: float) -> float:
 
 @kernel
 def _crop(
-    found: NDArray[np.void], maps: NDArray[np.float32], features: NDArray[np.float32], crops: NDArray[np.float32],
-    about: NDArray[np.float32],
+    found: NDArray[np.void], maps: NDArray[np.float32], features: NDArray[np.float32], counts: NDArray[np.float32],
+    crops: NDArray[np.float32], about: NDArray[np.float32],
 ) -> None:  # fmt: skip
     for n in range(len(found)):
         one = found[n]
@@ -201,8 +223,9 @@ def _crop(
         for k in range(RICH_OUT):
             about[n, CONTEXT + k] = 0.2 * cell[k] if k < CLASSES or k >= CLASSES + VX else cell[k]
         # where the first stage has the centre, from the middle of the crop
-        about[n, CONTEXT + CLASSES + DX] = one.mean[0] - X0 - CELL * (i0 + CROP // 2)
-        about[n, CONTEXT + CLASSES + DY] = one.mean[1] - Y0 - CELL * (j0 + CROP // 2)
+        about[n, CONTEXT + CLASSES + DX] = one.mean[0] - _middle(one.mean[0], X0)
+        about[n, CONTEXT + CLASSES + DY] = one.mean[1] - _middle(one.mean[1], Y0)
+        about[n, ABOUT - 5], about[n, ABOUT - 4] = counts[n, 0], counts[n, 1]
         r = max(math.hypot(one.mean[0], one.mean[1]), 1.0)
         about[n, ABOUT - 3], about[n, ABOUT - 2], about[n, ABOUT - 1] = r / 40.0, one.mean[0] / r, one.mean[1] / r
 
@@ -222,8 +245,7 @@ def _read(said: NDArray[np.float32], heads: NDArray[np.float64], out: NDArray[np
         if along < 0.0:
             axis += math.pi if axis < 0.0 else -math.pi
         one.flip = 0.5 * (1.0 - min(abs(along), 1.0))
-        x = X0 + CELL * (_corner(one.mean[0], X0) + CROP // 2)
-        y = Y0 + CELL * (_corner(one.mean[1], Y0) + CROP // 2)
+        x, y = _middle(one.mean[0], X0), _middle(one.mean[1], Y0)
         for q in range(QUANTITIES):
             total, square, variance = 0.0, 0.0, 0.0
             for head in range(HEADS):

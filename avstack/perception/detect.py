@@ -37,7 +37,7 @@ from sim.interface import TICK_S, Odometry
 if TYPE_CHECKING:
     from avstack.perception.network import Network
 
-VERSION = 2
+VERSION = 3
 """Of the features, the network's layout and the calibration: raised when any of them changes its meaning."""
 WEIGHTS = Path(__file__).with_name("weights")
 NETWORK_FILE, CALIBRATION_FILE, META = "network.npz", "calibration.json", "meta"
@@ -64,9 +64,10 @@ class WeightsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detections:
-    """things: (N,) DETECTION_DTYPE, the rich answer. grid: the coarse one everywhere. standing: (M, 2) places of returns from
-    what stands; stood: (M,) whether something returned there in an earlier sweep too, None where only maps were read. signal:
-    (3,) `avstack.perception.bev.density_signal`. sight: (SECTORS,) as `SensorFrame.sight`, None likewise."""
+    """things: (N,) DETECTION_DTYPE, the rich answer. grid: the coarse one everywhere. standing: (M, 4) place, height and
+    intensity of returns from what stands; stood: (M,) whether something returned there in an earlier sweep too, None where only
+    maps were read. signal: (3,) `avstack.perception.bev.density_signal`. sight: (SECTORS,) as `SensorFrame.sight`, None
+    likewise."""
 
     things: NDArray[np.void]
     grid: CoarseGrid
@@ -78,7 +79,7 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorMemory:
-    """What stood in earlier sweeps, newest first: (M, 2) float32 each, in the ego frame of the newest."""
+    """What stood in earlier sweeps, newest first: (M, 4) float32 each, as `bev.Grid.standing`, in the ego frame of the newest."""
 
     past: tuple[NDArray[np.float32], ...] = ()
 

@@ -44,5 +44,9 @@ SAID = SAID_VARIANCES + VARIANCES
 CROP = 12
 """Fine cells to a side of what the second stage sees of a proposal."""
 CROP_CHANNELS = SEEN + 1
-ABOUT = CONTEXT + RICH_OUT + 3
-"""What else it is told: the context and the first stage's answer there, range and bearing."""
+RETURNS, RETURN = 64, 5
+"""Returns near a proposal that it is shown, and the numbers of each: x and y from the middle of the crop [m], height above the
+ground [m], intensity, and age in sweeps."""
+ABOUT = CONTEXT + RICH_OUT + 5
+"""What else it is told: the context and the first stage's answer there, how many returns there are now and were earlier, range
+and bearing."""

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from avstack.perception.bev import CHANNELS, Grid
 from avstack.perception.classes import Class
-from avstack.perception.decode import FAINT, crops_of, propose, settle
+from avstack.perception.decode import FAINT, Asked, asked_of, propose, settle
 from avstack.perception.maps import (
     ABOUT,
     COARSE_OUT,
@@ -31,10 +31,12 @@ from avstack.perception.maps import (
     CROP,
     CROP_CHANNELS,
     HEADS,
+    RETURN,
     RICH_OUT,
     SAID,
     STRIDE,
 )
+from avstack.perception.returns import joined
 
 LOG_VARIANCE = (-7.0, 5.0)
 """Log-variances are held between these."""
@@ -44,12 +46,13 @@ _RARE = -4.0  # initial logit of heat: nearly all cells are empty
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widths:
     """Channels at the first stage's three scales, cells of 1, 2 and 4 m, and at those of a crop, cells of 0.5, 1 and 2 m; numbers
-    between the crop and the second stage's answer."""
+    of each return; numbers between those and the second stage's answer."""
 
     fine: int = 24
     middle: int = 48
     coarse: int = 64
     crop: tuple[int, int, int] = (32, 48, 64)
+    returns: tuple[int, int, int] = (32, 64, 96)
     dense: int = 96
 
 
@@ -67,7 +70,10 @@ class Layer(nn.Module):
 
 
 class Second(nn.Module):
-    """(B, CROP_CHANNELS, CROP, CROP) crops and (B, ABOUT) what else is known -> (HEADS, B, SAID)."""
+    """(B, CROP_CHANNELS, CROP, CROP) crops, (B, RETURNS, RETURN) returns and (B, ABOUT) what else is known -> (HEADS, B, SAID).
+
+    Returns are seen along and across the line of sight too, each by itself; of all, the greatest numbers count.
+    """
 
     def __init__(self, w: Widths, *, fused: bool = False) -> None:
         super().__init__()
@@ -77,13 +83,22 @@ class Second(nn.Module):
             Layer(one, two, stride=2, fused=fused),
             Layer(two, three, stride=2, fused=fused),
         )
+        first, second, third = w.returns
+        self.returns = nn.Sequential(
+            Layer(RETURN + 2, first, 1, fused=fused), Layer(first, second, 1, fused=fused), Layer(second, third, 1, fused=fused)
+        )
         self.side = CROP // 4
-        self.dense = nn.ModuleList(nn.Linear(three * self.side**2 + ABOUT, w.dense) for _ in range(HEADS))
+        self.dense = nn.ModuleList(nn.Linear(three * self.side**2 + third + ABOUT, w.dense) for _ in range(HEADS))
         self.said = nn.ModuleList(nn.Linear(w.dense, SAID) for _ in range(HEADS))
 
-    def forward(self, crops: Tensor, about: Tensor) -> Tensor:
+    def forward(self, crops: Tensor, returns: Tensor, about: Tensor) -> Tensor:
         """What each head says."""
-        seen = torch.cat([self.crop(crops).flatten(1), about], dim=1)
+        x, y = returns[..., 0], returns[..., 1]
+        cos, sin = about[:, -2:-1], about[:, -1:]
+        turned = torch.stack([x * cos + y * sin, y * cos - x * sin], dim=2)
+        each = torch.cat([returns, turned], dim=2)[:, None].permute(0, 3, 1, 2)  # (B, numbers, 1, RETURNS), channels last
+        near = self.returns(each).amax(dim=(2, 3))
+        seen = torch.cat([self.crop(crops).flatten(1), near, about], dim=1)
         return torch.stack(
             [said(functional.relu(dense(seen))) for dense, said in zip(self.dense, self.said, strict=True)]
         )  # fmt: skip
@@ -174,8 +189,8 @@ def answers(network: Network, grid: Grid) -> tuple[NDArray[np.float32], NDArray[
     maps = infer(network, grid.features)
     proposals = propose(maps)
     proposals = proposals[proposals["heat"].max(axis=1) >= FAINT]
-    crops, about = crops_of(proposals, maps, grid.features)
-    return maps, settle(proposals, infer_second(network, crops, about), grid.standing)
+    asked = asked_of(proposals, maps, grid.features, joined(grid.standing, grid.earlier))
+    return maps, settle(proposals, infer_second(network, asked), grid.standing)
 
 
 def infer(network: Network, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -186,12 +201,13 @@ def infer(network: Network, features: NDArray[np.float32]) -> NDArray[np.float32
     return found
 
 
-def infer_second(network: Network, crops: NDArray[np.float32], about: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(HEADS, N, SAID) float32 of proposals; see `avstack.perception.decode.crops_of`."""
-    if not len(crops):
+def infer_second(network: Network, asked: Asked) -> NDArray[np.float32]:
+    """(HEADS, N, SAID) float32 of proposals."""
+    if not len(asked.crops):
         return np.zeros((HEADS, 0, SAID), np.float32)
     with _Alone():
-        said = network.second(torch.from_numpy(crops).permute(0, 3, 1, 2), torch.from_numpy(about))
+        crops, returns, about = (torch.from_numpy(one) for one in asked)
+        said = network.second(crops.permute(0, 3, 1, 2), returns, about)
     found: NDArray[np.float32] = said.numpy()
     return found
 

@@ -19,6 +19,7 @@ from avstack.perception.bev import CELL, PAST, PLACE, SEEN, X0, Y0, Grid
 from avstack.perception.classes import CLASS_OF_KIND, CLASS_OF_THING, Class
 from avstack.perception.coarse import away, window
 from avstack.perception.maps import COLUMNS, ROWS, SIDE
+from avstack.perception.returns import joined
 from eval.perception.scenes import View
 from sim.interface import Kind
 from sim.jit import kernel
@@ -38,20 +39,22 @@ FREE, BLOCKED, THIN, OPEN_QUESTION = range(4)
 BESIDE = 0.75
 """m round a footprint in which a blocked cell counts as found."""
 _DTYPE = np.float16
-_ARRAYS = ("cells", "values", "standing", "stood", "boxes", "around", "height", "signal")
+_UNITS = np.array([0.005, 0.005, 0.005, 0.001, 1.0], np.float32)
+_ARRAYS = ("cells", "values", "returns", "stood", "boxes", "around", "height", "signal")
 """Fields of a sample that are kept as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One view as the network is given it, and the truth. cells: (M,) index of the cells in use, values: (M, SEEN) float16;
-    seen: (240, 160) bool; standing: (K, 2) float32; stood: (K,) bool, near one of an earlier sweep; boxes: (B,) BOX_DTYPE;
+    seen: (240, 160) bool; returns: (R, 5) int16, as `joined` has them, in units of _UNITS; stood: (K,) bool, of the newest of
+    them, whether near one of an earlier sweep; boxes: (B,) BOX_DTYPE;
     around: (120, 80) uint8 labels; height: (120, 80) of bodies [m]; hidden: (120, 80) bool, no ray got there; signal: (3,)."""
 
     cells: NDArray[np.int32]
     values: NDArray[np.float16]
     seen: NDArray[np.bool_]
-    standing: NDArray[np.float32]
+    returns: NDArray[np.int16]
     stood: NDArray[np.bool_]
     boxes: NDArray[np.void]
     around: NDArray[np.uint8]
@@ -80,9 +83,9 @@ def _pack(grid: Grid, stood: NDArray[np.bool_], view: View, scene: int) -> Sampl
     boxes = boxes_of(view)
     around, height, hidden = coarse_labels(view, boxes, grid)
     return Sample(
-        cells=cells, values=flat[cells, :SEEN].astype(_DTYPE), seen=grid.features[..., SEEN] > 0.5, standing=grid.standing,
-        stood=stood, boxes=boxes, around=around, height=height.astype(_DTYPE), hidden=hidden, signal=grid.signal, scene=scene,
-        weather=view.weather,
+        cells=cells, values=flat[cells, :SEEN].astype(_DTYPE), seen=grid.features[..., SEEN] > 0.5,
+        returns=np.rint(joined(grid.standing, grid.earlier) / _UNITS).astype(np.int16), stood=stood, boxes=boxes, around=around,
+        height=height.astype(_DTYPE), hidden=hidden, signal=grid.signal, scene=scene, weather=view.weather,
     )  # fmt: skip
 
 
@@ -92,7 +95,11 @@ def grid_of(sample: Sample) -> Grid:
     features.reshape(-1, bev.CHANNELS)[sample.cells, :SEEN] = sample.values
     features[..., SEEN] = sample.seen
     features[..., PLACE:] = bev.place_features()
-    return Grid(features=features, ground=np.zeros((0, 0), np.float32), standing=sample.standing, signal=sample.signal)
+    returns = sample.returns * _UNITS
+    of = [returns[returns[:, 4] == age, :4] for age in range(PAST + 1)]
+    return Grid(
+        features=features, ground=np.zeros((0, 0), np.float32), standing=of[0], signal=sample.signal, earlier=tuple(of[1:])
+    )
 
 
 def label_of(kind: Kind, thing: str) -> Class:

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from avstack.perception.bev import CELL, SHAPE, X0, Y0
 from avstack.perception.classes import Class
-from avstack.perception.decode import crop_corner, crops_of, propose
+from avstack.perception.decode import FAINT, asked_of, crop_corner, crop_middle, propose
 from avstack.perception.maps import (
     CONTEXT,
     COS2,
@@ -41,14 +41,13 @@ from avstack.perception.maps import (
     VY,
 )
 from avstack.perception.network import LOG_VARIANCE, Network, infer
+from avstack.perception.returns import joined
 from eval.perception.samples import Sample, grid_of
 from eval.perception.targets import varied
 from eval.perception.train import Progress, Tally, TrainConfig, course, fingerprint, mean_losses
 
 JITTER = 1
 """Fine cells by which a crop is moved about."""
-WARMEST, KEPT = 24, 0.3
-"""Proposals that are nothing, and not among so many warmest ones, are kept with this probability: there are too many of them."""
 _NEAR, _NEAR_SHARE = 1.0, 0.25
 """A proposal is of the thing whose centre is nearer than this [m] plus this share of its length."""
 _UNASKED = -1
@@ -58,31 +57,39 @@ _CENTRE = CONTEXT + len(Class)  # of `about`: where the first stage has the cent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposed:
-    """Proposals (P,). crops: (P, CROP + 2 JITTER, CROP + 2 JITTER, CROP_CHANNELS) float16; about: (P, ABOUT); label: class,
-    NOTHING, or not asked; means: (P, MEANS) from the middle of the crop."""
+    """Proposals (P,). crops: (P, CROP + 2 JITTER, CROP + 2 JITTER, CROP_CHANNELS) float16; returns: (P, RETURNS, RETURN); about:
+    (P, ABOUT); label: class, NOTHING, or not asked; means: (P, MEANS) from the middle of the crop."""
 
     crops: NDArray[np.float16]
+    returns: NDArray[np.float16]
     about: NDArray[np.float32]
     label: NDArray[np.int64]
     means: NDArray[np.float32]
 
 
 def proposed_of(network: Network, sample: Sample, random: np.random.Generator) -> Proposed:
-    """The first stage's proposals on one sample, varied, and the truth about them."""
-    features, boxes, _ = varied(grid_of(sample).features, sample.boxes, random)
+    """The first stage's proposals on one sample, varied, that the second one is asked about, and the truth about them."""
+    grid = grid_of(sample)
+    features, boxes, mirrored, gain = varied(grid.features, sample.boxes, random)
+    returns = joined(grid.standing, grid.earlier)
+    returns[:, 3] *= gain
+    if mirrored:
+        returns[:, 1] *= -1.0
     maps = infer(network, features)
     found = propose(maps)
-    about = crops_of(found, maps, features)[1]
+    found = found[found["heat"].max(axis=1) >= FAINT]
+    asked = asked_of(found, maps, features, returns)
     label, means = _truth(found, boxes)
-    faint = (label == NOTHING) & (np.arange(len(found)) >= WARMEST)
-    keep = (label != _UNASKED) & (~faint | (random.random(len(found)) < KEPT))
+    keep = label != _UNASKED
     side, pad = CROP + 2 * JITTER, CROP
     wide = np.pad(features[..., :CROP_CHANNELS], ((pad, pad), (pad, pad), (0, 0))).astype(np.float16)
     crops = np.zeros((int(keep.sum()), side, side, CROP_CHANNELS), np.float16)
     for k, one in enumerate(found[keep]):
         i, j = (_held(crop_corner(float(one["mean"][q]), (X0, Y0)[q]) - JITTER + pad, q) for q in (0, 1))
         crops[k] = wide[i : i + side, j : j + side]
-    return Proposed(crops=crops, about=about[keep], label=label[keep], means=means[keep])
+    return Proposed(
+        crops=crops, returns=asked.returns[keep].astype(np.float16), about=asked.about[keep], label=label[keep], means=means[keep]
+    )
 
 
 def _held(first: int, axis: int) -> int:
@@ -107,8 +114,7 @@ def _truth(found: NDArray[np.void], boxes: NDArray[np.void]) -> tuple[NDArray[np
             label[k] = _UNASKED
             continue
         label[k] = box["label"]
-        x = X0 + CELL * (crop_corner(float(one["mean"][0]), X0) + CROP // 2)
-        y = Y0 + CELL * (crop_corner(float(one["mean"][1]), Y0) + CROP // 2)
+        x, y = crop_middle(float(one["mean"][0]), X0), crop_middle(float(one["mean"][1]), Y0)
         heading = float(box["heading"])
         means[k] = (
             box["x"] - x, box["y"] - y, math.log(box["length"]), math.log(box["width"]), math.sin(heading), math.cos(heading),
@@ -145,29 +151,29 @@ def train_second(
     return network
 
 
-def _shifted(every: Proposed, chosen: NDArray[np.int64], random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(crops, about, label, means) of a batch, each crop moved about by up to JITTER cells."""
+def _shifted(every: Proposed, chosen: NDArray[np.int64], random: np.random.Generator) -> tuple[Tensor, ...]:
+    """(crops, returns, about, label, means) of a batch, each crop moved about by up to JITTER cells."""
     shift = random.integers(0, 2 * JITTER + 1, (len(chosen), 2))
     crops = np.empty((len(chosen), CROP, CROP, CROP_CHANNELS), np.float32)
     for k, n in enumerate(chosen):
         i, j = shift[k]
         crops[k] = every.crops[n, i : i + CROP, j : j + CROP]
-    about, means = every.about[chosen], every.means[chosen]
+    returns, about, means = every.returns[chosen].astype(np.float32), every.about[chosen], every.means[chosen]
     moved = (CELL * (shift - JITTER)).astype(np.float32)
     means[:, :2] -= moved
+    returns[:, :, :2] -= moved[:, None]
     about[:, _CENTRE : _CENTRE + 2] -= moved
     return (
-        torch.from_numpy(crops).permute(0, 3, 1, 2), torch.from_numpy(about), torch.from_numpy(every.label[chosen]),
-        torch.from_numpy(means),
+        torch.from_numpy(crops).permute(0, 3, 1, 2), torch.from_numpy(returns), torch.from_numpy(about),
+        torch.from_numpy(every.label[chosen]), torch.from_numpy(means),
     )  # fmt: skip
 
 
 def _losses(network: Network, every: Proposed, chosen: NDArray[np.int64], random: np.random.Generator) -> dict[str, Tensor]:
     """Named losses of a batch."""
-    crops, about, label, means = _shifted(every, chosen, random)
     device = next(network.parameters()).device
-    crops, about, label, means = (one.to(device) for one in (crops, about, label, means))
-    said = network.second(crops, about)
+    crops, returns, about, label, means = (one.to(device) for one in _shifted(every, chosen, random))
+    said = network.second(crops, returns, about)
     drawn = torch.from_numpy(random.gamma(4.0, 0.25, (HEADS, len(chosen))).astype(np.float32)).to(device)
     there = label != NOTHING
     count = there.sum().clamp(min=1)

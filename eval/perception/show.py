@@ -58,7 +58,7 @@ def perceived(target: str, seed: int, at_s: float, settings: Sequence[str]) -> M
     around, hidden = 0.01 * memory.coarse.astype(np.float32)
     grid = CoarseGrid(around=around, hidden=hidden, solid=around, height=around, blocked=around >= LIKELY)
     things = in_ego_frame(seen[1])
-    detections = Detections(things=things, grid=grid, standing=np.zeros((0, 2), np.float32), signal=np.zeros(3, np.float32))
+    detections = Detections(things=things, grid=grid, standing=np.zeros((0, 4), np.float32), signal=np.zeros(3, np.float32))
     return Moment(points=seen[0], seen=detections, truth=boxes_of(world, scenario, scenario.ego))
 
 

@@ -44,7 +44,7 @@ def targets_of(sample: Sample, random: np.random.Generator | None = None) -> Tar
     """Features and targets; varied where `random` is given."""
     features, boxes, mirrored = grid_of(sample).features, sample.boxes, False
     if random is not None:
-        features, boxes, mirrored = varied(features, boxes, random)
+        features, boxes, mirrored, _ = varied(features, boxes, random)
     around, height, hidden = beside(sample.boxes, sample.around), sample.height.astype(np.float32), sample.hidden
     if mirrored:
         around, height, hidden = around[:, ::-1].copy(), height[:, ::-1].copy(), hidden[:, ::-1].copy()
@@ -59,15 +59,17 @@ def targets_of(sample: Sample, random: np.random.Generator | None = None) -> Tar
 
 def varied(
     features: NDArray[np.float32], boxes: NDArray[np.void], random: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.void], bool]:
-    """A scene with another intensity gain, and half the time with left and right changed; `features` is written to."""
-    features[..., INTENSITY : INTENSITY + 2] *= random.uniform(*_INTENSITY_GAIN)
+) -> tuple[NDArray[np.float32], NDArray[np.void], bool, float]:
+    """A scene with another intensity gain, and half the time with left and right changed; whether so, and that gain. `features`
+    is written to."""
+    gain = random.uniform(*_INTENSITY_GAIN)
+    features[..., INTENSITY : INTENSITY + 2] *= gain
     if random.random() >= 0.5:
-        return features, boxes, False
+        return features, boxes, False, gain
     boxes = boxes.copy()
     for name in ("y", "heading", "vy"):
         boxes[name] *= -1.0
-    return _mirrored(features), boxes, True
+    return _mirrored(features), boxes, True, gain
 
 
 def window_of(targets: Targets, random: np.random.Generator) -> Targets:

@@ -40,7 +40,7 @@ class TrainConfig:
     passes: int = 8
     batch: int = 4
     rate: float = 3e-3
-    second_passes: int = 11
+    second_passes: int = 6
     second_batch: int = 128
     second_rate: float = 2e-3
     decay: float = 1e-2

@@ -11,7 +11,7 @@ from avstack.perception import bev
 from avstack.perception.bev import CELL, X0, Y0
 from avstack.perception.classes import Class
 from avstack.perception.coarse import coarse_grid
-from avstack.perception.decode import MOST, crops_of, propose, settle
+from avstack.perception.decode import MOST, asked_of, propose, settle
 from avstack.perception.maps import (
     ABOUT,
     AROUND,
@@ -30,6 +30,9 @@ from avstack.perception.maps import (
     LOG_WIDTH,
     NOTHING,
     OUTPUTS,
+    RETURN,
+    RETURNS,
+    RICH_OUT,
     ROWS,
     SAID,
     SAID_MEANS,
@@ -109,9 +112,15 @@ def test_a_crop_is_centred_on_its_proposal_and_zero_outside_the_grid():
     maps[0, 40, len(Class) + DX] = 0.2
     features = FEATURES.copy()
     features[..., 0] = np.arange(bev.SHAPE[0])[:, None] + 1
-    crops, about = crops_of(propose(maps), maps, features)
+    returns = np.array([[X0 + 1.0, Y0 + 40.25, 0.8, 0.5, 0.0], [X0 + 9.0, Y0 + 40.5, 0.8, 0.5, 0.0]], np.float32)
+    crops, near, about = asked_of(propose(maps), maps, features, returns)
     assert crops.shape == (1, CROP, CROP, CROP_CHANNELS)
     assert about.shape == (1, ABOUT)
+    assert near.shape == (1, RETURNS, RETURN)
+    # of returns the near one alone, from the middle of the crop
+    assert near[0, 0] == pytest.approx([0.5, -0.25, 0.8, 0.5, 0.0])
+    assert (near[0] == near[0, 0]).all()
+    assert about[0, CONTEXT + RICH_OUT] == pytest.approx(math.log(2.0))
     # 0.7 m into the grid: the middle of the crop is after the first cell
     assert crops[0, :, 0, 0].tolist() == [0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7]
     assert about[0, CONTEXT + len(Class) + DX] == pytest.approx(0.7 - CELL)

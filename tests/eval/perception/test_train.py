@@ -10,9 +10,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from avstack.perception.classes import Class  # noqa: E402
-from avstack.perception.decode import propose  # noqa: E402
+from avstack.perception.decode import Asked, propose  # noqa: E402
 from avstack.perception.detect import META, VERSION, read_network  # noqa: E402
-from avstack.perception.maps import MEANS, NOTHING  # noqa: E402
+from avstack.perception.maps import ABOUT, CROP, CROP_CHANNELS, MEANS, NOTHING, RETURN, RETURNS  # noqa: E402
 from avstack.perception.network import Network, Widths, fused_network, infer, infer_second  # noqa: E402
 from eval.perception.samples import sample_of  # noqa: E402
 from eval.perception.scenes import views_of  # noqa: E402
@@ -20,7 +20,7 @@ from eval.perception.second import proposed_of, train_second  # noqa: E402
 from eval.perception.targets import targets_of  # noqa: E402
 from eval.perception.train import Progress, TrainConfig, export, train  # noqa: E402
 
-TINY = Widths(fine=8, middle=8, coarse=8, crop=(8, 8, 8), dense=16)
+TINY = Widths(fine=8, middle=8, coarse=8, crop=(8, 8, 8), returns=(8, 8, 8), dense=16)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -82,10 +82,13 @@ def test_what_is_exported_answers_as_what_was_trained(samples, tmp_path):
     found = infer(fused_network(arrays, TINY), features)
     # weights are kept in half precision
     assert np.abs(found - wanted).max() < 0.02 * np.abs(wanted).max()
-    crops, about = np.random.default_rng(0).random((5, 12, 12, 18), np.float32), np.ones((5, 45), np.float32)
+    draw = np.random.default_rng(0)
+    shapes = (5, CROP, CROP, CROP_CHANNELS), (5, RETURNS, RETURN), (5, ABOUT)
+    asked = Asked(*(draw.random(shape, np.float32) for shape in shapes))
     with torch.inference_mode():
-        wanted = network.second(torch.from_numpy(crops).permute(0, 3, 1, 2), torch.from_numpy(about)).numpy()
-    assert np.abs(infer_second(fused_network(arrays, TINY), crops, about) - wanted).max() < 0.02 * np.abs(wanted).max()
+        crops, returns, about = (torch.from_numpy(one) for one in asked)
+        wanted = network.second(crops.permute(0, 3, 1, 2), returns, about).numpy()
+    assert np.abs(infer_second(fused_network(arrays, TINY), asked) - wanted).max() < 0.02 * np.abs(wanted).max()
     assert json.dumps(meta)
 
 
@@ -101,6 +104,7 @@ def test_proposals_are_of_the_things_they_lie_on(samples):
     network = first_stage(samples)
     found = proposed_of(network, samples[0], np.random.default_rng(0))
     assert found.crops.shape[1:] == (14, 14, 18)
+    assert found.returns.shape == (len(found.label), RETURNS, RETURN)
     assert found.means.shape == (len(found.label), MEANS)
     of = found.label < NOTHING
     assert of.any()
