@@ -228,7 +228,7 @@ def _lay(
             at = s + ahead - base
             link += 1
         lane = lanes[chain[link]]
-        if at > lane["length"] + 0.5 * thing[LENGTH]:
+        if n > 0 and at > lane["length"] + 0.5 * thing[LENGTH]:  # it is where it is, past the end too
             break
         k = lane["point_start"] + min(max(int(at / lane["spacing"] + 0.5), 0), lane["point_count"] - 1)
         p = points[k]

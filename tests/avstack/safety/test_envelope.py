@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import avstack.safety
 from avstack.motion import Constraints, observe, plan, start
 from avstack.perception.percepts import Percepts, ego_estimate
+from avstack.safety import ways
 from avstack.safety.assumptions import Assumption
 from avstack.safety.envelope import Latch, along, start_safety, verify
 from avstack.safety.ways import conflicts_of, own_rows
@@ -369,3 +370,16 @@ def test_who_begins_too_near_one_that_brakes_hard_brakes_as_hard_as_it_can():
     ahead = braking(X0 + 5.0 + SPEC.length / 2 + 6.0 + 4.7 / 2, Y0, 0.0, 8.5, 6.0, 0.5)
     run = drive(STRAIGHT, ROAD, [ahead], speed=10.0, seconds=6.0, target=lambda tick: 8.0)
     assert max(run.levels) == Level.EMERGENCY
+
+
+def test_a_short_vehicle_just_past_the_end_of_its_last_lane_has_a_place_all_the_same():
+    """Without one, what its way is compared by would be read before it is written."""
+    road_map = CROSSING
+    lane = int(np.argmax(road_map.lanes["successor_count"] == 0))
+    thing = np.zeros(40)
+    thing[ways.LENGTH], thing[ways.COS] = 1.7, 1.0
+    place, chain = np.array([lane, road_map.lanes["length"][lane] + 0.95, 0.0, 0.0]), np.array([lane])
+    out = np.full((ways.LONGEST, 6), np.nan)
+    count = ways._lay(thing, place, 0.0, chain, 1, road_map.lanes, road_map.points, 12.0, out)
+    assert count == 1
+    assert np.isfinite(out[0]).all()
