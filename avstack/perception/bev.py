@@ -162,11 +162,7 @@ def _note_near(
     out: NDArray[np.bool_],
 ) -> None:  # fmt: skip
     """Note which places have an earlier one within NEAR_EARLIER, or further off NEAR_SHARE of the range: rays are apart there."""
-    for n in range(len(earlier)):
-        i, j = _cell_of(earlier[n, 0], earlier[n, 1])
-        if i >= 0:
-            following[n] = first[i, j]
-            first[i, j] = n
+    list_by_cell(earlier, first, following)
     for k in range(len(places)):
         x, y = places[k, 0], places[k, 1]
         near = min(max(NEAR_EARLIER, NEAR_SHARE * math.sqrt(x * x + y * y)), CELL)
@@ -179,6 +175,17 @@ def _note_near(
                 while n >= 0 and not out[k]:
                     out[k] = (earlier[n, 0] - x) ** 2 + (earlier[n, 1] - y) ** 2 < near * near
                     n = following[n]
+
+
+@kernel
+def list_by_cell(places: NDArray[np.float32], first: NDArray[np.int32], following: NDArray[np.int32]) -> None:
+    """Chain the places (N, 2 or more) of each cell in their order: first (SHAPE) of -1 on entry, following (N,); -1 ends a
+    chain."""
+    for n in range(len(places) - 1, -1, -1):
+        i, j = _cell_of(places[n, 0], places[n, 1])
+        if i >= 0:
+            following[n] = first[i, j]
+            first[i, j] = n
 
 
 @kernel

@@ -86,6 +86,12 @@ def propose(maps: NDArray[np.float32]) -> NDArray[np.void]:
     return kept
 
 
+def worth_asking(proposals: NDArray[np.void]) -> NDArray[np.void]:
+    """Proposals that are not too faint for the second stage."""
+    kept: NDArray[np.void] = proposals[proposals["heat"].max(axis=1) >= FAINT]
+    return kept
+
+
 class Asked(NamedTuple):
     """What the second stage is shown of proposals. crops: (N, CROP, CROP, CROP_CHANNELS) fine cells round each, zeros outside the
     grid; returns: (N, RETURNS, RETURN) raw ones near it; about: (N, ABOUT) what else is known."""
@@ -116,12 +122,10 @@ def crop_corner(place: float, first: float) -> int:
 _corner = kernel(crop_corner)
 
 
+@kernel
 def crop_middle(place: float, first: float) -> float:
     """Middle [m] of the crop round a place along one axis of the grid."""
-    return first + CELL * math.floor((place - first) / CELL + 0.5)
-
-
-_middle = kernel(crop_middle)
+    return float(first + CELL * (_corner(place, first) + CROP // 2))
 
 
 def settle(proposals: NDArray[np.void], said: NDArray[np.float32], standing: NDArray[np.float32]) -> NDArray[np.void]:
@@ -223,8 +227,8 @@ def _crop(
         for k in range(RICH_OUT):
             about[n, CONTEXT + k] = 0.2 * cell[k] if k < CLASSES or k >= CLASSES + VX else cell[k]
         # where the first stage has the centre, from the middle of the crop
-        about[n, CONTEXT + CLASSES + DX] = one.mean[0] - _middle(one.mean[0], X0)
-        about[n, CONTEXT + CLASSES + DY] = one.mean[1] - _middle(one.mean[1], Y0)
+        about[n, CONTEXT + CLASSES + DX] = one.mean[0] - crop_middle(one.mean[0], X0)
+        about[n, CONTEXT + CLASSES + DY] = one.mean[1] - crop_middle(one.mean[1], Y0)
         about[n, ABOUT - 5], about[n, ABOUT - 4] = counts[n, 0], counts[n, 1]
         r = max(math.hypot(one.mean[0], one.mean[1]), 1.0)
         about[n, ABOUT - 3], about[n, ABOUT - 2], about[n, ABOUT - 1] = r / 40.0, one.mean[0] / r, one.mean[1] / r
@@ -245,7 +249,7 @@ def _read(said: NDArray[np.float32], heads: NDArray[np.float64], out: NDArray[np
         if along < 0.0:
             axis += math.pi if axis < 0.0 else -math.pi
         one.flip = 0.5 * (1.0 - min(abs(along), 1.0))
-        x, y = _middle(one.mean[0], X0), _middle(one.mean[1], Y0)
+        x, y = crop_middle(one.mean[0], X0), crop_middle(one.mean[1], Y0)
         for q in range(QUANTITIES):
             total, square, variance = 0.0, 0.0, 0.0
             for head in range(HEADS):

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from avstack.perception.bev import CHANNELS, Grid
 from avstack.perception.classes import Class
-from avstack.perception.decode import FAINT, Asked, asked_of, propose, settle
+from avstack.perception.decode import Asked, asked_of, propose, settle, worth_asking
 from avstack.perception.maps import (
     ABOUT,
     COARSE_OUT,
@@ -187,8 +187,7 @@ def widths_of(numbers: Mapping[str, object]) -> Widths:
 def answers(network: Network, grid: Grid) -> tuple[NDArray[np.float32], NDArray[np.void]]:
     """(maps of the first stage, candidates of the second one) of one grid, before any calibration."""
     maps = infer(network, grid.features)
-    proposals = propose(maps)
-    proposals = proposals[proposals["heat"].max(axis=1) >= FAINT]
+    proposals = worth_asking(propose(maps))
     asked = asked_of(proposals, maps, grid.features, joined(grid.standing, grid.earlier))
     return maps, settle(proposals, infer_second(network, asked), grid.standing)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from avstack.perception.bev import CELL, SHAPE, X0, Y0
+from avstack.perception.bev import CELL, SHAPE, X0, Y0, list_by_cell
 from avstack.perception.maps import RETURN, RETURNS
 from sim.jit import kernel
 
@@ -56,12 +56,8 @@ def _gather(
     places: NDArray[np.float64], reach: NDArray[np.float64], middles: NDArray[np.float64], returns: NDArray[np.float32],
     first: NDArray[np.int32], following: NDArray[np.int32], out: NDArray[np.float32], counts: NDArray[np.float32],
 ) -> None:  # fmt: skip
-    """Fill `out` and `counts`; first: (SHAPE) of -1, following: (R,), to work in: lists of the returns of each cell."""
-    for k in range(len(returns) - 1, -1, -1):
-        i, j = int(math.floor((returns[k, 0] - X0) / CELL)), int(math.floor((returns[k, 1] - Y0) / CELL))
-        if 0 <= i < SHAPE[0] and 0 <= j < SHAPE[1]:
-            following[k] = first[i, j]
-            first[i, j] = k
+    """Fill `out` and `counts`; first, following: to work in, as `list_by_cell` takes them."""
+    list_by_cell(returns, first, following)
     for n in range(len(places)):
         x, y, square = places[n, 0], places[n, 1], reach[n] * reach[n]
         i0, i1 = _cells_about(x, reach[n], X0, SHAPE[0])

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from avstack.perception.bev import CELL, SHAPE, X0, Y0
 from avstack.perception.classes import Class
-from avstack.perception.decode import FAINT, asked_of, crop_corner, crop_middle, propose
+from avstack.perception.decode import asked_of, crop_corner, crop_middle, propose, worth_asking
 from avstack.perception.maps import (
     CONTEXT,
     COS2,
@@ -76,8 +76,7 @@ def proposed_of(network: Network, sample: Sample, random: np.random.Generator) -
     if mirrored:
         returns[:, 1] *= -1.0
     maps = infer(network, features)
-    found = propose(maps)
-    found = found[found["heat"].max(axis=1) >= FAINT]
+    found = worth_asking(propose(maps))
     asked = asked_of(found, maps, features, returns)
     label, means = _truth(found, boxes)
     keep = label != _UNASKED

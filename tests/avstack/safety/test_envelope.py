@@ -374,12 +374,10 @@ def test_who_begins_too_near_one_that_brakes_hard_brakes_as_hard_as_it_can():
 
 def test_a_short_vehicle_just_past_the_end_of_its_last_lane_has_a_place_all_the_same():
     """Without one, what its way is compared by would be read before it is written."""
-    road_map = CROSSING
-    lane = int(np.argmax(road_map.lanes["successor_count"] == 0))
-    thing = np.zeros(40)
-    thing[ways.LENGTH], thing[ways.COS] = 1.7, 1.0
-    place, chain = np.array([lane, road_map.lanes["length"][lane] + 0.95, 0.0, 0.0]), np.array([lane])
+    lane = int(np.argmax(CROSSING.lanes["successor_count"] == 0))
+    (thing,) = ways.things_of(percepts_of(Body(0.0, 0.0, 0.0, 0.0, Kind.BICYCLE, 1.7)), ASSUMPTIONS)
+    place, chain = np.array([lane, CROSSING.lanes["length"][lane] + 0.95, 0.0, 0.0]), np.array([lane])
     out = np.full((ways.LONGEST, 6), np.nan)
-    count = ways._lay(thing, place, 0.0, chain, 1, road_map.lanes, road_map.points, 12.0, out)
+    count = ways._lay(thing, place, 0.0, chain, 1, CROSSING.lanes, CROSSING.points, 12.0, out)
     assert count == 1
     assert np.isfinite(out[0]).all()
